@@ -1,0 +1,302 @@
+"""A machine: an overlay over a root file system, booted by systemd-nspawn.
+
+It knows nothing of clouds: instances, dedicated servers and VPS are all machines.  A machine is a directory
+(MACHINES/<name>), a control group in each hierarchy, and a network namespace (machine-<name>) that outlives
+reboots.  Its processes do not depend on the process that started them.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from typing import TypedDict
+
+from sandbox import MACHINES, ROOTFS
+from sandbox.shell import run
+from sandbox.wires import MACHINE, is_uuid
+
+CGROUP = pathlib.Path("/sys/fs/cgroup")
+# A machine is granted the memory it was sold divided by this: many of them share one computer.
+MEMORY_SCALE = 4
+# null, zero, full, random, urandom; tty, console, ptmx; pts; tun
+DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*", "10:200")
+# A machine that asks for a reboot makes nspawn exit with 133: start it again.
+BOOT = """
+exec >>"$DIR/console.log" 2>&1 </dev/null
+for group in $(cat "$DIR/cgroups"); do echo $$ > $group/cgroup.procs; done
+while :; do
+    systemd-nspawn "$@"
+    [ $? = 133 ] || break
+done
+"""
+
+
+class Volume(TypedDict):
+    """A file that the machine sees as the block device `device`."""
+
+    id: str
+    path: str
+    device: str
+
+
+class Machine:
+    """`name` is a host name; an instance's is its UUID, others have a prefix of their owner's."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.dir, self.ns = name, MACHINES / name, MACHINE + name
+        self.root = self.dir / "root"
+
+    # ------------------------------------------------------------ life
+    def create(self, rootfs: str, files: Mapping[str, bytes]) -> None:
+        """Make its disk from a root file system; `files`: path inside the machine -> content.
+
+        LookupError if there is no such root file system.  What an interrupted create left is replaced.
+        """
+        lower = ROOTFS / rootfs
+        if not lower.is_dir():
+            raise LookupError(f"no root file system {lower}")
+        self.destroy()
+        for name in ("upper", "work", "root"):
+            (self.dir / name).mkdir(parents=True)
+        (self.dir / "rootfs").write_text(rootfs)
+        self._mount()
+        for path, content in files.items():
+            target = self.root / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        (self.dir / "made").touch()
+
+    def exists(self) -> bool:
+        return (self.dir / "made").exists()
+
+    def limit(self, memory_mb: int, vcpus: int) -> None:
+        """Memory as sold, in MiB (scaled down here), and processors; in force from the next boot."""
+        (self.dir / "limits").write_text(json.dumps([memory_mb // MEMORY_SCALE, vcpus]))
+
+    def boot(self) -> None:
+        """Switch it on, and return when it runs; its namespace must exist."""
+        if self.running():
+            return
+        self._mount()
+        self._make_cgroups()
+        binds = [f"--bind={self._open_volume(v)}:{v['device']}" for v in self.volumes()]
+        identity = self.name if is_uuid(self.name) else uuid.uuid5(uuid.NAMESPACE_DNS, self.name)
+        options = [
+            "--quiet",
+            "--settings=no",
+            "--register=no",
+            "--keep-unit",
+            "--boot",
+            f"--directory={self.root}",
+            f"--machine={self.name}",
+            f"--uuid={identity}",
+            "--console=read-only",
+            f"--network-namespace-path=/run/netns/{self.ns}",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--capability=CAP_NET_ADMIN",
+        ]
+        subprocess.run(
+            ["setsid", "--fork", "sh", "-c", BOOT, "machine", *options, *binds],
+            check=True,
+            cwd="/",
+            umask=0o022,
+            env={
+                "PATH": os.environ["PATH"],
+                "DIR": str(self.dir),
+                "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+            },
+        )
+        # Nova asks for the power state at once.
+        self._wait(running=True, timeout=5)
+
+    def running(self) -> bool:
+        try:
+            return "populated 1" in (self._unified() / "cgroup.events").read_text()
+        except OSError:
+            return False
+
+    def stop(self, timeout: float) -> None:
+        """Ask the machine to power off; pull the plug after `timeout` seconds."""
+        leader = self.leader()
+        if leader:
+            os.kill(leader, signal.SIGRTMIN + 4)
+            self._wait(running=False, timeout=timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """Power loss: every process is gone at once."""
+        if self.running():
+            (self._unified() / "cgroup.kill").write_text("1")
+            self._wait(running=False, timeout=10)
+        for volume in self.volumes():
+            self._close_volume(volume)
+
+    def freeze(self, frozen: bool) -> None:
+        """A machine that hangs: it holds its addresses and answers nothing."""
+        (self._unified() / "cgroup.freeze").write_text("1" if frozen else "0")
+
+    def put_away(self) -> None:
+        """Off, and nothing left but its directory: boot() brings it back."""
+        self.kill()
+        run("umount", "--lazy", self.root, check=False)
+        self._remove_cgroups()
+
+    def destroy(self) -> None:
+        self.put_away()
+        for leftover in (f"propagate/{self.name}", f"unix-export/{self.name}"):
+            shutil.rmtree(pathlib.Path("/run/systemd/nspawn") / leftover, ignore_errors=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def console(self) -> bytes:
+        try:
+            return (self.dir / "console.log").read_bytes()
+        except OSError:
+            return b""
+
+    def memory(self) -> int:
+        """Bytes in use; 0 if it is off."""
+        for group in self._groups():
+            for name in ("memory.current", "memory.usage_in_bytes"):
+                if (group / name).exists():
+                    return int((group / name).read_text())
+        return 0
+
+    def leader(self) -> int | None:
+        """The machine's process 1, as the host numbers it."""
+        for procs in self._unified().rglob("cgroup.procs"):
+            for pid in procs.read_text().split():
+                try:
+                    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+                except OSError:
+                    continue
+                if status.split("NSpid:")[1].splitlines()[0].split()[1:] == ["1"]:
+                    return int(pid)
+        return None
+
+    # ------------------------------------------------------------ volumes
+    def volumes(self) -> list[Volume]:
+        return [json.loads(file.read_text()) for file in sorted(self.dir.glob("volume-*"))]
+
+    def attach(self, volume_id: str, path: str, device: str) -> None:
+        volume: Volume = {"id": volume_id, "path": path, "device": device}
+        (self.dir / f"volume-{volume_id}").write_text(json.dumps(volume))
+        leader = self.leader()
+        if leader:
+            loop = self._open_volume(volume)
+            self._inside(leader, "mknod", "--mode=660", device, "b", *_numbers(loop))
+
+    def detach(self, volume_id: str) -> None:
+        for volume in self.volumes():
+            if volume["id"] == volume_id:
+                leader = self.leader()
+                if leader:  # a file system still mounted would keep the loop device
+                    device = volume["device"]
+                    undo = f"umount --all-targets --lazy {device}; umount {device}; rm -f {device}"
+                    self._inside(leader, "sh", "-c", undo)
+                self._close_volume(volume)
+                (self.dir / f"volume-{volume_id}").unlink()
+
+    def grow(self, volume_id: str) -> None:
+        """The volume's file has become longer."""
+        for volume in self.volumes():
+            loop = _loop_device(volume)
+            if volume["id"] == volume_id and loop:
+                run("losetup", "--set-capacity", loop)
+
+    def _inside(self, leader: int, *command: object) -> None:
+        run("nsenter", "--target", leader, "--mount", "--root", *command, check=False)
+
+    def _open_volume(self, volume: Volume) -> str:
+        loop = _loop_device(volume) or run("losetup", "--find", "--show", volume["path"]).strip()
+        self._permit("b {}:{}".format(*_numbers(loop)))
+        return loop
+
+    def _close_volume(self, volume: Volume) -> None:
+        loop = _loop_device(volume)
+        if loop:
+            self._permit("b {}:{}".format(*_numbers(loop)), "deny")
+            run("losetup", "--detach", loop, check=False)
+
+    # ------------------------------------------------------------ inner workings
+    def _mount(self) -> None:
+        if not os.path.ismount(self.root):
+            lower = ROOTFS / (self.dir / "rootfs").read_text()
+            layers = f"lowerdir={lower},upperdir={self.dir}/upper,workdir={self.dir}/work"
+            run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
+
+    def _wait(self, *, running: bool, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while self.running() != running and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def _unified(self) -> pathlib.Path:
+        """The machine's group in the version 2 hierarchy."""
+        base = CGROUP if (CGROUP / "cgroup.controllers").exists() else CGROUP / "unified"
+        return base / "sandbox" / self.name
+
+    def _make_cgroups(self) -> None:
+        """Without a group of its own a machine's systemd would meet the other machines'."""
+        memory_mb, vcpus = json.loads((self.dir / "limits").read_text())
+        unified = self._unified()
+        limits: dict[pathlib.Path, dict[str, object]]
+        if unified.parent.parent == CGROUP:  # version 2 only
+            limits = {unified: {"memory.max": memory_mb << 20, "cpu.max": f"{vcpus * 100000} 100000"}}
+            unified.mkdir(parents=True, exist_ok=True)
+            for group in (CGROUP, unified.parent):
+                (group / "cgroup.subtree_control").write_text("+cpu +memory")
+        else:  # version 1, and 2 for systemd
+            limits = {
+                unified: {},
+                CGROUP / "memory/sandbox" / self.name: {"memory.limit_in_bytes": memory_mb << 20},
+                CGROUP / "cpu/sandbox" / self.name: {"cpu.cfs_quota_us": vcpus * 100000},
+                CGROUP / "devices/sandbox" / self.name: {"devices.deny": "a"},
+            }
+        for group, values in limits.items():
+            group.mkdir(parents=True, exist_ok=True)
+            for key, value in values.items():
+                (group / key).write_text(str(value))
+        (self.dir / "cgroups").write_text("\n".join(map(str, limits)))
+        for device in DEVICES:
+            self._permit(f"c {device}")
+
+    def _permit(self, device: str, how: str = "allow") -> None:
+        """Root inside is root outside: without this it could open the host's disks."""
+        for group in self._groups():
+            if group.is_relative_to(CGROUP / "devices"):
+                (group / f"devices.{how}").write_text(f"{device} rwm")
+
+    def _groups(self) -> list[pathlib.Path]:
+        try:
+            return [pathlib.Path(group) for group in (self.dir / "cgroups").read_text().split()]
+        except OSError:
+            return []
+
+    def _remove_cgroups(self) -> None:
+        # nspawn makes a mirror of the version 2 group for systemd's version 1 hierarchy.
+        for group in [*self._groups(), CGROUP / "systemd/sandbox" / self.name]:
+            for directory, _, _ in os.walk(group, topdown=False):
+                for _ in range(20):
+                    try:
+                        os.rmdir(directory)
+                        break
+                    except OSError:  # its last process is still on its way out
+                        time.sleep(0.05)
+
+
+def _loop_device(volume: Volume) -> str | None:
+    return (
+        run("losetup", "--associated", volume["path"], "--noheadings", "--output=NAME", check=False).strip()
+        or None
+    )
+
+
+def _numbers(device: str) -> tuple[int, int]:
+    number = os.stat(device).st_rdev
+    return os.major(number), os.minor(number)
