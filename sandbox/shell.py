@@ -17,7 +17,7 @@ def run(
 ) -> str:
     """Run a command and return what it printed; RuntimeError with its last words if it fails."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, input=stdin, text=True, capture_output=True, cwd=cwd)
+    done = subprocess.run(words, check=False, input=stdin, text=True, capture_output=True, cwd=cwd)
     if check and done.returncode:
         said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
         raise RuntimeError(f"{' '.join(words)}: {said}")

@@ -1,0 +1,18 @@
+"""What a machine must hold, and how it gets there."""
+
+from casebook.configuration.args import Allow, Configuration, Directory, File, Ready, Service
+from casebook.configuration.bundle import bundle
+from casebook.configuration.component import ApplyProgram, Configured, Reachable
+
+__all__ = [
+    "Allow",
+    "ApplyProgram",
+    "Configuration",
+    "Configured",
+    "Directory",
+    "File",
+    "Reachable",
+    "Ready",
+    "Service",
+    "bundle",
+]

@@ -1,0 +1,86 @@
+"""What one machine must hold, as data: nothing here knows a cloud, and all of it is known at preview."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from casebook.args import Args, Cidr, Label, Many, Port
+
+
+class File(Args):
+    """A text file. `@secret(name)@` in it is replaced on the machine by the role's secret of that name."""
+
+    path: str = Field(pattern=r"^/\S+$")
+    content: str
+    owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
+    mode: str = Field(default="0644", pattern=r"^0[0-7]{3}$")
+
+    @model_validator(mode="after")
+    def _secret_is_private(self) -> "File":
+        if "@secret(" in self.content and self.mode[-1] != "0":
+            raise ValueError(f"mode={self.mode}: {self.path} holds a secret; give it a mode that ends in 0")
+        if "Calling __str__ on an Output" in self.content:
+            raise ValueError(f"{self.path} was rendered from a value that is not known yet; pass it through apply")
+        return self
+
+
+class Directory(Args):
+    path: str = Field(pattern=r"^/\S+$")
+    owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
+    mode: str = Field(default="0755", pattern=r"^0[0-7]{3}$")
+
+
+class Service(Args):
+    """A systemd unit that runs and starts at boot. When a file it `follows` changes it is reloaded or
+    restarted, but only after `check` (the daemon's own validator) has accepted the new files."""
+
+    unit: str = Field(pattern=r"^[A-Za-z0-9@._-]+$")
+    follows: Many[str] = ()
+    change: Literal["reload", "restart"] = "restart"
+    check: str | None = None
+
+
+class Ready(Args):
+    """A shell command that succeeds once the role does its work, and how long it may take."""
+
+    command: str
+    seconds: int = Field(default=60, ge=1, le=3600)
+
+    @field_validator("command")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if "\n" in value:
+            raise ValueError("one line; put a longer check into a file of the configuration")
+        return value
+
+
+class Allow(Args):
+    """Let `sources` reach a port of the machine. Everything that is not allowed is dropped."""
+
+    port: Port
+    sources: Many[Cidr]
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+class Configuration(Args):
+    """One role of a machine: packages, files, services, open ports and a readiness check."""
+
+    role: Label
+    packages: Many[str] = ()
+    directories: Many[Directory] = ()
+    files: Many[File] = ()
+    services: Many[Service] = ()
+    allow: Many[Allow] = ()
+    ready: Ready | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Configuration":
+        paths = [file.path for file in self.files]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise ValueError(f"files: {path} is given twice")
+        for service in self.services:
+            for path in service.follows:
+                if path not in paths:
+                    raise ValueError(f"services.{service.unit}.follows={path}: not a file of this configuration")
+        return self

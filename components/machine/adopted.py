@@ -1,0 +1,92 @@
+"""Machines that the customer already rents: dedicated servers and VPS. Nothing here orders anything."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pulumi
+import pulumi_ovh as ovh
+
+from casebook.args import InputError
+from casebook.configuration import File
+from casebook.machine.args import DedicatedServerArgs, VpsArgs
+from casebook.machine.base import Machine, vrack_files
+
+R = TypeVar("R")
+
+
+def looked_up(what: str, name: str, look: Callable[[], R]) -> R:
+    """What the account holds under a service name; a sentence when it holds none."""
+    try:
+        return look()
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{what} {name!r}: the OVHcloud API does not show it ({reason}); "
+            "check service_name in the stack's file and that the credentials are of the account that rents it"
+        ) from None
+
+
+class DedicatedServer(Machine[DedicatedServerArgs]):
+    """A dedicated server, adopted by service name and, where `install` asks for it, installed once.
+
+    Declares `Vrack.DedicatedServerInterface` (with a network), `Dedicated.ServerReinstallTask` (with `install`;
+    later changes never install again) and the base role. Source: SOF-1; api.ovh.com /dedicated/server.
+    """
+
+    Arguments = DedicatedServerArgs
+
+    def declare(self, args: DedicatedServerArgs) -> None:
+        options = pulumi.InvokeOptions(parent=self)
+        found = looked_up(
+            "dedicated server", args.service_name, lambda: ovh.get_server(args.service_name, opts=options)
+        )
+        self.adopted, self.address, self.site = True, args.address, found.datacenter
+        self.public_address = pulumi.Output.from_input(found.ip)
+        self.incarnation = pulumi.Output.from_input(args.service_name)
+        after: list[pulumi.Resource] = []
+        files: tuple[File, ...] = ()
+        if args.install:
+            install = ovh.dedicated.ServerReinstallTask(
+                f"{self.name}-install",
+                service_name=args.service_name,
+                os=args.install,
+                customizations=ovh.dedicated.ServerReinstallTaskCustomizationsArgs(
+                    hostname=self.name, ssh_key=args.ssh_key.public
+                ),
+                # An edit must never wipe a server: `pulumi up --replace` says so on purpose.
+                opts=self.child(ignore_changes=["os", "customizations"]),
+            )
+            self.incarnation = install.id
+            after.append(install)
+        if args.network and args.address:
+            interface = next((v for v in found.vnis if v.mode == "vrack" and v.enabled), None)
+            if interface is None:
+                raise InputError(f"dedicated server {args.service_name!r}: no vRack interface is enabled on it")
+            after.append(
+                ovh.vrack.DedicatedServerInterface(
+                    f"{self.name}-vrack",
+                    service_name=args.network.vrack,
+                    interface_id=interface.uuid,
+                    opts=self.child(delete_before_replace=True),
+                )
+            )
+            files = vrack_files(args.network, args.address, interface.nics[0])
+        self._prepare(args, after, files)
+
+
+class Vps(Machine[VpsArgs]):
+    """A VPS, adopted by service name; its user `debian` must know the operator's key.
+
+    The provider cannot put a key on a VPS without ordering it (its create loses the resource, pulumi-ovh#306):
+    reinstall it with the key from the manager, once. Declares the base role. Source: SOF-7; api.ovh.com /vps.
+    """
+
+    Arguments = VpsArgs
+
+    def declare(self, args: VpsArgs) -> None:
+        options = pulumi.InvokeOptions(parent=self)
+        found = looked_up("VPS", args.service_name, lambda: ovh.vps.get_vps(args.service_name, opts=options))
+        self.adopted, self.address, self.site = True, None, found.datacenter["name"]
+        self.public_address = pulumi.Output.from_input(next(ip for ip in found.ips if ":" not in ip))
+        self.incarnation = pulumi.Output.from_input(args.service_name)
+        self._prepare(args, [])

@@ -1,0 +1,139 @@
+"""The ASGI application: authentication, routing, one transaction per request, the request log."""
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
+
+from . import auth, cloud, dedicated, domain, ip, loadbalancer, users, vps, vrack  # noqa: F401  (they register routes)
+from . import storage  # noqa: F401
+from .balancer import Monitor
+from .errors import ApiError
+from .openstack import InMemoryOpenStack, OpenStack
+from .redaction import redacted
+from .routing import SEEDS, Call, find_route
+from .store import Object, Store, now
+from .tasks import Convergence, Tasks
+
+VERSIONS = ("1.0", "v1", "v2")
+TICK = 0.1      # seconds between two looks for jobs that have come due while nobody asks
+
+
+class Api:
+    """One account's API over a store. `estate` and `openstack` are what stands behind it; without them nothing does."""
+
+    def __init__(self, database: Path | str, account: Object, task_seconds: float = 0.2,
+                 estate: Convergence | None = None, openstack: OpenStack | None = None,
+                 monitor: Monitor | None = None) -> None:
+        self.store = Store(database)
+        self.tasks = Tasks(self.store, task_seconds, estate)
+        self.openstack = openstack or InMemoryOpenStack()
+        self.monitor = monitor or Monitor()
+        with self.store.transaction():
+            for write in SEEDS:
+                write(self.store, account)
+
+    def answer(self, method: str, url: str, raw: str, query: dict[str, str], headers: Any,
+               body: bytes) -> tuple[int, Any]:
+        """(status, JSON value) for one request. `raw` is the path still escaped, `url` all of it with the query."""
+        version, _, rest = raw.lstrip("/").partition("/")
+        try:
+            if version not in VERSIONS:
+                raise ApiError(404, "Got an invalid (or empty) URL")
+            if raw not in auth.OPEN_PATHS:
+                auth.authenticate(self.store, method, url, headers, body)
+            self.tasks.run_due()
+            handler, values = find_route(method, "v2/" + rest if version == "v2" else rest)
+            with self.store.transaction():
+                call = Call(self.store, self.tasks, parsed(body), query, self.openstack, self.monitor)
+                return 200, handler(call, **values)
+        except ApiError as error:
+            return error.status, error.body
+
+    def log(self, method: str, path: str, body: bytes, status: int, value: Any) -> None:
+        """Keep the request without the secrets in it."""
+        with self.store.transaction():
+            self.store.db.execute(
+                "INSERT INTO requests (at, method, path, body, status, answer) VALUES (?, ?, ?, ?, ?, ?)",
+                (now(), method, path, redacted_text(body), status, json.dumps(redacted(value))))
+
+    async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        raw = scope["raw_path"].decode().split("?")[0]
+        query = f"?{request.url.query}" if request.url.query else ""
+        url = f"{request.url.scheme}://{request.headers['host']}{raw}{query}"
+        body = await request.body()
+        status, value = self.answer(request.method, url, raw, dict(request.query_params), request.headers, body)
+        self.log(request.method, raw + query, body, status, value)
+        await Response(json.dumps(value), status, {"X-Ovh-QueryID": f"SBX.ext-1.{uuid.uuid4().hex[:16]}"},
+                       "application/json; charset=utf-8")(scope, receive, send)
+
+    async def window(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The sandbox's own view, beside the API's paths and without secrets: requests, objects, the estate."""
+        views = {"requests": self.requests, "objects": lambda: redacted(self.store.everything()), "estate": self.estate}
+        view = views.get(scope["path"].removeprefix(scope.get("root_path", "")).strip("/"))
+        body = json.dumps(view() if view else None)
+        await Response(body, 200 if view else 404, media_type="application/json")(scope, receive, send)
+
+    def requests(self) -> list[Object]:
+        with self.store.lock:
+            rows = self.store.db.execute(
+                "SELECT method, path, body, status, answer FROM requests ORDER BY id").fetchall()
+        return [dict(zip(("method", "path", "body", "status", "answer"), row, strict=True)) for row in rows]
+
+    def estate(self) -> Object:
+        """What still has to be made to match the store, and what could not be."""
+        with self.store.lock:
+            waiting = self.store.db.execute("SELECT count(*) FROM jobs WHERE subjects != '[]'").fetchone()[0]
+        return {"waiting": waiting, "troubles": {" ".join(s): text for s, text in self.tasks.troubles.items()}}
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        async def tick() -> None:
+            while True:
+                self.tasks.run_due()
+                await asyncio.sleep(TICK)
+        ticking = asyncio.create_task(tick())
+        yield
+        ticking.cancel()
+        self.tasks.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        raise ApiError(400, "The request body is not valid JSON") from None
+
+
+def redacted_text(body: bytes) -> str:
+    try:
+        return json.dumps(redacted(json.loads(body))) if body else ""
+    except ValueError:
+        return "(not JSON)"
+
+
+def load_account(file: Path | str) -> Object:
+    account: Object = yaml.safe_load(Path(file).read_text())
+    return account
+
+
+def create_app(database: Path | str, account: Path | str | Object, task_seconds: float = 0.2,
+               estate: Convergence | None = None, openstack: OpenStack | None = None,
+               monitor: Monitor | None = None) -> Starlette:
+    """The API over a database file and an account (a file, or what such a file holds)."""
+    holdings = account if isinstance(account, dict) else load_account(account)
+    api = Api(database, holdings, task_seconds, estate, openstack, monitor)
+    app = Starlette(routes=[Mount("/sandbox", app=api.window), Mount("/", app=api.api)], lifespan=api.lifespan)
+    app.state.api = api
+    app.state.store = api.store
+    return app

@@ -1,0 +1,129 @@
+"""Tasks: what the API begins at once and finishes later, through the states that OVHcloud documents.
+
+A task is a row of jobs in the store. A job has an effect (a function of the store, registered by name) and may have
+subjects: parts of the estate that must match the store before the effect happens. So a task that installs a server
+is done when the server has booted, and a process killed in the middle takes the job up again after its restart.
+"""
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from .store import Object, Store, now
+
+Subject = tuple[str, str]       # ("server", "ns31000001.ip-198-18-16-1.eu")
+Effect = Callable[..., None]
+EFFECTS: dict[str, Effect] = {}
+WORKERS = 6                     # subjects converged at the same time: they mostly wait for machines to boot
+log = logging.getLogger(__name__)
+
+
+class Convergence(Protocol):
+    """What makes one subject match the store. Idempotent: it may be called again after a crash."""
+
+    def converge(self, subject: Subject) -> None: ...
+
+
+def effect(function: Effect) -> Effect:
+    """Register a change that a job makes; by name, so that it survives a restart."""
+    EFFECTS[function.__name__] = function
+    return function
+
+
+class Tasks:
+    """Runs the jobs that have come due. `seconds` is how long a task takes from its start to its end."""
+
+    def __init__(self, store: Store, seconds: float, estate: Convergence | None) -> None:
+        self.store, self.seconds, self.estate = store, seconds, estate
+        self.pool = ThreadPoolExecutor(WORKERS, "estate")
+        self.started: set[int] = set()
+        self.troubles: dict[Subject, str] = {}
+
+    def later(self, seconds: float, then: Effect, *args: Any, subjects: Sequence[Subject] = ()) -> None:
+        self.store.db.execute("INSERT INTO jobs (due, effect, args, subjects) VALUES (?, ?, ?, ?)",
+                              (time.time() + seconds, then.__name__, json.dumps(args), json.dumps(list(subjects))))
+
+    def run_due(self) -> None:
+        """Do what is due, in a transaction of its own; jobs with subjects are handed to the workers."""
+        handed = []
+        with self.store.transaction():
+            for number, name, args, subjects in self._due():
+                if number in self.started:
+                    continue
+                if subjects == "[]" or self.estate is None:
+                    self.store.db.execute("DELETE FROM jobs WHERE id = ?", (number,))
+                    EFFECTS[name](self.store, *json.loads(args))
+                else:
+                    handed.append((number, name, json.loads(args), json.loads(subjects)))
+        for job in handed:
+            self.started.add(job[0])
+            self.pool.submit(self._work, *job)
+
+    def _due(self) -> list[tuple[int, str, str, str]]:
+        return self.store.db.execute("SELECT id, effect, args, subjects FROM jobs WHERE due <= ? ORDER BY due, id",
+                                     (time.time(),)).fetchall()
+
+    def _work(self, number: int, name: str, args: list[Any], subjects: list[list[str]]) -> None:
+        well = all([self.converge((kind, subject)) for kind, subject in subjects])
+        with self.store.transaction():
+            self.store.db.execute("DELETE FROM jobs WHERE id = ?", (number,))
+            EFFECTS[name](self.store, *args) if well else failed(self.store, *args)
+        self.started.discard(number)
+
+    def converge(self, subject: Subject) -> bool:
+        """Whether the subject now matches the store; what went wrong is kept in `troubles`."""
+        assert self.estate is not None
+        try:
+            self.estate.converge(subject)
+        except Exception as error:
+            log.exception("%s %s does not match the store", *subject)
+            self.troubles[subject] = str(error)
+            return False
+        self.troubles.pop(subject, None)
+        return True
+
+    def start(self, path: Sequence[object], body: Object, *, states: Sequence[str] = ("todo", "doing", "done"),
+              then: Effect | None = None, args: Sequence[Any] = (), subjects: Sequence[Subject] = (),
+              field: str = "status", failure: str = "error", done_date: str | None = None,
+              vanish: bool = False) -> Object:
+        """Store a task that walks through `states`; before it reaches the last one `then` happens in the store.
+
+        subjects   what must match the store, as `then` left it, before the last state is reached
+        failure    the state of a task whose subjects could not be made to match
+        done_date  the field that takes the time of the end
+        vanish     a finished task is removed (vRack tasks; a private network being deleted)
+        """
+        self.store.put({**body, field: states[0]}, *path)
+        step = self.seconds / max(len(states) - 1, 1)
+        for number, state in enumerate(states[1:-1], 1):
+            self.later(step * number, set_field, path, field, state)
+        if then:
+            self.later(self.seconds, then, *args)
+        last = None if vanish else states[-1]
+        self.later(self.seconds, finish, path, field, last, failure, done_date, subjects=subjects)
+        return {**body, field: states[0]}
+
+
+@effect
+def set_field(store: Store, path: list[object], field: str, value: object) -> None:
+    if (found := store.get(*path)) is not None:
+        store.put({**found, field: value}, *path)
+
+
+@effect
+def finish(store: Store, path: list[object], field: str, last: str | None, failure: str,
+           done_date: str | None) -> None:
+    if last is None:
+        store.delete(*path)
+        return
+    set_field(store, path, field, last)
+    if done_date:
+        set_field(store, path, done_date, now())
+
+
+def failed(store: Store, path: list[object], field: str, last: str | None, failure: str,
+           done_date: str | None) -> None:
+    """The other end of a task: its subjects could not be made to match the store."""
+    set_field(store, path, field, failure)

@@ -1,0 +1,89 @@
+"""python -m sandbox.toolchain prepare | env"""
+
+import argparse
+import json
+import os
+import secrets
+import shlex
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from sandbox.toolchain import engine, plugins
+from sandbox.toolchain.home import Failures, ToolchainError, casebook_home, locked, pulumi_home, say, toolchain_home, write
+
+
+def prepare() -> None:
+    started = time.monotonic()
+    with locked():
+        failures = Failures()
+        pulumi = engine.choose(failures)
+        rows = [("pulumi", pulumi.version, pulumi.source, pulumi.reason)]
+        rows += [(p.name, p.version, p.source, p.reason) for p in plugins.choose(pulumi, failures)]
+        write(chosen_file(), json.dumps(asdict(pulumi), default=str))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)) + f"  ({row[3]})")
+    say(f"ready in {time.monotonic() - started:.1f} s")
+
+
+def chosen_file() -> Path:
+    return toolchain_home() / "engine.json"
+
+
+def exports() -> dict[str, str]:
+    """What a shell needs to run `pulumi` as the project's commands do."""
+    try:
+        folder = json.loads(chosen_file().read_text())["folder"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ToolchainError("the toolchain is not prepared; run `python -m sandbox.toolchain prepare`") from error
+    result = {"PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if folder not in path:
+        result["PATH"] = os.pathsep.join([folder, *path])
+    if not os.environ.get("PULUMI_PYTHON_CMD"):
+        result["PULUMI_PYTHON_CMD"] = sys.executable
+    if not (os.environ.get("PULUMI_BACKEND_URL") or os.environ.get("PULUMI_ACCESS_TOKEN")):
+        state = casebook_home() / "pulumi-state"
+        state.mkdir(parents=True, exist_ok=True)
+        result["PULUMI_BACKEND_URL"] = f"file://{state}"
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():
+        result["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file())
+    return result
+
+
+def passphrase_file() -> Path:
+    """Made once: without it the secrets of every stack's state are lost."""
+    path = casebook_home() / "passphrase"
+    with locked():
+        if not path.exists():
+            write(path, secrets.token_hex(32), 0o600)
+    return path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.toolchain", description="Pulumi's CLI and plugins for this project.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("prepare", help="make them ready: found, downloaded or built")
+    commands.add_parser("env", help="print the exports of a prepared shell")
+    try:
+        if parser.parse_args().command == "prepare":
+            prepare()
+        else:
+            for name, value in exports().items():
+                print(f"export {name}={shlex.quote(value)}")
+    except ToolchainError as error:
+        say(str(error))
+        return 1
+    except OSError as error:
+        say(f"{error.filename or 'the toolchain'}: {error.strerror or error}; mend that and run this again")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; run it again and it goes on where it was")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

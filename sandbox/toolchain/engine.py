@@ -1,0 +1,107 @@
+"""Which `pulumi` to use: the one on PATH, Pulumi's own download, or one built from its Go module."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from sandbox.toolchain import golang
+from sandbox.toolchain.download import fetched, unreachable
+from sandbox.toolchain.home import CHECKOUT, SOURCE, Failures, ToolchainError, say, toolchain_home, write
+
+# Older engines lack stackConfigDir or calls that the installed SDK makes.
+OLDEST = (3, 200)
+INSTALLER = "https://get.pulumi.com"
+BUILT_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+
+LANGUAGE_HOST = """\
+#!/bin/sh
+# Pulumi's Python language host. Generated; `python -m sandbox.toolchain prepare` writes it again.
+PYTHONPATH='{checkout}'${{PYTHONPATH:+:$PYTHONPATH}} exec '{python}' -m sandbox.toolchain.language "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A `pulumi` command: the folder it is in, its version, and why it was chosen."""
+
+    folder: Path
+    version: str
+    source: str
+    reason: str
+
+    @property
+    def command(self) -> str:
+        return str(self.folder / "pulumi")
+
+
+def choose(failures: Failures) -> Engine:
+    found, reason = on_path()
+    if found:
+        return found
+    version = installed_version("pulumi")
+    downloaded = toolchain_home() / f"pulumi-{version}"
+    if not (downloaded / "bin" / "pulumi").exists():
+        why = download(version, downloaded, failures)
+        if why:
+            return build(f"{reason}; {why}")
+    return Engine(downloaded / "bin", version, "Pulumi's download", reason)
+
+
+def on_path() -> tuple[Engine | None, str]:
+    """The user's own pulumi, or the reason why there is none that will do."""
+    folders = [f for f in os.get_exec_path() if toolchain_home() not in (Path(f), *Path(f).parents)]
+    command = shutil.which("pulumi", path=os.pathsep.join(folders))
+    if not command:
+        return None, "none on PATH"
+    done = subprocess.run([command, "version"], capture_output=True, text=True, env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"})
+    found = re.match(r"v?(\d+)\.(\d+)\.\S+", done.stdout)
+    if not found:
+        return None, f"{command} does not tell its version"
+    version = found[0].lstrip("v").strip()
+    if (int(found[1]), int(found[2])) < OLDEST:
+        return None, f"{command} is {version}, older than {OLDEST[0]}.{OLDEST[1]}"
+    beside = Path(command).resolve().parent / "pulumi-language-python"
+    if not beside.exists() and not shutil.which("pulumi-language-python"):
+        return None, f"{command} has no Python language host beside it"
+    return Engine(Path(command).parent, version, "PATH", command), ""
+
+
+def download(version: str, folder: Path, failures: Failures) -> str | None:
+    """Run Pulumi's own installer; answers why that could not be done, or nothing."""
+    what = f"pulumi {version}"
+    if known := failures.of(what):
+        return known
+    why = unreachable(INSTALLER)
+    if not why:
+        say(f"downloading pulumi {version} with Pulumi's own installer")
+        try:
+            script = fetched(INSTALLER)
+            # It installs into ROOT/bin, and would edit the user's shell profile.
+            done = subprocess.run(["sh", "-s", "--", "--version", version, "--install-root", str(folder), "--no-edit-path"],
+                                  input=script, capture_output=True, timeout=900)
+            if done.returncode == 0 and (folder / "bin" / "pulumi").exists():
+                return None
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            why = f"Pulumi's installer failed ({lines[-1] if lines else 'no output'})"
+        except (OSError, subprocess.TimeoutExpired) as error:
+            why = f"Pulumi's installer failed ({error})"
+        shutil.rmtree(folder, ignore_errors=True)
+    failures.add(what, why)
+    say(f"{why}; building instead")
+    return why
+
+
+def build(reason: str) -> Engine:
+    found = re.search(r"^require github.com/pulumi/pulumi/pkg/v3 v(\S+)", (SOURCE / "cli" / "go.mod").read_text(), re.MULTILINE)
+    if not found:
+        raise ToolchainError("cli/go.mod does not require github.com/pulumi/pulumi/pkg/v3; restore the file from git")
+    folder = golang.built("cli", "pulumi", BUILT_PACKAGE, f"-X {VERSION_VARIABLE}=v{found[1]}",
+                          f"pulumi {found[1]} (3 minutes on two cores)").parent
+    write(folder / "pulumi-language-python", LANGUAGE_HOST.format(checkout=CHECKOUT, python=sys.executable), 0o755)
+    return Engine(folder, found[1], "built from Go modules", reason)
