@@ -62,7 +62,8 @@ def run(program: str) -> None:
 def told(error: Exception, folder: str) -> str:
     """The traceback from the program's own first line on: how it came to be called is no news to the reader."""
     found = traceback.TracebackException.from_exception(error)
-    ours = [n for n, frame in enumerate(found.stack) if os.path.abspath(frame.filename).startswith(os.path.abspath(folder) + os.sep)]
+    root = os.path.abspath(folder) + os.sep
+    ours = [n for n, frame in enumerate(found.stack) if os.path.isabs(frame.filename) and os.path.abspath(frame.filename).startswith(root)]
     if ours:
         del found.stack[: ours[0]]
     return "".join(found.format())

@@ -113,9 +113,9 @@ def main() -> None:
     over = threading.Event()
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", LARGEST_MESSAGE)])
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
-    # Ctrl-C reaches the whole process group; the engine decides when its hosts end, and tells by SIGTERM or SIGKILL.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    # The engine gives its hosts process groups of their own, so a terminal's Ctrl-C stays away; SIGINT is its farewell.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
