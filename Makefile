@@ -1,0 +1,60 @@
+# Two commands do everything: `make up STACK=sofoot` and `make test`. `make` alone lists the others.
+STACK ?= sofoot
+PYTHON := .venv/bin/python
+
+.PHONY: help up preview outputs destroy shell sandbox sandbox-status sandbox-stop sandbox-reset \
+	test test-unit test-sandbox lint lock docs bench
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+# The environment: the locked versions, then this checkout as the package casebook.
+.venv/.complete: requirements.lock pyproject.toml
+	@echo "casebook: making the Python environment (.venv)" >&2
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "casebook: python3 3.11 or newer is needed; Debian 12 has it" >&2; exit 1; }
+	@python3 -c 'import ensurepip' 2>/dev/null || apt-get install -y -qq python3-venv >/dev/null || \
+		{ echo "casebook: python3-venv is missing; install it (apt-get install python3-venv)" >&2; exit 1; }
+	@rm -f $@
+	@python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: .venv/.complete ## build STACK, on the account that the environment names, else in the sandbox
+	@$(PYTHON) -m stacks up $(STACK)
+
+preview: .venv/.complete ## show what `up` would change
+	@$(PYTHON) -m stacks preview $(STACK)
+
+outputs: .venv/.complete ## the stack's outputs, as JSON
+	@$(PYTHON) -m stacks outputs $(STACK)
+
+destroy: .venv/.complete ## take STACK away; what the account rents stays
+	@$(PYTHON) -m stacks destroy $(STACK)
+
+shell: .venv/.complete ## a shell where plain pulumi commands work
+	@$(PYTHON) -m stacks shell $(STACK)
+
+sandbox: .venv/.complete ## start the sandbox
+	@$(PYTHON) -m sandbox start
+
+sandbox-status: .venv/.complete ## what of the sandbox runs
+	@$(PYTHON) -m sandbox status
+
+sandbox-stop: .venv/.complete ## stop the sandbox; `make sandbox` brings it back as it was
+	@$(PYTHON) -m sandbox stop
+
+sandbox-reset: .venv/.complete ## forget every machine and all data of the sandbox
+	@$(PYTHON) -m sandbox reset
+
+test: .venv/.complete ## every check, So Foot in the sandbox included
+	@$(PYTHON) -m tests
+
+lint: .venv/.complete ## format, style and types
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+
+lock: ## resolve the dependencies anew
+	@.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --strip-extras --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra sandbox --extra dev \
+		--output-file requirements.lock pyproject.toml

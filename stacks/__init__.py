@@ -1,0 +1,1 @@
+"""The stacks' configuration, and the commands that run Pulumi on them."""

@@ -1,0 +1,97 @@
+"""python -m stacks up | preview | outputs | destroy | shell STACK: what the make targets call."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from stacks.mend import mend
+from stacks.target import CHECKOUT, HOME, Stop, prepare
+
+FILES = CHECKOUT / "stacks"
+
+
+def names() -> list[str]:
+    return sorted(file.name.split(".")[1] for file in FILES.glob("Pulumi.*.yaml"))
+
+
+def stack_file(stack: str) -> Path:
+    if stack not in names():
+        raise Stop(f"STACK={stack}: no such stack; there are: {', '.join(names())}")
+    return FILES / f"Pulumi.{stack}.yaml"
+
+
+def config_file(stack: str) -> Path:
+    """A copy of the stack's file for Pulumi to write its encryption salt into, so that the checkout stays clean."""
+    copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    salt = [line for line in (copy.read_text().splitlines() if copy.exists() else []) if line.startswith("encryptionsalt:")]
+    copy.write_text("\n".join([*salt, stack_file(stack).read_text()]))
+    return copy
+
+
+def select(stack: str, environment: dict[str, str]) -> None:
+    """Select the stack, made at first use."""
+    file = stack_file(stack)
+    committed = file.read_bytes()
+    try:
+        run("stack", "select", "--create", stack, environment=environment, quiet=True)
+    finally:
+        file.write_bytes(committed)
+
+
+def run(*arguments: str, environment: dict[str, str], quiet: bool = False) -> None:
+    """Run pulumi in the foreground; an interrupt is pulumi's to handle, it ends with its state written."""
+    command = ["pulumi", "--cwd", str(CHECKOUT), "--non-interactive", *arguments]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL if quiet else None)
+    while True:
+        try:
+            status = process.wait()
+            break
+        except KeyboardInterrupt:
+            print("interrupted: pulumi ends what it has begun; the next run continues", file=sys.stderr)
+    if status:
+        raise Stop(f"pulumi {arguments[0]} ended with status {status}; once that is mended, the same command continues")
+
+
+def command(action: str, stack: str) -> None:
+    stack_file(stack)
+    environment = prepare(cloud=action != "outputs")
+    select(stack, environment)
+    chosen = ("--stack", stack)
+    config = (*chosen, "--config-file", str(config_file(stack)))
+    if action == "outputs":
+        run("stack", "output", "--json", *chosen, environment=environment)
+    elif action == "shell":
+        shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
+        print(f"pulumi is ready for the stack {stack}; leave with exit", file=sys.stderr)
+        os.chdir(CHECKOUT)
+        os.execve(shell, [shell], environment)
+    elif action == "preview":
+        run("preview", "--diff", *config, environment=environment)
+    else:
+        mend(stack, environment)
+        options = ("--yes", "--skip-preview", *config)
+        run(action, *options, environment=environment)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m stacks", description="Build a published architecture.")
+    parser.add_argument("action", choices=("up", "preview", "outputs", "destroy", "shell"))
+    parser.add_argument("stack", help=f"one of: {', '.join(names())}")
+    given = parser.parse_args()
+    try:
+        command(given.action, given.stack)
+    except Stop as error:
+        print(f"casebook: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("casebook: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Reading an account: OpenStack and OVHcloud by their own clients, with the credentials of an environment."""
+
+import functools
+import os
+from typing import Any
+
+import openstack
+import openstack.connection
+import ovh
+import ovh.client
+
+
+class Clouds:
+    """Read-only views of an account."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        # Both clients read os.environ when they are made.
+        os.environ.update({k: v for k, v in environment.items() if k.startswith(("OS_", "OVH_"))})
+
+    @functools.cache  # noqa: B019 (one object a run)
+    def openstack(self, region: str) -> openstack.connection.Connection:
+        return openstack.connect(region_name=region)
+
+    @functools.cached_property
+    def _client(self) -> Any:
+        endpoint = os.environ.get("OVH_ENDPOINT")
+        if endpoint and "/" in endpoint:
+            ovh.client.ENDPOINTS[endpoint] = endpoint
+        return ovh.Client(endpoint=endpoint)
+
+    def ovh(self, path: str) -> Any:
+        return self._client.get(path)

@@ -1,0 +1,193 @@
+"""Makes a stack fit to continue after an `up` that was killed: dead locks, and creations of unknown outcome.
+
+Pulumi notes each creation before it asks for it. When it dies in between, the thing may exist without being in the
+state. It is looked for by its planned name or address: what is found is taken into the state, what is not was never
+made. So nothing is made twice, and nothing is left behind.
+"""
+
+import json
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from stacks.clouds import Clouds
+from stacks.target import Stop
+
+Inputs = dict[str, Any]
+
+
+def mend(stack: str, environment: dict[str, str]) -> None:
+    release_dead_lock(stack, environment)
+    pending = pending_operations(stack, environment)
+    creating = {p["resource"]["urn"]: p["resource"] for p in pending if p["type"] == "creating"}
+    if not pending:
+        return
+    print(f"casebook: an earlier run was killed in the middle of {len(pending)} operations; looking what they did")
+    clouds = Clouds(environment)
+    found = {}
+    for urn, resource in creating.items():
+        finder = FINDERS.get(resource["type"])
+        if identity := finder(clouds, resource.get("inputs") or {}) if finder else None:
+            found[urn] = identity
+            print(f"casebook: {urn.rpartition('::')[2]} was made ({identity}); taken into the state")
+    clear(stack, found, environment)
+
+
+def release_dead_lock(stack: str, environment: dict[str, str]) -> None:
+    """Take away the lock of a pulumi that is no more. Only the file backend keeps locks as files."""
+    backend = urlparse(environment.get("PULUMI_BACKEND_URL", ""))
+    if backend.scheme != "file":
+        return
+    for file in (Path(backend.path) / ".pulumi/locks").rglob("*.json"):
+        if file.parent.name != stack:
+            continue
+        try:
+            owner = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        if owner.get("hostname") == socket.gethostname() and is_pulumi(int(owner.get("pid", 0))):
+            raise Stop(f"pulumi (process {owner['pid']}) is at work on {stack}; wait until it has ended")
+        file.unlink(missing_ok=True)
+        print(f"casebook: removed the lock of a pulumi that ended without its state's last words (process {owner.get('pid')})")
+
+
+def is_pulumi(pid: int) -> bool:
+    try:
+        return b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+    except OSError:
+        return False
+
+
+def pulumi(*arguments: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(["pulumi", "--non-interactive", *arguments], env=environment, text=True, capture_output=True)
+    if done.returncode:
+        raise Stop(f"pulumi {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def pending_operations(stack: str, environment: dict[str, str]) -> list[dict[str, Any]]:
+    exported = json.loads(pulumi("stack", "export", "--stack", stack, environment=environment))
+    return list((exported.get("deployment") or {}).get("pending_operations") or [])
+
+
+def clear(stack: str, found: dict[str, str], environment: dict[str, str]) -> None:
+    """Forget what never came to be, and read what did."""
+    options = ["--clear-pending-creates"]
+    if found:
+        pairs = [part for urn, identity in found.items() for part in (urn, identity)]
+        options = [f"--import-pending-creates={part}" for part in pairs] + options
+    pulumi("refresh", "--yes", "--skip-preview", "--stack", stack, *options, environment=environment)
+
+
+def named(service: str, kind: str) -> Callable[[Clouds, Inputs], str | None]:
+    """A thing of OpenStack by the name and region that the program gave it."""
+
+    def find(clouds: Clouds, inputs: Inputs) -> str | None:
+        proxy = getattr(clouds.openstack(inputs["region"]), service)
+        found = list(getattr(proxy, kind)(name=inputs["name"]))
+        return str(found[0].id) if found else None
+
+    return find
+
+
+def linked(kind: str, key: str, template: str) -> Callable[[Clouds, Inputs], str | None]:
+    """A link of a vRack, which has no identity but its two ends."""
+
+    def find(clouds: Clouds, inputs: Inputs) -> str | None:
+        target = inputs[key]
+        exists = target in clouds.ovh(f"/vrack/{inputs['serviceName']}/{kind}")
+        return template.format(vrack=inputs["serviceName"], target=target) if exists else None
+
+    return find
+
+
+def private_network(clouds: Clouds, inputs: Inputs) -> str | None:
+    project = inputs["serviceName"]
+    for network in clouds.ovh(f"/cloud/project/{project}/network/private"):
+        if network["vlanId"] == inputs.get("vlanId", 0):
+            return f"{project}/{network['id']}"
+    return None
+
+
+def private_subnet(clouds: Clouds, inputs: Inputs) -> str | None:
+    project, network = inputs["serviceName"], inputs["networkId"]
+    for subnet in clouds.ovh(f"/cloud/project/{project}/network/private/{network}/subnet"):
+        if any(pool["region"] == inputs["region"] for pool in subnet["ipPools"]):
+            return f"{project}/{network}/{subnet['id']}"
+    return None
+
+
+def of_balancer(kind: str) -> Callable[[Clouds, Inputs], str | None]:
+    """A farm or frontend by the name that the program displays."""
+
+    def find(clouds: Clouds, inputs: Inputs) -> str | None:
+        service = inputs["serviceName"]
+        for number in clouds.ovh(f"/ipLoadbalancing/{service}/{kind}"):
+            if clouds.ovh(f"/ipLoadbalancing/{service}/{kind}/{number}")["displayName"] == inputs.get("displayName"):
+                return f"{service}/{number}"
+        return None
+
+    return find
+
+
+def farm_server(protocol: str) -> Callable[[Clouds, Inputs], str | None]:
+    def find(clouds: Clouds, inputs: Inputs) -> str | None:
+        service, farm = inputs["serviceName"], inputs["farmId"]
+        base = f"/ipLoadbalancing/{service}/{protocol}/farm/{farm}/server"
+        for number in clouds.ovh(base):
+            if clouds.ovh(f"{base}/{number}")["address"] == inputs["address"]:
+                return f"{service}/{farm}/{number}"
+        return None
+
+    return find
+
+
+def balancer_network(clouds: Clouds, inputs: Inputs) -> str | None:
+    service = inputs["serviceName"]
+    for number in clouds.ovh(f"/ipLoadbalancing/{service}/vrack/network"):
+        if clouds.ovh(f"/ipLoadbalancing/{service}/vrack/network/{number}")["natIp"] == inputs["natIp"]:
+            return f"{service}/{number}"
+    return None
+
+
+def bucket(clouds: Clouds, inputs: Inputs) -> str | None:
+    project, region, name = inputs["serviceName"], inputs["regionName"], inputs["name"]
+    names = [found["name"] for found in clouds.ovh(f"/cloud/project/{project}/region/{region}/storage")]
+    return f"{project}/{region}/{name}" if name in names else None
+
+
+def user(clouds: Clouds, inputs: Inputs) -> str | None:
+    project = inputs["serviceName"]
+    for found in clouds.ovh(f"/cloud/project/{project}/user"):
+        if found["description"] == inputs.get("description"):
+            return f"{project}/{found['id']}"
+    return None
+
+
+# What is not here has no life outside the state (passwords, certificates), or may be done again (configurations,
+# installations, refreshes, S3 keys, which a user may have several of).
+FINDERS: dict[str, Callable[[Clouds, Inputs], str | None]] = {
+    "openstack:compute/instance:Instance": named("compute", "servers"),
+    "openstack:compute/serverGroup:ServerGroup": named("compute", "server_groups"),
+    "openstack:networking/port:Port": named("network", "ports"),
+    "openstack:networking/secGroup:SecGroup": named("network", "security_groups"),
+    "ovh:CloudProject/networkPrivate:NetworkPrivate": private_network,
+    "ovh:CloudProject/networkPrivateSubnet:NetworkPrivateSubnet": private_subnet,
+    "ovh:CloudProject/storage:Storage": bucket,
+    "ovh:CloudProject/user:User": user,
+    "ovh:IpLoadBalancing/tcpFarm:TcpFarm": of_balancer("tcp/farm"),
+    "ovh:IpLoadBalancing/httpFarm:HttpFarm": of_balancer("http/farm"),
+    "ovh:IpLoadBalancing/tcpFrontend:TcpFrontend": of_balancer("tcp/frontend"),
+    "ovh:IpLoadBalancing/httpFrontend:HttpFrontend": of_balancer("http/frontend"),
+    "ovh:IpLoadBalancing/tcpFarmServer:TcpFarmServer": farm_server("tcp"),
+    "ovh:IpLoadBalancing/httpFarmServer:HttpFarmServer": farm_server("http"),
+    "ovh:IpLoadBalancing/vrackNetwork:VrackNetwork": balancer_network,
+    "ovh:Vrack/cloudProject:CloudProject": linked("cloudProject", "projectId", "{vrack}/{target}"),
+    "ovh:Vrack/ipLoadbalancing:IpLoadbalancing": linked("ipLoadbalancing", "LoadbalancingId", "{vrack}/{target}"),
+    "ovh:Vrack/dedicatedServerInterface:DedicatedServerInterface": linked(
+        "dedicatedServerInterface", "interfaceId", "{vrack}/{target}"
+    ),
+}

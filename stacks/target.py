@@ -1,0 +1,75 @@
+"""Where a stack is built: on the account that the environment names, else in the sandbox of this machine."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+HOME = Path(os.environ.get("CASEBOOK_HOME") or "~/.cache/casebook").expanduser().absolute()
+
+# One variable of each set is enough to know that a real account is meant.
+ACCOUNT = ("OVH_ENDPOINT", "OVH_APPLICATION_KEY", "OVH_CLIENT_ID", "OVH_ACCESS_TOKEN", "OS_AUTH_URL", "OS_CLOUD")
+OPENSTACK = ("OS_AUTH_URL", "OS_CLOUD")
+OVHCLOUD = ("OVH_APPLICATION_KEY", "OVH_CLIENT_ID", "OVH_ACCESS_TOKEN")
+FILES = (Path("/etc/ovh.conf"), Path("~/.ovh.conf").expanduser(), CHECKOUT / "ovh.conf")
+
+
+class Stop(Exception):
+    """A sentence for the operator: what is wrong and what to do next."""
+
+
+def is_account() -> bool:
+    """Whether the environment names a real account. The sandbox's own variables do not."""
+    return os.environ.get("CASEBOOK_TARGET") != "sandbox" and any(os.environ.get(name) for name in ACCOUNT)
+
+
+def check_account() -> None:
+    """Both halves of the credentials must be there: OpenStack's for instances, OVHcloud's for the rest."""
+    if not any(os.environ.get(name) for name in OPENSTACK):
+        raise Stop(
+            "OS_AUTH_URL: not set, though OVHcloud credentials are; source the project's openrc.sh "
+            "(Public Cloud > Users & Roles), or unset them all to build in the sandbox"
+        )
+    if not any(os.environ.get(name) for name in OVHCLOUD) and not any(file.is_file() for file in FILES):
+        raise Stop(
+            "OVH_APPLICATION_KEY: not set, and there is no ovh.conf; make a key at api.ovh.com/createToken and export "
+            "OVH_ENDPOINT, OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET and OVH_CONSUMER_KEY, "
+            "or unset OS_* to build in the sandbox"
+        )
+
+
+def module(name: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-m", name, *arguments], cwd=CHECKOUT, text=True)
+
+
+def exports(name: str) -> dict[str, str]:
+    """The variables that `python -m NAME env` prints."""
+    printed = subprocess.run([sys.executable, "-m", name, "env"], cwd=CHECKOUT, text=True, capture_output=True)
+    if printed.returncode:
+        raise Stop(printed.stderr.strip() or f"python -m {name} env failed")
+    words = shlex.split(printed.stdout)
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def prepare(*, cloud: bool) -> dict[str, str]:
+    """The environment for `pulumi`. Both halves are made ready at the same time; they say what they do.
+
+    `cloud`: whether the command talks to a cloud, so that the sandbox must run.
+    """
+    sandbox = not is_account()
+    if not sandbox:
+        check_account()
+    running = [module("sandbox.toolchain", "prepare")]
+    if sandbox and cloud:
+        running.append(module("sandbox", "start"))
+    # An interrupt reaches them too; both are waited for, so that no half-made thing is left behind unseen.
+    if any([process.wait() for process in running]):
+        raise Stop("the stack was not touched; mend what is said above and run the same command again")
+    environment = {**os.environ, **exports("sandbox.toolchain")}
+    if sandbox:
+        environment |= {"CASEBOOK_TARGET": "sandbox", **exports("sandbox")}
+    # Programs of the package (casebook-...) are called by resources.
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    return environment
