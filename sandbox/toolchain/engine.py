@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox.toolchain import golang
 from sandbox.toolchain.download import fetched, unreachable
-from sandbox.toolchain.home import CHECKOUT, SOURCE, Failures, ToolchainError, say, toolchain_home, write
+from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, say, toolchain_home, write
 
 # Older engines lack stackConfigDir or calls that the installed SDK makes.
 OLDEST = (3, 200)
@@ -22,7 +22,7 @@ VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 LANGUAGE_HOST = """\
 #!/bin/sh
 # Pulumi's Python language host. Generated; `python -m sandbox.toolchain prepare` writes it again.
-PYTHONPATH='{checkout}'${{PYTHONPATH:+:$PYTHONPATH}} exec '{python}' -m sandbox.toolchain.language "$@"
+exec '{python}' -P '{program}' "$@"
 """
 
 
@@ -103,5 +103,5 @@ def build(reason: str) -> Engine:
         raise ToolchainError("cli/go.mod does not require github.com/pulumi/pulumi/pkg/v3; restore the file from git")
     folder = golang.built("cli", "pulumi", BUILT_PACKAGE, f"-X {VERSION_VARIABLE}=v{found[1]}",
                           f"pulumi {found[1]} (3 minutes on two cores)").parent
-    write(folder / "pulumi-language-python", LANGUAGE_HOST.format(checkout=CHECKOUT, python=sys.executable), 0o755)
+    write(folder / "pulumi-language-python", LANGUAGE_HOST.format(python=sys.executable, program=SOURCE / "language.py"), 0o755)
     return Engine(folder, found[1], "built from Go modules", reason)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).parent
-CHECKOUT = SOURCE.parent.parent
 
 
 class ToolchainError(Exception):

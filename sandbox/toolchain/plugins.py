@@ -17,7 +17,7 @@ from pathlib import Path
 from sandbox.toolchain import golang
 from sandbox.toolchain.download import unreachable
 from sandbox.toolchain.engine import INSTALLER, Engine
-from sandbox.toolchain.home import CHECKOUT, Failures, ToolchainError, pulumi_home, say, write
+from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, pulumi_home, say, write
 
 NAMES = ("openstack", "ovh", "command", "random", "tls")
 # What tells a plugin folder that we filled from one that Pulumi did.
@@ -26,7 +26,7 @@ MARK = "made-by-casebook"
 STAND_IN = """\
 #!/bin/sh
 # A stand-in for the {name} plugin. Generated; `python -m sandbox.toolchain prepare` writes it again.
-PYTHONPATH='{checkout}'${{PYTHONPATH:+:$PYTHONPATH}} exec '{python}' -m sandbox.toolchain.standin {name} {version} "$@"
+exec '{python}' -P '{program}' {name} {version} "$@"
 """
 
 
@@ -148,5 +148,6 @@ def place_bridge(plugin: Wanted) -> None:
 
 def place_stand_in(plugin: Wanted) -> None:
     write(plugin.folder / MARK, "")
-    script = STAND_IN.format(name=plugin.name, version=plugin.version, checkout=CHECKOUT, python=sys.executable)
+    script = STAND_IN.format(name=plugin.name, version=plugin.version, python=sys.executable,
+                             program=SOURCE / "standin" / "__main__.py")
     write(plugin.program, script, 0o755)
