@@ -6,6 +6,7 @@ if __name__ != "casebook":
 from casebook.args import InputError
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
+from casebook.object_storage import ObjectStorage
 from casebook.plan import AddressPlan
 from casebook.ssh import SshKey, ssh_key
 from casebook.vrack_network import VrackNetwork
@@ -21,6 +22,7 @@ __all__ = [
     "Instance",
     "InstanceGroup",
     "Machine",
+    "ObjectStorage",
     "Ready",
     "Service",
     "SshKey",

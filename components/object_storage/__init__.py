@@ -1,0 +1,21 @@
+"""S3 buckets of OVHcloud's Public Cloud."""
+
+from casebook.object_storage.args import (
+    BucketArgs,
+    LifecycleArgs,
+    ObjectLockArgs,
+    ObjectStorageArgs,
+    ReplicationArgs,
+)
+from casebook.object_storage.component import Bucket, BucketUser, ObjectStorage
+
+__all__ = [
+    "Bucket",
+    "BucketArgs",
+    "BucketUser",
+    "LifecycleArgs",
+    "ObjectLockArgs",
+    "ObjectStorage",
+    "ObjectStorageArgs",
+    "ReplicationArgs",
+]
