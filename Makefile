@@ -1,5 +1,7 @@
 # Two commands do everything: `make up STACK=sofoot` and `make test`. `make` alone lists the others.
 STACK ?= sofoot
+# Settings for one run, e.g. SET="web_instances=6"; what lasts belongs into stacks/Pulumi.$(STACK).yaml.
+SET ?=
 PYTHON := .venv/bin/python
 
 .PHONY: help up preview outputs destroy shell sandbox sandbox-status sandbox-stop sandbox-reset \
@@ -22,10 +24,10 @@ help: ## list the targets
 	@touch $@
 
 up: .venv/.complete ## build STACK, on the account that the environment names, else in the sandbox
-	@$(PYTHON) -m stacks up $(STACK)
+	@$(PYTHON) -m stacks up $(STACK) $(SET:%=--set %)
 
 preview: .venv/.complete ## show what `up` would change
-	@$(PYTHON) -m stacks preview $(STACK)
+	@$(PYTHON) -m stacks preview $(STACK) $(SET:%=--set %)
 
 outputs: .venv/.complete ## the stack's outputs, as JSON
 	@$(PYTHON) -m stacks outputs $(STACK)

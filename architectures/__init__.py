@@ -38,7 +38,7 @@ def load(name: str) -> Architecture:
 def build() -> None:
     """Check the stack's configuration whole, then declare its architecture."""
     config = pulumi.Config("casebook")
-    for key in pulumi.runtime.config.CONFIG:
+    for key in pulumi.runtime.config.CONFIG.get():
         namespace, _, word = key.rpartition(":")
         if namespace == "casebook" and word not in KEYS:
             raise InputError(f"{key}: no such key; the stack's file may set {', '.join(f'casebook:{k}' for k in KEYS)}")

@@ -27,9 +27,19 @@ def config_file(stack: str) -> Path:
     """A copy of the stack's file for Pulumi to write its encryption salt into, so that the checkout stays clean."""
     copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    salt = [line for line in (copy.read_text().splitlines() if copy.exists() else []) if line.startswith("encryptionsalt:")]
+    salt = [
+        line for line in (copy.read_text().splitlines() if copy.exists() else []) if line.startswith("encryptionsalt:")
+    ]
     copy.write_text("\n".join([*salt, stack_file(stack).read_text()]))
     return copy
+
+
+def set_values(file: Path, values: list[str], environment: dict[str, str]) -> None:
+    """Change settings for this run only: `web_instances=6` is `casebook:settings.web_instances`."""
+    for value in values:
+        name, _, text = value.partition("=")
+        path = ("config", "set", "--path", f"casebook:settings.{name}", text, "--config-file", str(file))
+        run(*path, environment=environment)
 
 
 def select(stack: str, environment: dict[str, str]) -> None:
@@ -56,12 +66,14 @@ def run(*arguments: str, environment: dict[str, str], quiet: bool = False) -> No
         raise Stop(f"pulumi {arguments[0]} ended with status {status}; once that is mended, the same command continues")
 
 
-def command(action: str, stack: str) -> None:
+def command(action: str, stack: str, values: list[str]) -> None:
     stack_file(stack)
     environment = prepare(cloud=action != "outputs")
     select(stack, environment)
     chosen = ("--stack", stack)
-    config = (*chosen, "--config-file", str(config_file(stack)))
+    file = config_file(stack)
+    set_values(file, values, environment)
+    config = (*chosen, "--config-file", str(file))
     if action == "outputs":
         run("stack", "output", "--json", *chosen, environment=environment)
     elif action == "shell":
@@ -81,9 +93,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m stacks", description="Build a published architecture.")
     parser.add_argument("action", choices=("up", "preview", "outputs", "destroy", "shell"))
     parser.add_argument("stack", help=f"one of: {', '.join(names())}")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, for this run only")
     given = parser.parse_args()
     try:
-        command(given.action, given.stack)
+        command(given.action, given.stack, given.set)
     except Stop as error:
         print(f"casebook: {error}", file=sys.stderr)
         return 1

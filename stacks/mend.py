@@ -51,7 +51,9 @@ def release_dead_lock(stack: str, environment: dict[str, str]) -> None:
         if owner.get("hostname") == socket.gethostname() and is_pulumi(int(owner.get("pid", 0))):
             raise Stop(f"pulumi (process {owner['pid']}) is at work on {stack}; wait until it has ended")
         file.unlink(missing_ok=True)
-        print(f"casebook: removed the lock of a pulumi that ended without its state's last words (process {owner.get('pid')})")
+        print(
+            f"casebook: removed the lock of a pulumi that ended without its state's last words (process {owner.get('pid')})"
+        )
 
 
 def is_pulumi(pid: int) -> bool:

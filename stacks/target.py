@@ -65,7 +65,8 @@ def prepare(*, cloud: bool) -> dict[str, str]:
     if sandbox and cloud:
         running.append(module("sandbox", "start"))
     # An interrupt reaches them too; both are waited for, so that no half-made thing is left behind unseen.
-    if any([process.wait() for process in running]):
+    statuses = [process.wait() for process in running]
+    if any(statuses):
         raise Stop("the stack was not touched; mend what is said above and run the same command again")
     environment = {**os.environ, **exports("sandbox.toolchain")}
     if sandbox:
