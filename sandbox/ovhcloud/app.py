@@ -2,20 +2,19 @@
 import asyncio
 import contextlib
 import json
+import logging
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from . import auth, cloud, dedicated, domain, ip, loadbalancer, users, vps, vrack  # noqa: F401  (they register routes)
-from . import storage  # noqa: F401
+from . import auth, cloud, dedicated, domain, ip, loadbalancer, storage, users, vps, vrack  # noqa: F401  (routes)
 from .balancer import Monitor
 from .errors import ApiError
 from .openstack import InMemoryOpenStack, OpenStack
@@ -26,6 +25,7 @@ from .tasks import Convergence, Tasks
 
 VERSIONS = ("1.0", "v1", "v2")
 TICK = 0.1      # seconds between two looks for jobs that have come due while nobody asks
+log = logging.getLogger(__name__)
 
 
 class Api:
@@ -58,8 +58,11 @@ class Api:
                 return 200, handler(call, **values)
         except ApiError as error:
             return error.status, error.body
+        except Exception:
+            log.exception("%s %s", method, raw)
+            return 500, ApiError(500, "Internal server error").body
 
-    def log(self, method: str, path: str, body: bytes, status: int, value: Any) -> None:
+    def record(self, method: str, path: str, body: bytes, status: int, value: Any) -> None:
         """Keep the request without the secrets in it."""
         with self.store.transaction():
             self.store.db.execute(
@@ -73,7 +76,7 @@ class Api:
         url = f"{request.url.scheme}://{request.headers['host']}{raw}{query}"
         body = await request.body()
         status, value = self.answer(request.method, url, raw, dict(request.query_params), request.headers, body)
-        self.log(request.method, raw + query, body, status, value)
+        self.record(request.method, raw + query, body, status, value)
         await Response(json.dumps(value), status, {"X-Ovh-QueryID": f"SBX.ext-1.{uuid.uuid4().hex[:16]}"},
                        "application/json; charset=utf-8")(scope, receive, send)
 
@@ -122,17 +125,11 @@ def redacted_text(body: bytes) -> str:
         return "(not JSON)"
 
 
-def load_account(file: Path | str) -> Object:
-    account: Object = yaml.safe_load(Path(file).read_text())
-    return account
-
-
-def create_app(database: Path | str, account: Path | str | Object, task_seconds: float = 0.2,
+def create_app(database: Path | str, account: Object, task_seconds: float = 0.2,
                estate: Convergence | None = None, openstack: OpenStack | None = None,
                monitor: Monitor | None = None) -> Starlette:
-    """The API over a database file and an account (a file, or what such a file holds)."""
-    holdings = account if isinstance(account, dict) else load_account(account)
-    api = Api(database, holdings, task_seconds, estate, openstack, monitor)
+    """The API over a database file and an account (`account.load_account`)."""
+    api = Api(database, account, task_seconds, estate, openstack, monitor)
     app = Starlette(routes=[Mount("/sandbox", app=api.window), Mount("/", app=api.api)], lifespan=api.lifespan)
     app.state.api = api
     app.state.store = api.store

@@ -1,7 +1,7 @@
 """/auth and /me: who calls, with which keys, and the account's contact.
 
-A request is signed with the application key, its secret and a consumer key, or carries a bearer token. A wrong
-signature or an old timestamp is HTTP 400, an unknown key or credential 403.
+A request is signed with the application key, its secret and a consumer key. A wrong signature or an old timestamp
+is HTTP 400, an unknown key or credential 403. Bearer tokens exist at OVHcloud and none exists in a sandbox.
 """
 import hashlib
 import hmac
@@ -39,12 +39,10 @@ def signature(secret: str, consumer: str, method: str, url: str, body: str, stam
 
 
 def authenticate(store: Store, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
-    """Pass a request with a good signature or bearer token; refuse any other as the API does."""
+    """Pass a request with a good signature; refuse any other as the API does."""
     known = store.need("credentials", "sandbox", "credentials")
-    if (token := headers.get("authorization", "")).startswith("Bearer "):
-        if not hmac.compare_digest(token[7:].encode(), known["access_token"].encode()):
-            raise refuse(403, "INVALID_CREDENTIAL", "This credential is not valid")
-        return
+    if headers.get("authorization", "").startswith("Bearer "):
+        raise refuse(403, "INVALID_CREDENTIAL", "This credential is not valid")
     if not headers.get("x-ovh-application"):
         raise refuse(403, "NOT_CREDENTIAL", "You must login first")
     if not hmac.compare_digest(headers["x-ovh-application"].encode(), known["application_key"].encode()):

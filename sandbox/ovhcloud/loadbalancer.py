@@ -3,6 +3,7 @@
 Every change is only declared, and counted in `pendingChanges`, until POST refresh puts the whole configuration in
 force: `sandbox/applied/NAME` in the store, which is all that the balancer's HAProxy is ever rendered from.
 """
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from .tasks import effect
 BASE = "ipLoadbalancing"
 KINDS = ("http", "tcp")
 PORT = integer(1, 65535)
-MIN_NAT_IPS = 16        # the smallest natIp range that OVHcloud documents is a /28
+MIN_NAT_IPS = 4
 PROBE = Fields(
     type=Needed(one_of("http", "internal", "mysql", "oco", "pgsql", "smtp", "tcp")), port=PORT,
     interval=Default(integer(30, 3600), 30), match=one_of("contains", "default", "internal", "matches", "status"),
@@ -123,7 +124,7 @@ def nat_ips(call: Call, service: str) -> list[Object]:
 
 Check = Callable[[Call, str, str, Object], None]
 Delete = Callable[[Call, str, str, int], None]
-View = Callable[[Call, Object], Object]
+View = Callable[[Call, str, Object], Object]
 
 
 def allow(call: Call, service: str, kind: str, body: Object) -> None:
@@ -154,7 +155,7 @@ class Collection:
     check: Check = allow
     deletable: Delete = forget
     born: Callable[[Object, int], Object] = field(default=lambda body, above: {})
-    view: View = field(default=lambda call, found: found)
+    view: View = field(default=lambda call, service, found: found)
     frozen: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     answers_update: bool = False
@@ -189,10 +190,10 @@ class Collection:
         made = call.store.put({self.number: number, **body, **self.born(body, above)},
                               *self.path(service, above), number)
         changed(call.store, service, self.zone(call, service, above, made))
-        return self.view(call, made)
+        return self.view(call, service, made)
 
     def show(self, call: Call, service: str, number: int, above: int = 0) -> Object:
-        return self.view(call, self.need(call, service, above, number))
+        return self.view(call, service, self.need(call, service, above, number))
 
     def update(self, call: Call, service: str, number: int, above: int = 0) -> Object | None:
         old = self.need(call, service, above, number)
@@ -299,29 +300,24 @@ def farm_in_use(call: Call, service: str, kind: str, farm: int) -> None:
             raise ApiError(409, f"This farm is still the target of route {found['routeId']}")
 
 
-def frontend_in_use(call: Call, service: str, kind: str, frontend: int) -> None:
-    for found in call.store.children(BASE, service, kind, "route").values():
-        if found["frontendId"] == frontend:
-            raise ApiError(409, f"This frontend is still used by route {found['routeId']}")
-
-
 def server_born(body: Object, farm: int) -> Object:
     cookie = {"cookie": body["cookie"] or f"cookie-{body['address']}"} if "cookie" in body else {}
     return {"backendId": farm, "serverState": [], **cookie}
 
 
-def server_view(call: Call, found: Object) -> Object:
-    return {**found, "serverState": call.monitor.server_state(found["backendId"], found["serverId"])}
+def server_view(call: Call, service: str, found: Object) -> Object:
+    return {**found, "serverState": call.monitor.server_state(service, found["serverId"])}
 
 
 def register(kind: str) -> None:
-    def route_view(call: Call, found: Object) -> Object:
+    def route_view(call: Call, service: str, found: Object) -> Object:
+        rules = call.store.children(BASE, service, kind, "route", found["routeId"], "rule").values()
         return {**found, "rules": [{name: value for name, value in rule.items() if name != "displayName"}
-                                   for rule in rules_of(call.store, kind, found["routeId"])]}
+                                   for rule in rules]}
 
     Collection(kind, "farm", "farmId", FARM[kind], check=check_farm, deletable=farm_in_use, frozen=("zone",),
                filters=("vrackNetworkId", "zone")).register()
-    Collection(kind, "frontend", "frontendId", FRONTEND[kind], check=check_frontend, deletable=frontend_in_use,
+    Collection(kind, "frontend", "frontendId", FRONTEND[kind], check=check_frontend,
                born=lambda body, above: {"vrackNetworkId": None, "vrackVrouterId": None},
                filters=("defaultFarmId", "port", "zone")).register()
     Collection(kind, "route", "routeId", ROUTE[kind], check=check_route, view=route_view, filters=("frontendId",),
@@ -332,13 +328,6 @@ def register(kind: str) -> None:
                answers_update=True).register()
 
 
-def rules_of(store: Store, kind: str, number: int) -> list[Object]:
-    for service in store.children(BASE):
-        if store.get(BASE, service, kind, "route", number):
-            return list(store.children(BASE, service, kind, "route", number, "rule").values())
-    return []
-
-
 for _kind in KINDS:
     register(_kind)
 
@@ -347,9 +336,8 @@ for _kind in KINDS:
 
 def check_network(call: Call, service: str, body: Object) -> None:
     """The NAT range is a part of the subnet, large enough, and meets no other network's."""
-    import ipaddress
-    subnet, nat = ipaddress.ip_network(body["subnet"]), ipaddress.ip_network(body["natIp"])
-    if not (nat.version == subnet.version and nat.subnet_of(subnet)):  # type: ignore[arg-type]
+    subnet, nat = ipaddress.IPv4Network(body["subnet"]), ipaddress.IPv4Network(body["natIp"])
+    if not nat.subnet_of(subnet):
         raise ApiError(400, f"Invalid value for parameter natIp: {nat} is not inside the subnet {subnet}")
     if nat.num_addresses < MIN_NAT_IPS:
         raise ApiError(400, f"Invalid value for parameter natIp: {nat} holds fewer than {MIN_NAT_IPS} addresses")

@@ -3,7 +3,7 @@ from typing import Any
 
 SECRETS = frozenset({
     "password", "secret", "key", "sshKey", "publicSshKey", "rescueSshKey", "configDriveUserData",
-    "postInstallationScript", "content", "userData", "httpHeaders", "access_token", "application_secret", "consumer_key",
+    "postInstallationScript", "content", "httpHeaders",
 })
 HIDDEN = "[redacted]"
 

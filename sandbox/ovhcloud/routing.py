@@ -1,7 +1,7 @@
 """Routes: a method and a path template to a handler, which gets one call and the values of the path."""
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from .errors import ApiError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .openstack import OpenStack
 
 Handler = Callable[..., Any]
+H = TypeVar("H", bound=Handler)
 Seed = Callable[[Store, Object], None]
 
 
@@ -39,9 +40,9 @@ ROUTES: list[Route] = []
 SEEDS: list[Seed] = []
 
 
-def route(method: str, template: str) -> Callable[[Handler], Handler]:
+def route(method: str, template: str) -> Callable[[H], H]:
     """Register a handler; `{name}` is one path segment, `{name:int}` one whole number."""
-    def add(handler: Handler) -> Handler:
+    def add(handler: H) -> H:
         ROUTES.append(Route(method, tuple(template.strip("/").split("/")), handler))
         return handler
     return add

@@ -41,7 +41,17 @@ class Tasks:
         self.started: set[int] = set()
         self.troubles: dict[Subject, str] = {}
 
-    def later(self, seconds: float, then: Effect, *args: Any, subjects: Sequence[Subject] = ()) -> None:
+    def later(self, seconds: float, then: Effect, *args: Any) -> None:
+        """Let an effect happen after some seconds."""
+        self._add(seconds, then, args, ())
+
+    def settle(self, path: Sequence[object], field: str, last: str | None, failure: str, *,
+               subjects: Sequence[Subject], done_date: str | None = None, seconds: float | None = None) -> None:
+        """Give an object its last state (None: remove it) once the subjects match the store, or else `failure`."""
+        after = self.seconds if seconds is None else seconds
+        self._add(after, finish, (path, field, last, failure, done_date), subjects)
+
+    def _add(self, seconds: float, then: Effect, args: Sequence[Any], subjects: Sequence[Subject]) -> None:
         self.store.db.execute("INSERT INTO jobs (due, effect, args, subjects) VALUES (?, ?, ?, ?)",
                               (time.time() + seconds, then.__name__, json.dumps(args), json.dumps(list(subjects))))
 
@@ -66,17 +76,17 @@ class Tasks:
                                      (time.time(),)).fetchall()
 
     def _work(self, number: int, name: str, args: list[Any], subjects: list[list[str]]) -> None:
-        well = all([self.converge((kind, subject)) for kind, subject in subjects])
+        results = [self.converge((kind, subject)) for kind, subject in subjects]
         with self.store.transaction():
             self.store.db.execute("DELETE FROM jobs WHERE id = ?", (number,))
-            EFFECTS[name](self.store, *args) if well else failed(self.store, *args)
+            EFFECTS[name](self.store, *args) if all(results) else failed(self.store, *args)
         self.started.discard(number)
 
     def converge(self, subject: Subject) -> bool:
         """Whether the subject now matches the store; what went wrong is kept in `troubles`."""
-        assert self.estate is not None
         try:
-            self.estate.converge(subject)
+            if self.estate:
+                self.estate.converge(subject)
         except Exception as error:
             log.exception("%s %s does not match the store", *subject)
             self.troubles[subject] = str(error)
@@ -93,16 +103,15 @@ class Tasks:
         subjects   what must match the store, as `then` left it, before the last state is reached
         failure    the state of a task whose subjects could not be made to match
         done_date  the field that takes the time of the end
-        vanish     a finished task is removed (vRack tasks; a private network being deleted)
+        vanish     a finished task is removed instead of reaching a last state (vRack tasks; a network being deleted)
         """
         self.store.put({**body, field: states[0]}, *path)
-        step = self.seconds / max(len(states) - 1, 1)
-        for number, state in enumerate(states[1:-1], 1):
-            self.later(step * number, set_field, path, field, state)
+        walked, last = (states, None) if vanish else (states[:-1], states[-1])
+        for number, state in enumerate(walked[1:], 1):
+            self.later(self.seconds * number / len(walked), set_field, path, field, state)
         if then:
             self.later(self.seconds, then, *args)
-        last = None if vanish else states[-1]
-        self.later(self.seconds, finish, path, field, last, failure, done_date, subjects=subjects)
+        self.settle(path, field, last, failure, subjects=subjects, done_date=done_date)
         return {**body, field: states[0]}
 
 

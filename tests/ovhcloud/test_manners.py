@@ -1,0 +1,175 @@
+"""The API's manners: signatures, strictness, tasks, restarts, and no secret written down."""
+import time
+from pathlib import Path
+from typing import Any
+
+import ovh.exceptions
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from sandbox.ovhcloud.app import create_app
+from sandbox.ovhcloud.auth import signature
+from sandbox.ovhcloud.routing import ROUTES
+from sandbox.ovhcloud.store import Object
+
+from .conftest import KEYS, PROJECT, TASK_SECONDS, Client, client
+
+BALANCER = "/ipLoadbalancing/loadbalancer-3f1c0a7de52b49868c01d4e7a9b2f356"
+SERVER = "/dedicated/server/ns31000001.ip-198-18-16-1.eu"
+
+
+def wait() -> None:
+    """Until every task of the account is over."""
+    time.sleep(TASK_SECONDS * 1.5)
+
+
+def signed(app: Starlette, stamp: float, **changes: str) -> Any:
+    """One GET /me signed by hand."""
+    keys = {**KEYS, **changes}
+    text = str(int(stamp))
+    headers = {"X-Ovh-Application": keys["application_key"], "X-Ovh-Consumer": keys["consumer_key"],
+               "X-Ovh-Timestamp": text, "X-Ovh-Signature": signature(
+                   keys["application_secret"], keys["consumer_key"], "GET", "http://testserver/1.0/me", "", text)}
+    return TestClient(app).get("/1.0/me", headers=headers)
+
+
+class TestCredentials:
+    def test_a_good_signature_passes(self, app: Starlette) -> None:
+        assert signed(app, time.time()).json()["nichandle"] == "cb12345-ovh"
+
+    @pytest.mark.parametrize(("changes", "age", "status", "code"), [
+        ({"application_secret": "wrong"}, 0, 400, "INVALID_SIGNATURE"),
+        ({"application_key": "wrong"}, 0, 403, "INVALID_KEY"),
+        ({"consumer_key": "wrong"}, 0, 403, "INVALID_CREDENTIAL"),
+        ({}, 120, 400, "QUERY_TIME_OUT"),
+    ])
+    def test_a_wrong_one_is_refused_as_documented(
+            self, app: Starlette, changes: dict[str, str], age: int, status: int, code: str) -> None:
+        answer = signed(app, time.time() - age, **changes)
+        assert (answer.status_code, answer.json()["errorCode"]) == (status, code)
+        assert answer.json()["message"]
+        assert answer.json()["httpCode"].startswith(str(status))
+
+    def test_none_at_all(self, app: Starlette) -> None:
+        answer = TestClient(app).get("/1.0/me")
+        assert (answer.status_code, answer.json()["errorCode"]) == (403, "NOT_CREDENTIAL")
+
+    def test_a_bearer_token_is_not_known(self, app: Starlette) -> None:
+        answer = TestClient(app).get("/1.0/me", headers={"Authorization": "Bearer x"})
+        assert answer.json()["errorCode"] == "INVALID_CREDENTIAL"
+
+    def test_the_time_is_told_to_anybody(self, app: Starlette) -> None:
+        assert abs(TestClient(app).get("/1.0/auth/time").json() - time.time()) < 5
+
+    def test_the_signature_covers_the_body(self, app: Starlette, call: Client) -> None:
+        text = str(int(time.time()))
+        url = f"http://testserver/1.0{BALANCER}/http/farm"
+        headers = {"X-Ovh-Application": "ak", "X-Ovh-Consumer": "ck", "X-Ovh-Timestamp": text,
+                   "X-Ovh-Signature": signature("as", "ck", "POST", url, '{"zone": "rbx"}', text)}
+        assert TestClient(app).post(url, headers=headers, content='{"zone": "gra"}').status_code == 400
+        assert TestClient(app).post(url, headers=headers, content='{"zone": "rbx"}').status_code == 200
+
+
+class TestStrictness:
+    @pytest.mark.parametrize("path", ["/nowhere", "/vrack/pn-1001/x", f"{SERVER}/task/1/x", "/vrack/pn-1/task"])
+    def test_unknown_paths(self, call: Client, path: str) -> None:
+        with pytest.raises(ovh.exceptions.ResourceNotFoundError):
+            call("GET", path)
+
+    def test_a_method_that_is_not_there(self, call: Client) -> None:
+        with pytest.raises(ovh.exceptions.APIError, match="Method not allowed"):
+            call("DELETE", "/me")
+
+    def test_other_versions_of_the_path(self, app: Starlette) -> None:
+        assert TestClient(app).get("/2.0/me").status_code == 404
+
+    @pytest.mark.parametrize(("body", "name"), [
+        ({}, "zone"), ({"zone": 3}, "zone"), ({"zone": None}, "zone"), ({"zone": "rbx", "port": 0}, "port"),
+        ({"zone": "rbx", "port": "80"}, "port"), ({"zone": "rbx", "port": True}, "port"),
+        ({"zone": "rbx", "x": 1}, "x"), ({"zone": "paris"}, "paris"),
+        ({"zone": "rbx", "balance": "best"}, "balance"), ({"zone": "rbx", "probe": {"type": "http", "x": 1}}, "probe.x"),
+        ({"zone": "rbx", "probe": []}, "probe"), ({"zone": "rbx", "probe": {"type": "http", "interval": 5}}, "interval"),
+        ({"zone": "rbx", "vrackNetworkId": 12}, "vrackNetworkId"), ([], "body"), ("x", "body"),
+    ])
+    def test_a_bad_body_names_its_field(self, call: Client, body: Any, name: str) -> None:
+        with pytest.raises((ovh.exceptions.BadParametersError, ovh.exceptions.ResourceNotFoundError), match=name):
+            call("POST", f"{BALANCER}/http/farm", body)
+
+    def test_a_body_that_is_not_json(self, app: Starlette) -> None:
+        text = str(int(time.time()))
+        url = "http://testserver/1.0/vrack/pn-1001"
+        headers = {"X-Ovh-Application": "ak", "X-Ovh-Consumer": "ck", "X-Ovh-Timestamp": text,
+                   "X-Ovh-Signature": signature("as", "ck", "PUT", url, "{", text)}
+        answer = TestClient(app).put(url, headers=headers, content="{")
+        assert (answer.status_code, answer.json()["class"]) == (400, "Client::BadRequest")
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data())
+    def test_no_body_whatever_breaks_a_handler(self, call: Client, data: st.DataObject) -> None:
+        """Every POST and PUT answers any JSON with success or with a documented refusal, never with a 500."""
+        routes = [found for found in ROUTES if found.method in ("POST", "PUT") and "v2" not in found.template]
+        values = {"service": BALANCER.split("/")[2], "server": SERVER.split("/")[3], "project": PROJECT,
+                  "vrack": "pn-1001", "zone": "sofoot.example", "name": "vps-0a1b2c01.vps.ovh.net", "region": "GRA11"}
+        found = data.draw(st.sampled_from(routes))
+        path = "/".join(values.get(part.strip("{}").partition(":")[0], "1") if part.startswith("{") else part
+                        for part in found.template)
+        leaf = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+        names = st.sampled_from(["zone", "port", "name", "regions", "interfaces", "operatingSystem", "to", "policy"])
+        body = data.draw(st.recursive(leaf, lambda s: st.lists(s, max_size=2) | st.dictionaries(names, s, max_size=3)))
+        try:
+            call(found.method, "/" + path, body)
+        except ovh.exceptions.APIError as error:
+            assert "Internal server error" not in str(error)
+
+
+class TestTasks:
+    def test_a_task_walks_through_its_states(self, database: Path, account: Object) -> None:
+        call = client(create_app(database, account, 0.4))
+        number = call("POST", f"{SERVER}/reboot")["taskId"]
+        seen = []
+        end = time.monotonic() + 3
+        while time.monotonic() < end and (not seen or seen[-1] != "done"):
+            status = call("GET", f"{SERVER}/task/{number}")["status"]
+            if status not in seen:
+                seen.append(status)
+        assert seen == ["init", "todo", "doing", "done"]
+        assert call("GET", f"{SERVER}/task/{number}")["doneDate"]
+
+    def test_one_task_at_a_time(self, call: Client) -> None:
+        call("POST", f"{SERVER}/reboot")
+        with pytest.raises(ovh.exceptions.ResourceConflictError, match="Action pending"):
+            call("POST", f"{SERVER}/reboot")
+
+    def test_a_restart_in_the_middle_loses_nothing(self, database: Path, account: Object) -> None:
+        call = client(create_app(database, account, 0.2))
+        task = call("POST", "/vrack/pn-1001/ipLoadbalancing", {"ipLoadbalancing": BALANCER.split("/")[2]})
+        again = client(create_app(database, account, 0.2))
+        time.sleep(0.3)
+        with pytest.raises(ovh.exceptions.ResourceNotFoundError):
+            again("GET", f"/vrack/pn-1001/task/{task['id']}")
+        assert again("GET", BALANCER)["vrackName"] == "pn-1001"
+
+    def test_a_request_that_fails_changes_nothing(self, app: Starlette, call: Client) -> None:
+        before = app.state.store.everything()
+        with pytest.raises(ovh.exceptions.ResourceConflictError):
+            call("POST", f"/cloud/project/{PROJECT}/network/private", {"name": "n"})
+        assert app.state.store.everything() == before
+
+
+class TestSecrets:
+    def test_the_log_keeps_requests_without_their_secrets(self, app: Starlette, call: Client) -> None:
+        call("POST", f"{SERVER}/reinstall", {"operatingSystem": "debian12_64", "customizations": {
+            "hostname": "web-1", "sshKey": "SECRET-1", "configDriveUserData": "SECRET-2"}})
+        user = call("POST", f"/cloud/project/{PROJECT}/user", {"description": "backup"})
+        wait()
+        made = call("POST", f"/cloud/project/{PROJECT}/user/{user['id']}/s3Credentials")
+        log = TestClient(app).get("/sandbox/requests").text + TestClient(app).get("/sandbox/objects").text
+        assert "web-1" in log
+        for secret in ("SECRET-1", "SECRET-2", user["password"], made["secret"]):
+            assert secret not in log
+
+    def test_only_the_owner_may_read_the_database(self, app: Starlette, database: Path) -> None:
+        assert database.stat().st_mode & 0o077 == 0
