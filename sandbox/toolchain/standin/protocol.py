@@ -19,11 +19,10 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provid
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from sandbox.toolchain.standin.resource import Call, Cancelled, InitFailed, Invokable, Resource
-from sandbox.toolchain.standin.shapes import Mistake
 from sandbox.toolchain.standin.values import Path, Values, plain, struct, without_marks
 
 LARGEST_MESSAGE = 400 << 20
-SEVERITIES = {"info": engine_pb2.INFO, "warning": engine_pb2.WARNING, "error": engine_pb2.ERROR}
+SEVERITIES = {"status": engine_pb2.INFO, "warning": engine_pb2.WARNING}
 Context = grpc.ServicerContext
 Answer = TypeVar("Answer")
 
@@ -113,8 +112,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         return Call(urn, functools.partial(self.log, urn), self.cancelled)
 
     def log(self, urn: str, severity: str, text: str) -> None:
+        """Show the user a line; one of severity "status" only while the work goes on."""
         if self.engine:
-            self.engine.Log(engine_pb2.LogRequest(severity=SEVERITIES[severity], message=text, urn=urn))
+            self.engine.Log(engine_pb2.LogRequest(severity=SEVERITIES[severity], message=text, urn=urn, ephemeral=severity == "status"))
 
     @guarded
     def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
@@ -122,16 +122,14 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         given, secrets = plain(request.news)
         inputs, mistakes = resource.check(given, plain(request.olds)[0], call, request.randomSeed)
         if mistakes:
-            return pb.CheckResponse(inputs=request.news, failures=[self.failure(call.name, mistake) for mistake in mistakes])
+            told = [resource.failure(call.name, mistake) for mistake in mistakes]
+            return pb.CheckResponse(inputs=request.news, failures=[pb.CheckFailure(property=where, reason=why) for where, why in told])
         return pb.CheckResponse(inputs=struct({k: v for k, v in inputs.items() if v is not None}, secrets))
-
-    def failure(self, name: str, mistake: Mistake) -> pb.CheckFailure:
-        return pb.CheckFailure(reason=f"{mistake.reason.rstrip('.')}. Examine values at '{name}.{mistake.path}'.")
 
     @guarded
     def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
-        old = {**plain(request.old_inputs)[0], **plain(request.olds)[0]}
-        found = self.resource(request.urn).diff(old, plain(request.news)[0], list(request.ignoreChanges))
+        old, new = plain(request.olds)[0], plain(request.news)[0]
+        found = self.resource(request.urn).diff(old, new, list(request.ignoreChanges))
         kinds = {path: pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(kind)) for path, kind in found.detailed.items()}
         return pb.DiffResponse(changes=pb.DiffResponse.DIFF_SOME if found.changed else pb.DiffResponse.DIFF_NONE,
                                diffs=found.changed, replaces=found.replaces, detailedDiff=kinds, hasDetailedDiff=True,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sandbox.toolchain.standin import shapes
 from sandbox.toolchain.standin.plan import Diff, diff
-from sandbox.toolchain.standin.shapes import Mistake, Shape
+from sandbox.toolchain.standin.shapes import Mistake, Reader, Shape
 from sandbox.toolchain.standin.values import UNKNOWN, Values, without_marks
 
 
@@ -28,7 +28,7 @@ class InitFailed(Exception):
 class Call:
     """One request of the engine, beside its values: whose it is, how to tell the user something, when to stop.
 
-    log   takes a severity ("info", "warning", "error") and a text
+    log   takes a severity ("status", "warning") and a text
     """
 
     urn: str
@@ -73,11 +73,16 @@ class Resource:
 
     def check(self, given: Values, old: Values, call: Call, seed: bytes) -> tuple[Values, list[Mistake]]:
         """The inputs as the provider takes them, and what is wrong with them."""
-        mistakes: list[Mistake] = []
-        inputs = shapes.converted(given, self.inputs, mistakes)
-        if not mistakes:
-            mistakes += self.rules({**self.defaults, **inputs})
-        return inputs, mistakes
+        reader = self.reader()
+        inputs = reader.object(given, self.inputs)
+        return inputs, reader.mistakes or self.rules({**self.defaults, **inputs})
+
+    def reader(self) -> Reader:
+        return Reader()
+
+    def failure(self, name: str, mistake: Mistake) -> tuple[str, str]:
+        """(property, reason) of a mistake, as the bridge words it."""
+        return "", f"{mistake.reason.rstrip('.')}. Examine values at '{name}.{mistake.path}'."
 
     def rules(self, wanted: Values) -> list[Mistake]:
         """What is wrong with values whose names and types are right. Unknown ones are to be passed over."""

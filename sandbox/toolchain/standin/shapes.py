@@ -1,6 +1,7 @@
 """Names, types and needed properties of resources and functions, as the provider's Python SDK declares them."""
 
 import collections.abc
+import contextlib
 import enum
 import importlib
 import inspect
@@ -87,72 +88,132 @@ class Mistake:
     reason: str
 
 
-def converted(values: Values, shape: Shape, mistakes: list[Mistake], path: str = "") -> Values:
-    """An object's values in the types of their properties. Each mistake is noted."""
-    result = {}
-    for name, item in values.items():
-        if name == "__defaults":
-            continue
-        where = f"{path}.{name}" if path else name
-        if name in shape.properties:
-            result[name] = convert(item, shape.properties[name], where, mistakes)
+class Reader:
+    """Takes values in the types of their properties, as Pulumi's Terraform bridge does, and notes every mistake.
+
+    Texts that read as numbers or truth values are taken as such.
+    """
+
+    def __init__(self) -> None:
+        self.mistakes: list[Mistake] = []
+
+    def unknown(self, path: str) -> None:
+        self.mistakes.append(Mistake(path, "Invalid or unknown key"))
+
+    def missing(self, path: str) -> None:
+        name = snake(path.rpartition(".")[2])
+        reason = f'Missing required argument. The argument "{name}" is required, but no definition was found.'
+        self.mistakes.append(Mistake(path, reason))
+
+    def wrong(self, path: str, shape: Shape, value: Any) -> None:
+        if shape.kind in ("object", "map"):
+            reason = f"Expected object, got {type_name(value)}"
+        elif isinstance(value, dict | list):
+            reason = f"Attribute must be a single value, not a {type_name(value)}"
         else:
-            mistakes.append(Mistake(where, "Invalid or unknown key"))
-    for name in shape.needed:
-        if result.get(name) is None:
-            mistakes.append(missing(f"{path}.{name}" if path else name))
-    return result
+            reason = f"expected {f'one of {shape.allowed}' if shape.allowed else f'a {shape.kind}'}, got {value!r}"
+        self.mistakes.append(Mistake(path, reason))
 
+    def object(self, values: Values, shape: Shape, path: str = "") -> Values:
+        def below(name: str) -> str:
+            return f"{path}.{name}" if path else name
 
-def missing(path: str) -> Mistake:
-    name = snake(path.rpartition(".")[2])
-    return Mistake(path, f'Missing required argument. The argument "{name}" is required, but no definition was found.')
+        result = {}
+        for name, item in values.items():
+            if name in shape.properties:
+                result[name] = self.value(item, shape.properties[name], below(name))
+            elif name != "__defaults":
+                self.unknown(below(name))
+        for name in shape.needed:
+            if result.get(name) is None:
+                self.missing(below(name))
+        return result
 
-
-def convert(value: Any, shape: Shape, path: str, mistakes: list[Mistake]) -> Any:
-    if value is None or value == UNKNOWN or shape.kind == "any" or (isinstance(value, dict) and SIGNATURE in value):
+    def value(self, value: Any, shape: Shape, path: str) -> Any:
+        if value is None or value == UNKNOWN or shape.kind == "any" or (isinstance(value, dict) and SIGNATURE in value):
+            return value
+        value = self.adapted(value, shape)
+        match shape.kind, value:
+            case "object", dict():
+                return self.object(value, shape, path)
+            case "map", dict():
+                return {name: self.value(item, shape.item or ANY, f"{path}.{name}") for name, item in value.items()}
+            case "list", list():
+                return [self.value(item, shape.item or ANY, f"{path}[{number}]") for number, item in enumerate(value)]
+        if not fits(value, shape):
+            self.wrong(path, shape, value)
         return value
-    if shape.kind == "object":
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, dict):
-            return converted(value, shape, mistakes, path)
-        mistakes.append(Mistake(path, f"Expected object, got {type_name(value)}"))
+
+    def adapted(self, value: Any, shape: Shape) -> Any:
+        """The value in the property's type, where there is an obvious way."""
+        match shape.kind, value:
+            case "object", [only]:
+                return only
+            case "list", _ if not isinstance(value, list):
+                return [value]
+            case "string", bool():
+                return str(value).lower()
+            case "string", int() | float():
+                return str(value)
+            case "bool", "true" | "1" | 1:
+                return True
+            case "bool", "false" | "0" | 0:
+                return False
+            case ("integer" | "number"), str():
+                with contextlib.suppress(ValueError):
+                    return int(value) if shape.kind == "integer" else float(value)
         return value
-    if shape.kind == "map":
-        if isinstance(value, dict):
-            return {k: convert(v, shape.item or ANY, f"{path}.{k}", mistakes) for k, v in value.items()}
-        mistakes.append(Mistake(path, f"Expected object, got {type_name(value)}"))
-        return value
-    if shape.kind == "list":
-        return [convert(v, shape.item or ANY, f"{path}[{n}]", mistakes) for n, v in enumerate(value if isinstance(value, list) else [value])]
-    return convert_scalar(value, shape, path, mistakes)
 
 
-def convert_scalar(value: Any, shape: Shape, path: str, mistakes: list[Mistake]) -> Any:
-    """Texts that read as numbers or truth values are taken as such, as the bridge does."""
-    if isinstance(value, dict | list):
-        mistakes.append(Mistake(path, f"Attribute must be a single value, not a {type_name(value)}"))
+GO_TYPES = {"string": "string", "integer": "int", "number": "float64", "bool": "bool", "list": "[]interface {}"}
+
+
+class StrictReader(Reader):
+    """Takes values as providers written with Pulumi's Go library do: nothing is adapted.
+
+    owners   the Go type of the object at each path
+    """
+
+    def __init__(self, owners: dict[str, str]) -> None:
+        super().__init__()
+        self.owners = owners
+
+    def field(self, path: str) -> tuple[str, str]:
+        owner, _, name = path.rpartition(".")
+        return name, self.owners.get(owner, owner)
+
+    def unknown(self, path: str) -> None:
+        name, owner = self.field(path)
+        self.mistakes.append(Mistake(path, f"Unrecognized field '{name}' on '{owner}'"))
+
+    def missing(self, path: str) -> None:
+        name, owner = self.field(path)
+        self.mistakes.append(Mistake(path, f"Missing required field '{name}' on '{owner}'"))
+
+    def wrong(self, path: str, shape: Shape, value: Any) -> None:
+        name, owner = self.field(path)
+        if shape.allowed and isinstance(value, str):
+            reason = f"Field '{name}' on '{owner}' must be one of {', '.join(shape.allowed)}; got '{value}' instead"
+        else:
+            got = {bool: "bool", str: "string", list: "[]interface {}", dict: "map[string]interface {}"}.get(type(value), "float64")
+            reason = f"Field '{name}' on '{owner}' must be a '{GO_TYPES.get(shape.kind, 'map[string]interface {}')}'; got '{got}' instead"
+        self.mistakes.append(Mistake(path, reason))
+
+    def adapted(self, value: Any, shape: Shape) -> Any:
         return value
-    try:
-        match shape.kind:
-            case "string":
-                text = str(value).lower() if isinstance(value, bool) else str(value)
-                if shape.allowed and text not in shape.allowed:
-                    raise ValueError
-                return text
-            case "integer":
-                if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-                    raise ValueError
-                return int(value)
-            case "number":
-                return value if isinstance(value, int | float) and not isinstance(value, bool) else float(value)
-            case "bool":
-                return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
-    except (ValueError, KeyError):
-        wanted = f"one of {', '.join(shape.allowed)}" if shape.allowed else f"a {shape.kind}"
-        mistakes.append(Mistake(path, f"expected {wanted}, got {value!r}"))
-    return value
+
+
+def fits(value: Any, shape: Shape) -> bool:
+    match shape.kind:
+        case "string":
+            return isinstance(value, str) and (not shape.allowed or value in shape.allowed)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "bool":
+            return isinstance(value, bool)
+    return False
 
 
 def filled(value: Any, shape: Shape) -> Any:
