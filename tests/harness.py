@@ -79,11 +79,16 @@ def declare(
                 callbacks=None,
             )
         )
-        settings.set_root_resource(None)  # type: ignore[arg-type] # a fresh stack for each run
+        # Nothing of an earlier program, least of all of one that has failed.
+        settings.SETTINGS.outputs.clear()
+        settings.set_root_resource(None)  # type: ignore[arg-type]
         pulumi.runtime.set_all_config(dict(config or {}))
         loop.run_until_complete(stack.run_in_stack(program))
     finally:
         pulumi.runtime.set_all_config({})
+        for task in (left := asyncio.all_tasks(loop)):
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()
         asyncio.set_event_loop(None)
     return monitor.registered
