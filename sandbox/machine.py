@@ -57,13 +57,13 @@ class Machine:
 
         LookupError if there is no such root file system.  What an interrupted create left is replaced.
         """
-        lower = ROOTFS / rootfs
+        lower = (ROOTFS / rootfs).resolve()
         if not lower.is_dir():
             raise LookupError(f"no root file system {lower}")
         self.destroy()
         for name in ("upper", "work", "root"):
             (self.dir / name).mkdir(parents=True)
-        (self.dir / "rootfs").write_text(rootfs)
+        (self.dir / "rootfs").write_text(str(lower))
         self._mount()
         for path, content in files.items():
             target = self.root / path.lstrip("/")
@@ -227,7 +227,7 @@ class Machine:
     # ------------------------------------------------------------ inner workings
     def _mount(self) -> None:
         if not os.path.ismount(self.root):
-            lower = ROOTFS / (self.dir / "rootfs").read_text()
+            lower = (self.dir / "rootfs").read_text()
             layers = f"lowerdir={lower},upperdir={self.dir}/upper,workdir={self.dir}/work"
             run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
 
@@ -291,10 +291,7 @@ class Machine:
 
 
 def _loop_device(volume: Volume) -> str | None:
-    return (
-        run("losetup", "--associated", volume["path"], "--noheadings", "--output=NAME", check=False).strip()
-        or None
-    )
+    return run("losetup", "--associated", volume["path"], "--noheadings", "--output=NAME", check=False).strip() or None
 
 
 def _numbers(device: str) -> tuple[int, int]:

@@ -6,15 +6,13 @@ import socket
 import subprocess
 from typing import Any
 
-from sandbox import STATE
+from sandbox import RUN
 
 FABRIC = "fabric"  # the network namespace that holds every bridge
-WAKE = STATE / "fabric.sock"  # a datagram here tells the fabric that something changed
+WAKE = RUN / "fabric.sock"  # a datagram here tells the fabric that something changed
 
 
-def run(
-    *command: object, check: bool = True, stdin: str | None = None, cwd: pathlib.Path | None = None
-) -> str:
+def run(*command: object, check: bool = True, stdin: str | None = None, cwd: pathlib.Path | None = None) -> str:
     """Run a command and return what it printed; RuntimeError with its last words if it fails."""
     words = [str(word) for word in command]
     done = subprocess.run(words, check=False, input=stdin, text=True, capture_output=True, cwd=cwd)

@@ -1,0 +1,52 @@
+"""python -m sandbox: OVHcloud on this machine.
+
+start    start everything that is missing; repairs what a crash or a reboot left
+stop     stop everything; machines and data stay
+reset    stop, and forget all machines and data
+status   every part with its process, memory and age; the machines
+env      the environment of a stack's program, as shell exports
+world    run a command on somebody else's computer on the sandbox's Internet: world -- COMMAND...
+"""
+
+import argparse
+import subprocess
+import sys
+
+from sandbox import lifecycle, world
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=["start", "stop", "reset", "status", "env", "world"])
+    parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if bool(command) != (arguments.action == "world"):
+        parser.error("`world` takes a command, the other actions take nothing")
+    try:
+        match arguments.action:
+            case "start":
+                lifecycle.start()
+            case "stop":
+                lifecycle.stop()
+            case "reset":
+                lifecycle.reset()
+            case "status":
+                return 0 if lifecycle.status() else 3
+            case "env":
+                print(lifecycle.exports(), end="")
+            case "world":
+                return world.run(command)
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("sandbox: interrupted; the next start goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

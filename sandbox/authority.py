@@ -1,0 +1,41 @@
+"""The sandbox's certificate authority, which its machines trust, and the certificates it gives."""
+
+import pathlib
+import tempfile
+
+from sandbox import STATE
+from sandbox.shell import run
+
+DIRECTORY = STATE / "ca"
+CERTIFICATE, KEY = DIRECTORY / "ca.pem", DIRECTORY / "ca.key"
+NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
+
+
+def ensure() -> str:
+    """Make the authority once; returns its certificate."""
+    if not CERTIFICATE.exists():
+        DIRECTORY.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = CERTIFICATE.with_suffix(".new")
+        subject = ["-subj", "/O=Casebook sandbox/CN=Casebook sandbox CA", "-days", "3650"]
+        run("openssl", "req", "-x509", *NEW_KEY, *subject, "-keyout", KEY, "-out", new)
+        new.rename(CERTIFICATE)
+    return CERTIFICATE.read_text()
+
+
+def issue(names: list[str], target: pathlib.Path) -> None:
+    """Write certificate and key for some DNS names (`*.` allowed) into `target`, one PEM file, once."""
+    if target.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=DIRECTORY) as work:
+        key, request, certificate, extensions = (pathlib.Path(work, name) for name in ("key", "csr", "crt", "ext"))
+        extensions.write_text(
+            "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
+            f"subjectAltName={','.join(f'DNS:{name}' for name in names)}\n"
+        )
+        run("openssl", "req", *NEW_KEY, "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
+        signing = ["-CA", CERTIFICATE, "-CAkey", KEY, "-CAcreateserial", "-days", "3650", "-extfile", extensions]
+        run("openssl", "x509", "-req", "-in", request, *signing, "-out", certificate)
+        new = target.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(certificate.read_text() + key.read_text())
+        new.rename(target)

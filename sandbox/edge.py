@@ -1,0 +1,49 @@
+"""OVHcloud's public names on the gateway's address: HAProxy with a certificate of the sandbox's authority.
+
+Machines and their programs use the same S3 endpoints as in production.
+"""
+
+from sandbox import DNS, ETC, GATEWAY, authority
+from sandbox.internet import EDGE_PORT
+from sandbox.openstack.configuration import S3_PORTS, s3_name
+from sandbox.processes import Daemon, is_listening
+
+CONFIGURATION, CERTIFICATE = ETC / "edge.cfg", authority.DIRECTORY / "edge.pem"
+
+
+def configuration() -> str:
+    lines = [
+        "global",
+        "    maxconn 1000",
+        "    no strict-limits",
+        "defaults",
+        "    mode http",
+        "    timeout connect 5s",
+        "    timeout client 5m",
+        "    timeout server 5m",
+        "frontend edge",
+        f"    bind {GATEWAY}:{EDGE_PORT} ssl crt {CERTIFICATE} alpn h2,http/1.1",
+    ]
+    for region in S3_PORTS:
+        # The region itself, or a bucket of it.
+        host = s3_name(region)
+        lines.append(f"    use_backend {region} if {{ hdr(host),host_only -m end .{host} }}")
+        lines.append(f"    use_backend {region} if {{ hdr(host),host_only {host} }}")
+    for region, port in S3_PORTS.items():
+        lines += [f"backend {region}", f"    server swift 127.0.0.1:{port}"]
+    return "\n".join(lines) + "\n"
+
+
+def names() -> str:
+    """dnsmasq: these names, and all below them, are here."""
+    return "".join(f"address=/{s3_name(region)}/{GATEWAY}\n" for region in S3_PORTS)
+
+
+def daemon() -> Daemon:
+    hosts = [s3_name(region) for region in S3_PORTS]
+    authority.issue([*hosts, *(f"*.{host}" for host in hosts)], CERTIFICATE)
+    CONFIGURATION.write_text(configuration())
+    DNS.mkdir(parents=True, exist_ok=True)
+    (DNS / "edge.conf").write_text(names())
+    command = ["haproxy", "-db", "-f", CONFIGURATION]
+    return Daemon("edge", command, lambda: is_listening(GATEWAY, EDGE_PORT), listens=[(GATEWAY, EDGE_PORT)])

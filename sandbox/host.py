@@ -1,0 +1,120 @@
+"""What the sandbox asks of this computer: rights, space, kernel, programs."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+from sandbox import HOME
+from sandbox.shell import FABRIC, ip, namespaces, nft, run
+
+# program -> Debian package
+PROGRAMS = {
+    "apt-cacher-ng": "apt-cacher-ng",
+    "dnsmasq": "dnsmasq-base",
+    "haproxy": "haproxy",
+    "ip": "iproute2",
+    "losetup": "mount",
+    "mariadb": "mariadb-client-core",
+    "mariadbd": "mariadb-server-core",
+    "mmdebstrap": "mmdebstrap",
+    "nft": "nftables",
+    "openssl": "openssl",
+    "ssh-keygen": "openssh-client",
+    "systemd-nspawn": "systemd-container",
+}
+FIRST_START, LATER_START = 6, 1  # GiB of free disk
+POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
+
+
+def check_root() -> None:
+    if os.geteuid() != 0:
+        raise RuntimeError("the sandbox boots machines and makes networks, which needs root: run it with sudo")
+
+
+def check_space(first: bool) -> None:
+    need = FIRST_START if first else LATER_START
+    existing = next(path for path in (HOME, *HOME.parents) if path.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    if free < need:
+        raise RuntimeError(
+            f"{free:.1f} GiB are free below {HOME} and the sandbox needs {need}; make space there, or set "
+            "CASEBOOK_HOME to a directory on a larger disk"
+        )
+
+
+def check_kernel() -> None:
+    """Try what the sandbox will do, in a namespace of its own; RuntimeError names what this kernel cannot do."""
+    if FABRIC in namespaces():
+        return
+    scratch = "sandbox-check"
+    attempts = {
+        "overlay file systems (module overlay)": lambda: _overlay(),
+        "bridges (module bridge)": lambda: ip("link", "add", "bridge0", "type", "bridge", ns=scratch),
+        "veth pairs (module veth)": lambda: ip(
+            "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", ns=scratch
+        ),
+        "nftables for bridges (module nf_tables)": lambda: nft(
+            'table bridge t { chain c { type filter hook forward priority 0; iifname "bridge0" drop; }; }', scratch
+        ),
+        "nftables with connection tracking (module nft_ct)": lambda: nft(
+            "table inet t { chain c { type filter hook forward priority 0; ct state invalid drop; }; }", scratch
+        ),
+        "filtering of bridged packets (module br_netfilter)": lambda: _bridge_filter(scratch),
+        "control groups for memory": lambda: _memory_groups(),
+    }
+    ip("netns", "del", scratch, check=False)
+    ip("netns", "add", scratch)
+    try:
+        for what, attempt in attempts.items():
+            try:
+                attempt()
+            except (RuntimeError, OSError) as error:
+                raise RuntimeError(f"this kernel has no {what}, which the sandbox needs: {error}") from None
+    finally:
+        ip("netns", "del", scratch, check=False)
+
+
+def _overlay() -> None:
+    run("modprobe", "--quiet", "overlay", check=False) if shutil.which("modprobe") else None
+    if "overlay" not in pathlib.Path("/proc/filesystems").read_text():
+        raise RuntimeError("it is not in /proc/filesystems")
+
+
+def _bridge_filter(ns: str) -> None:
+    run("modprobe", "--quiet", "br_netfilter", check=False) if shutil.which("modprobe") else None
+    run("ip", "netns", "exec", ns, "sysctl", "-q", "-w", "net.bridge.bridge-nf-call-iptables=1")
+
+
+def _memory_groups() -> None:
+    groups = pathlib.Path("/proc/cgroups").read_text()
+    if not any(line.split()[0] == "memory" and line.split()[3] == "1" for line in groups.splitlines()):
+        raise RuntimeError("/proc/cgroups does not list memory as enabled")
+
+
+def missing_packages() -> list[str]:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return sorted({package for program, package in PROGRAMS.items() if not shutil.which(program, path=path)})
+
+
+def install(packages: list[str]) -> None:
+    """Install Debian packages without starting or enabling the services that some of them bring."""
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    mine = not POLICY.exists()
+    if mine:
+        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        POLICY.chmod(0o755)
+    try:
+        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+            done = subprocess.run(["apt-get", *command], check=False, env=quiet, capture_output=True, text=True)
+            if done.returncode:
+                said = done.stderr.strip().splitlines()
+                raise RuntimeError(
+                    f"apt-get {command[0]} failed: {said[-1] if said else done.returncode}; the first start needs "
+                    "the package sources of this host: check its network, then start again"
+                )
+    finally:
+        if mine:
+            POLICY.unlink()
+    for package in packages:
+        run("systemctl", "disable", "--quiet", f"{package}.service", check=False)

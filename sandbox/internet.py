@@ -1,0 +1,56 @@
+"""The sandbox's Internet: one bridge, and this host's leg on it with the gateway's address.
+
+Machines reach on this host the sandbox's name server, package cache and edge, and nothing else; there is no
+way through to the world behind it: a test must neither depend on it nor touch it.
+"""
+
+import ipaddress
+
+from sandbox import GATEWAY, INTERNET, NETWORK, packages, wires
+from sandbox.shell import ip, nft
+
+DNS_PORT, EDGE_PORT = 53, 443
+MTU = 1500
+FLUSH = "table ip sandbox\ndelete table ip sandbox\n"
+# Whatever name server a machine uses, the sandbox's answers.
+RULES = f"""\
+table ip sandbox {{
+    chain names {{
+        type nat hook prerouting priority dstnat
+        iifname {INTERNET} ip daddr != {NETWORK} meta l4proto {{ tcp, udp }} th dport {DNS_PORT} dnat to {GATEWAY}
+    }}
+    chain arriving {{
+        type filter hook prerouting priority -50
+        iifname != {INTERNET} accept
+        ip daddr != {NETWORK} reject with icmp admin-prohibited
+    }}
+    chain into {{
+        type filter hook input priority 0
+        iifname != {INTERNET} accept
+        ct state established,related accept
+        meta l4proto icmp accept
+        meta l4proto {{ tcp, udp }} th dport {DNS_PORT} accept
+        tcp dport {{ {EDGE_PORT}, {packages.PORT} }} accept
+        reject with icmp admin-prohibited
+    }}
+}}
+"""
+
+
+def up() -> None:
+    """Make the bridge, the leg and the rules, or repair them."""
+    wires.plug("host", wires.mac_address("host"), INTERNET, MTU, None, INTERNET)
+    ip("link", "set", INTERNET, "up")
+    prefix = ipaddress.ip_network(NETWORK).prefixlen
+    ip("addr", "replace", f"{GATEWAY}/{prefix}", "dev", INTERNET)
+    nft(FLUSH + RULES)
+
+
+def down() -> None:
+    wires.unplug("host")
+    nft(FLUSH)
+
+
+def forget_neighbours() -> None:
+    """Who has an address may have changed."""
+    ip("neigh", "flush", "dev", INTERNET)

@@ -1,0 +1,120 @@
+"""The machines' root file system: Debian like a cloud image, made by mmdebstrap.
+
+It takes the release, the package sources and the trust of this host, so that it needs no registry of its own.
+"""
+
+import hashlib
+import pathlib
+import re
+import shutil
+
+from sandbox import GATEWAY, ROOTFS, packages
+from sandbox.shell import run
+
+IMAGE = "debian-12"  # of the image called "Debian 12"
+PACKAGES = (
+    "apt ca-certificates cloud-init curl dbus e2fsprogs iproute2 iputils-ping kmod less libnss-myhostname netbase"
+    " nftables openssh-server procps python3 python3-apt rsync sudo systemd systemd-sysv"
+).split()
+# A machine is a container: no kernel, clock, disks or consoles of its own.
+MASKED = (
+    "apt-daily-upgrade.timer apt-daily.timer cloud-init-hotplugd.socket console-getty.service dpkg-db-backup.timer"
+    " e2scrub_all.timer e2scrub_reap.service fstrim.timer getty.target systemd-networkd-wait-online.service"
+    " systemd-pstore.service systemd-timesyncd.service systemd-udevd.service"
+).split()
+PROXY = f'Acquire::http::Proxy "http://{GATEWAY}:{packages.PORT}"'
+FILES = {
+    # An RSA key would cost more than all the rest of the first boot.
+    "etc/cloud/cloud.cfg.d/90_sandbox.cfg": """\
+datasource_list: [ConfigDrive, NoCloud, None]
+apt: {preserve_sources_list: true}
+locale: C.UTF-8
+growpart: {mode: off}
+resize_rootfs: false
+ssh_genkeytypes: [ed25519]
+""",
+    "etc/apt/apt.conf.d/90sandbox": f"""\
+{PROXY};
+Acquire::Languages "none";
+""",
+    "etc/dpkg/dpkg.cfg.d/90sandbox": """\
+force-unsafe-io
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/man/*
+path-exclude=/usr/share/locale/*
+""",
+}
+HOST_TRUST = pathlib.Path("/usr/local/share/ca-certificates")
+
+
+def recipe(authority: str) -> str:
+    """A digest of all that the image is made from; `authority`: the sandbox's own certificate authority."""
+    parts = [PACKAGES, MASKED, FILES, packages.sources(), authority, pathlib.Path(__file__).read_text()]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def is_made(authority: str) -> bool:
+    return (ROOTFS / IMAGE).resolve().name == _name(authority)
+
+
+def make(authority: str) -> None:
+    """Make the image of the present recipe.
+
+    The image's name is a link; machines stand on what it points to, so that what exists keeps its ground.
+    """
+    name = _name(authority)
+    unfinished, link = ROOTFS / f"{name}.unfinished", ROOTFS / f"{IMAGE}.new"
+    run("rm", "-rf", unfinished, ROOTFS / name, link)
+    _bootstrap(unfinished)
+    _configure(unfinished, authority)
+    unfinished.rename(ROOTFS / name)
+    link.symlink_to(name)
+    link.rename(ROOTFS / IMAGE)
+
+
+def _name(authority: str) -> str:
+    return f"{IMAGE}-{recipe(authority)}"
+
+
+def _bootstrap(root: pathlib.Path) -> None:
+    excludes = [f"--dpkgopt={line}" for line in FILES["etc/dpkg/dpkg.cfg.d/90sandbox"].splitlines()]
+    run(
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        # The package lists stay: a first apt-get install needs no update.
+        "--skip=cleanup/apt/lists",
+        f"--include={','.join(PACKAGES)}",
+        *excludes,
+        f"--aptopt={PROXY}",
+        packages.codename(),
+        root,
+        "-",
+        stdin=packages.sources(),
+    )
+    for key in re.findall(r"^Signed-By: (/\S+)", packages.sources(), re.M):
+        target = root / key.lstrip("/")
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(key, target)
+
+
+def _configure(root: pathlib.Path, authority: str) -> None:
+    for path, text in FILES.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    trusted = root / "usr/local/share/ca-certificates"
+    if HOST_TRUST.is_dir():
+        shutil.copytree(HOST_TRUST, trusted, dirs_exist_ok=True)
+    (trusted / "sandbox.crt").write_text(authority)
+    run("chroot", root, "update-ca-certificates", "--fresh")
+    for unit in MASKED:
+        (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
+        (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    run("chroot", root, "systemctl", "enable", "--quiet", "systemd-networkd.service")
+    (root / "etc/machine-id").write_text("")
+    for key in (root / "etc/ssh").glob("ssh_host_*"):
+        key.unlink()
+    for name in ("hostname", "resolv.conf"):
+        (root / "etc" / name).unlink(missing_ok=True)
