@@ -4,29 +4,49 @@ if __name__ != "casebook":
     raise ImportError(f"imported as {__name__!r}: this folder is the package casebook (pip install -e .)")
 
 from casebook.args import InputError
+from casebook.back_office import BackOffice
+from casebook.backup import Backup
+from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
+from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
+from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
 from casebook.object_storage import ObjectStorage
 from casebook.plan import AddressPlan
 from casebook.ssh import SshKey, ssh_key
 from casebook.vrack_network import VrackNetwork
+from casebook.web_tier import WebTier
 
 __all__ = [
     "AddressPlan",
     "Allow",
+    "BackOffice",
+    "Backend",
+    "Backup",
+    "Certificate",
     "Configuration",
     "DedicatedServer",
     "Directory",
+    "FarmServer",
     "File",
+    "Frontend",
+    "HaproxyTier",
+    "HealthCheck",
     "InputError",
     "Instance",
     "InstanceGroup",
+    "Listener",
+    "LoadBalancerIp",
     "Machine",
     "ObjectStorage",
+    "Probe",
     "Ready",
+    "Route",
     "Service",
     "SshKey",
+    "Timeouts",
     "Vps",
     "VrackNetwork",
+    "WebTier",
     "ssh_key",
 ]

@@ -1,0 +1,79 @@
+"""A certificate and its key: self-signed, or the user's own pair."""
+
+import ipaddress
+
+import pulumi
+import pulumi_tls as tls
+from pydantic import Field, model_validator
+
+from casebook.args import Args, Many
+from casebook.component import Component
+
+
+class CertificateArgs(Args):
+    # What clients connect to: host names, and addresses where there is no name. The first is the common name.
+    names: Many[str] = Field(default=(), max_length=100)
+    # Life of a self-signed certificate, and how long before its end an `up` makes a new one.
+    days: int = Field(default=365, ge=2, le=3650)
+    renew_days: int = Field(default=60, ge=1)
+    # The user's own pair instead: the certificate with its chain, and its key without a passphrase.
+    certificate_pem: str | pulumi.Output[str] | None = None
+    private_key_pem: str | pulumi.Output[str] | None = Field(default=None, repr=False)
+
+    # After all fields, so that no message can quote the key.
+    @model_validator(mode="after")
+    def _one_source(self) -> "CertificateArgs":
+        if (self.certificate_pem is None) != (self.private_key_pem is None):
+            raise ValueError("certificate_pem and private_key_pem go together")
+        if self.certificate_pem is not None and self.names:
+            raise ValueError("names: your own certificate has its names already; leave names out")
+        if self.certificate_pem is None and not self.names:
+            raise ValueError("names: a self-signed certificate needs at least one host name or address")
+        if self.renew_days >= self.days:
+            raise ValueError(f"renew_days={self.renew_days}: must be less than days={self.days}, or every up renews")
+        for field, label in (("certificate_pem", "CERTIFICATE"), ("private_key_pem", "PRIVATE KEY")):
+            value = getattr(self, field)
+            if isinstance(value, str) and f"{label}-----" not in value:
+                raise ValueError(f"{field}: holds no -----BEGIN {label}----- block; give the file's text, not its path")
+        return self
+
+
+class Certificate(Component[CertificateArgs]):
+    """A certificate for `names`, self-signed (ECDSA P-256) unless the user's own pair is given.
+
+    Declares `tls.PrivateKey` and `tls.SelfSignedCert`, or nothing for a pair of one's own. The key is in the stack's
+    state, as a secret.
+
+    Outputs: `certificate_pem`; `private_key_pem` (secret). Sources: SOF-5; Mozilla's server side TLS for the curve.
+    """
+
+    Arguments = CertificateArgs
+
+    def declare(self, args: CertificateArgs) -> None:
+        if args.certificate_pem is not None and args.private_key_pem is not None:
+            self.certificate_pem = pulumi.Output.from_input(args.certificate_pem)
+            self.private_key_pem = pulumi.Output.secret(args.private_key_pem)
+            return
+        key = tls.PrivateKey(self.name, algorithm="ECDSA", ecdsa_curve="P256", opts=self.child())
+        addresses = [name for name in args.names if _is_address(name)]
+        certificate = tls.SelfSignedCert(
+            self.name,
+            private_key_pem=key.private_key_pem,
+            subject=tls.SelfSignedCertSubjectArgs(common_name=args.names[0]),
+            dns_names=[name for name in args.names if name not in addresses],
+            ip_addresses=addresses,
+            allowed_uses=["digital_signature", "server_auth"],
+            validity_period_hours=args.days * 24,
+            early_renewal_hours=args.renew_days * 24,
+            opts=self.child(),
+        )
+        self.certificate_pem = certificate.cert_pem
+        self.private_key_pem = pulumi.Output.secret(key.private_key_pem)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,210 @@
+"""Arguments of a tier of HAProxy."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from casebook.args import Args, Cidr, Label, Many, Port
+from casebook.certificate import Certificate
+from casebook.machine import Machine
+
+PEERS_PORT = 10000
+
+
+def _endpoint(value: str) -> str:
+    address, colon, port = value.partition(":")
+    try:
+        ipaddress.IPv4Address(address)
+        if colon and not 1 <= int(port) <= 65535:
+            raise ValueError
+    except ValueError:
+        raise ValueError("an address like 10.8.0.20, or one with a port like 10.8.0.20:8080") from None
+    return value
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", value):
+        raise ValueError("a header's name is letters, digits and dashes")
+    return value
+
+
+def _quotable(value: str) -> str:
+    if re.search(r'["\\\n$%]', value):
+        raise ValueError('HAProxy would read ", \\, $ and % in it as its own syntax; leave them out')
+    return value
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Header = Annotated[str, AfterValidator(_header)]
+Text = Annotated[str, AfterValidator(_quotable)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+# Of the words that HAProxy's rules are made of, so that nothing can leave its place in the file.
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._~?=&-]*$")]
+HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+
+
+class HealthCheck(Args):
+    """How a server is found dead, in seconds: at worst `interval` until the next check, then `fall` checks, all but
+    the first `fast_interval` apart, each up to `timeout`. The defaults take 2.8 s."""
+
+    # The page that answers `status` when the server works; None: a connection is enough.
+    path: Path | None = "/healthz"
+    status: int = Field(default=200, ge=100, le=599)
+    interval: Seconds = 1
+    fast_interval: Seconds = 0.25
+    timeout: Seconds = 0.75
+    fall: int = Field(default=2, ge=1, le=100)
+    rise: int = Field(default=2, ge=1, le=100)
+
+    @property
+    def detection(self) -> float:
+        """Seconds until a dead server gets no request, at worst."""
+        return self.interval + self.fall * self.timeout + (self.fall - 1) * self.fast_interval
+
+
+class Timeouts(Args):
+    """Seconds. A server that does not accept within `connect` is left for another one."""
+
+    connect: Seconds = 1
+    client: Seconds = 30
+    server: Seconds = 30
+    # How long a request may wait for a server's `maxconn`.
+    queue: Seconds = 5
+    # For a request's headers to arrive, and between two requests of one connection.
+    http_request: Seconds = 10
+    http_keep_alive: Seconds = 5
+
+
+class Backend(Args):
+    """Servers of one kind. Name -> address, or address:port: keyed, so that one more moves no other."""
+
+    servers: Mapping[Label, Endpoint] = Field(min_length=1)
+    # Of the servers that do not say theirs.
+    port: Port = 80
+    mode: Literal["http", "tcp"] = "http"
+    balance: Literal["roundrobin", "leastconn", "source", "uri", "first"] = "roundrobin"
+    check: HealthCheck = HealthCheck()
+    # Requests at once for each server; more wait in a queue, so that a peak does not topple it.
+    maxconn: int = Field(default=1000, ge=1)
+    # Seconds in which a server that has come back gets to its full share.
+    slowstart: float = Field(default=10, ge=0, le=3600)
+    # A client stays with its server; the tier's members tell each other which.
+    sticky: bool = False
+    # Servers of this backend which serve only when no other does.
+    backups: Many[Label] = ()
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "Backend":
+        if self.balance == "uri" and self.mode == "tcp":
+            raise ValueError("balance=uri: needs mode=http, for a tcp backend does not read requests")
+        if unknown := [name for name in self.backups if name not in self.servers]:
+            raise ValueError(f"backups={unknown[0]}: not one of the servers {', '.join(self.servers)}")
+        return self
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """(name, address:port) of the servers, web-2 before web-10."""
+        return [
+            (name, endpoint if ":" in endpoint else f"{endpoint}:{self.port}")
+            for name, endpoint in sorted(self.servers.items(), key=lambda one: _natural(one[0]))
+        ]
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    return [(word, int(digits or -1)) for word, digits in re.findall(r"([^0-9]+)([0-9]*)", name)]
+
+
+class Route(Args):
+    """Sends what matches to another backend. `host` and `path_prefix` must both match where both are given."""
+
+    backend: Label
+    host: HostName | None = None
+    path_prefix: Path | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "Route":
+        if self.host is None and self.path_prefix is None:
+            raise ValueError("host or path_prefix: a route that matches everything is the frontend's backend")
+        return self
+
+
+class Frontend(Args):
+    """One open port, in HTTP unless its backend is tcp."""
+
+    port: Port
+    backend: Label
+    # Ends TLS here.
+    certificate: Certificate | None = None
+    # Who speaks the PROXY protocol, and must: the load balancer in front, so that clients keep their addresses.
+    proxy_protocol_from: Many[Cidr] = ()
+    # Answer plain HTTP with the same URL in https.
+    redirect_https: bool = False
+    # The first that matches wins.
+    routes: Many[Route] = ()
+    # Set on every answer, or taken from it.
+    response_headers: Mapping[Header, Text] = Field(default_factory=dict)
+    dropped_response_headers: Many[Header] = ()
+
+    @model_validator(mode="after")
+    def _redirect_in_clear(self) -> "Frontend":
+        if self.redirect_https and self.certificate:
+            raise ValueError("redirect_https: this frontend speaks TLS already; set it on the plain one")
+        return self
+
+
+class HaproxyTierArgs(Args):
+    machines: Many[Machine] = Field(min_length=1)  # type: ignore[type-arg] # of any kind
+    frontends: Mapping[Label, Frontend] = Field(min_length=1)
+    backends: Mapping[Label, Backend] = Field(min_length=1)
+    # Who reaches the frontends: the NAT range of the load balancer in front.
+    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # The port of metrics (Prometheus, at /metrics) and statistics, and who reaches it.
+    metrics_port: Port = 8404
+    metrics_cidrs: Many[Cidr] = ()
+    timeouts: Timeouts = Timeouts()
+    # Connections at once for each member.
+    maxconn: int = Field(default=20000, ge=10, le=1_000_000)
+    # Seconds that a reload leaves to the connections it finds.
+    drain: int = Field(default=300, ge=1)
+    # Also log requests that went well; the journal of a busy site then fills.
+    log_requests: bool = False
+
+    @field_validator("machines")
+    @classmethod
+    def _private(cls, value: tuple[Machine, ...]) -> tuple[Machine, ...]:  # type: ignore[type-arg]
+        for machine in value:
+            if machine.address is None:
+                raise ValueError(f"{machine.name} has no address in a private network, where the tier works")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "HaproxyTierArgs":
+        ports = [self.metrics_port, PEERS_PORT]
+        for name, frontend in self.frontends.items():
+            where = f"frontends.{name}"
+            if name == "metrics":
+                raise ValueError(f"{where}: the tier's own frontend has this name")
+            if frontend.port in ports:
+                raise ValueError(f"{where}.port={frontend.port}: taken (metrics, peers, or another frontend)")
+            ports.append(frontend.port)
+            modes = {self._backend(f"{where}.backend", frontend.backend).mode}
+            modes |= {self._backend(f"{where}.routes", route.backend).mode for route in frontend.routes}
+            http = frontend.routes or frontend.redirect_https or frontend.response_headers
+            if len(modes) > 1 or ("tcp" in modes and (http or frontend.dropped_response_headers)):
+                raise ValueError(f"{where}: its backends must be of one mode, and options of HTTP need http")
+            for source in frontend.proxy_protocol_from:
+                if not any(_inside(source, allowed) for allowed in self.allowed_cidrs):
+                    raise ValueError(f"{where}.proxy_protocol_from={source}: outside allowed_cidrs, so dropped")
+        return self
+
+    def _backend(self, where: str, name: str) -> Backend:
+        if name not in self.backends:
+            raise ValueError(f"{where}={name}: no such backend; there are {', '.join(self.backends)}")
+        return self.backends[name]
+
+
+def _inside(inner: str, outer: str) -> bool:
+    return ipaddress.IPv4Network(inner).subnet_of(ipaddress.IPv4Network(outer))

@@ -1,0 +1,125 @@
+"""Arguments of an IP Load Balancing."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from casebook.args import Address, Args, Cidr, Label, Many, Port
+from casebook.vrack_network import VrackNetwork
+
+
+class Probe(Args):
+    """How the balancer finds out that a server is dead. A server that refuses a connection is skipped at once."""
+
+    type: Literal["tcp", "http", "internal", "mysql", "oco", "pgsql", "smtp"] = "tcp"
+    # None: the port that the traffic goes to.
+    port: Port | None = None
+    url: str | None = Field(default=None, pattern=r"^/\S*$")
+    interval: int = 30
+
+    @field_validator("interval")
+    @classmethod
+    def _allowed(cls, value: int) -> int:
+        if not 30 <= value <= 3600:
+            raise ValueError("seconds, 30 to 3600: OVHcloud probes no more often than every 30 s")
+        return value
+
+    @model_validator(mode="after")
+    def _url_of_http(self) -> "Probe":
+        if self.url and self.type != "http":
+            raise ValueError(f"url={self.url}: only a probe of type http asks for a URL, this one is {self.type}")
+        return self
+
+
+class Listener(Args):
+    """One open port of the balancer, its farm of servers and its frontend."""
+
+    # OVHcloud keeps the ports above for itself.
+    port: Port = Field(le=49151)
+    # The servers' port; None: the same.
+    to_port: Port | None = None
+    # tcp passes connections through, TLS included; http reads requests.
+    protocol: Literal["tcp", "http"] = "tcp"
+    balance: Literal["roundrobin", "leastconn", "source", "first", "uri"] = "roundrobin"
+    stickiness: Literal["sourceIp", "cookie"] | None = None
+    probe: Probe = Probe()
+    # How servers learn the client's address; they must expect it. None: they see the NAT range only.
+    proxy_protocol: Literal["v1", "v2"] | None = "v2"
+    # Who may connect; none: everyone.
+    allowed_cidrs: Many[Cidr] = ()
+    # The id of a certificate on the balancer, which then ends TLS; http only.
+    certificate_id: int | None = None
+
+    @model_validator(mode="after")
+    def _tcp_reads_nothing(self) -> "Listener":
+        for field, value in (("balance", "uri"), ("stickiness", "cookie")):
+            if self.protocol == "tcp" and getattr(self, field) == value:
+                raise ValueError(f"{field}={value}: needs protocol=http, for a tcp listener does not read requests")
+        if self.protocol == "tcp" and self.certificate_id is not None:
+            raise ValueError("certificate_id: a tcp listener passes TLS through; use protocol=http")
+        return self
+
+    @property
+    def target(self) -> int:
+        return self.to_port or self.port
+
+
+class FarmServer(Args):
+    """One server behind the balancer. `active=False` takes it out of service without deleting anything."""
+
+    address: Address
+    # Never 0, which the provider plans again for ever; `active` is the way to send nothing.
+    weight: int = Field(default=1, ge=1, le=256)
+    active: bool = True
+    # Serves only when no other does.
+    backup: bool = False
+
+
+class LoadBalancerIpArgs(Args):
+    service_name: str = Field(pattern=r"^loadbalancer-[a-z0-9-]+$")
+    network: VrackNetwork
+    # From where the balancer connects to the servers: part of the network, with no machine in it.
+    nat_cidr: Cidr
+    # A datacentre of the balancer, or all of them.
+    zone: str = "all"
+    # FarmServer name -> planned address: keyed, so that one more moves no other.
+    servers: Mapping[Label, Address | FarmServer] = Field(min_length=1)
+    listeners: Many[Listener] = Field(min_length=1)
+    # False where another stack, or a person, has put the balancer into the vRack already.
+    attach_vrack: bool = True
+
+    @field_validator("listeners")
+    @classmethod
+    def _one_per_port(cls, value: tuple[Listener, ...]) -> tuple[Listener, ...]:
+        ports = [listener.port for listener in value]
+        if twice := {port for port in ports if ports.count(port) > 1}:
+            raise ValueError(f"port {min(twice)} has two listeners; a port is open once")
+        return value
+
+    @model_validator(mode="after")
+    def _addresses(self) -> "LoadBalancerIpArgs":
+        network, nat = ipaddress.IPv4Network(self.network.cidr), ipaddress.IPv4Network(self.nat_cidr)
+        if not nat.subnet_of(network):
+            raise ValueError(f"nat_cidr={nat}: outside the network {network}, where the servers would not answer it")
+        if not 25 <= nat.prefixlen <= 28:
+            raise ValueError(
+                f"nat_cidr={nat}: /28 to /25; each of the balancer's processes takes addresses of it (OVHcloud "
+                "refuses a range that is too small when it grows), and more than 128 are never used"
+            )
+        for name, server in self.planned.items():
+            address = ipaddress.IPv4Address(server.address)
+            if address not in network:
+                raise ValueError(f"servers.{name}={address}: outside the network {network}")
+            if address in nat:
+                raise ValueError(f"servers.{name}={address}: inside nat_cidr {nat}, whose addresses the balancer takes")
+        return self
+
+    @property
+    def planned(self) -> Mapping[str, FarmServer]:
+        """The servers with their defaults, by name: their order in the input means nothing."""
+        return {
+            name: server if isinstance(server, FarmServer) else FarmServer(address=server)
+            for name, server in sorted(self.servers.items())
+        }
