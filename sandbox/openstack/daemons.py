@@ -36,6 +36,8 @@ def environment() -> dict[str, str]:
         "PYTHONPATH": f"{PLUGINS}:{REPOSITORY}",
         "PYTHONWARNINGS": "ignore",
         "PYTHONUNBUFFERED": "1",
+        # Neutron changes its process title, which would overwrite the environment and with it the part's mark.
+        "SPT_NOENV": "1",
         "PATH": f"{home}/bin:/usr/sbin:/sbin:{os.environ['PATH']}",
         "XDG_CACHE_HOME": str(STATE / "cache"),
         "OS_KEYSTONE_CONFIG_FILES": str(ETC / "keystone.conf"),
