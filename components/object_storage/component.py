@@ -91,14 +91,16 @@ class ObjectStorage(Component[ObjectStorageArgs]):
         key = ovh.cloudproject.S3Credential(
             f"{self.name}-{user}", service_name=args.project, user_id=account.id, opts=self.child()
         )
-        ovh.cloudproject.S3Policy(
+        rights = ovh.cloudproject.S3Policy(
             f"{self.name}-{user}",
             service_name=args.project,
             user_id=account.id,
             policy=policy(user, {args.bucket_name(label): bucket for label, bucket in args.buckets.items()}),
             opts=self.child(),
         )
-        return BucketUser(key.access_key_id, pulumi.Output.secret(key.secret_access_key))
+        # Whoever waits for the key waits for its rights as well.
+        access_key = pulumi.Output.all(key.access_key_id, rights.id).apply(lambda both: str(both[0]))
+        return BucketUser(access_key, pulumi.Output.secret(key.secret_access_key))
 
 
 def endpoint(virtual_host: str, bucket: str) -> str:
