@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError, model_validator
 
-from casebook.args import Args, Cidr, Label, explained
+from casebook.args import Args, Cidr, explained
 
 
 class AddressPlanArgs(Args):
     cidr: Cidr
     # Tier -> offset of its first address inside the network. A tier ends where the next one begins.
-    tiers: Mapping[Label, int]
+    tiers: Mapping[str, int]
 
     @model_validator(mode="after")
     def _fits(self) -> "AddressPlanArgs":

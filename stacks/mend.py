@@ -48,12 +48,13 @@ def release_dead_lock(stack: str, environment: dict[str, str]) -> None:
             owner = json.loads(file.read_text())
         except (OSError, ValueError):
             continue
-        if owner.get("hostname") == socket.gethostname() and is_pulumi(int(owner.get("pid", 0))):
-            raise Stop(f"pulumi (process {owner['pid']}) is at work on {stack}; wait until it has ended")
+        pid, host = int(owner.get("pid", 0)), owner.get("hostname")
+        if host != socket.gethostname():
+            raise Stop(f"pulumi on {host} has locked {stack}; wait for it, or run `pulumi cancel` if it is no more")
+        if is_pulumi(pid):
+            raise Stop(f"pulumi (process {pid}) is at work on {stack}; wait until it has ended")
         file.unlink(missing_ok=True)
-        print(
-            f"casebook: removed the lock of a pulumi that ended without its state's last words (process {owner.get('pid')})"
-        )
+        print(f"casebook: removed the lock of process {pid}, a pulumi that was killed")
 
 
 def is_pulumi(pid: int) -> bool:

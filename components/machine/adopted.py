@@ -26,7 +26,7 @@ def looked_up(what: str, name: str, look: Callable[[], R]) -> R:
         ) from None
 
 
-class DedicatedServer(Machine[DedicatedServerArgs]):
+class DedicatedServer(Machine):
     """A dedicated server, adopted by service name and, where `install` asks for it, installed once.
 
     Declares `Vrack.DedicatedServerInterface` (with a network), `Dedicated.ServerReinstallTask` (with `install`;
@@ -41,7 +41,8 @@ class DedicatedServer(Machine[DedicatedServerArgs]):
             "dedicated server", args.service_name, lambda: ovh.get_server(args.service_name, opts=options)
         )
         self.adopted, self.address, self.site = True, args.address, found.datacenter
-        self.public_address = pulumi.Output.from_input(found.ip)
+        self.public_ip = found.ip
+        self.public_address = pulumi.Output.from_input(self.public_ip)
         self.incarnation = pulumi.Output.from_input(args.service_name)
         after: list[pulumi.Resource] = []
         files: tuple[File, ...] = ()
@@ -74,7 +75,7 @@ class DedicatedServer(Machine[DedicatedServerArgs]):
         self._prepare(args, after, files)
 
 
-class Vps(Machine[VpsArgs]):
+class Vps(Machine):
     """A VPS, adopted by service name; its user `debian` must know the operator's key.
 
     The provider cannot put a key on a VPS without ordering it (its create loses the resource, pulumi-ovh#306):
@@ -87,6 +88,7 @@ class Vps(Machine[VpsArgs]):
         options = pulumi.InvokeOptions(parent=self)
         found = looked_up("VPS", args.service_name, lambda: ovh.vps.get_vps(args.service_name, opts=options))
         self.adopted, self.address, self.site = True, None, found.datacenter["name"]
-        self.public_address = pulumi.Output.from_input(next(ip for ip in found.ips if ":" not in ip))
+        self.public_ip = next(ip for ip in found.ips if ":" not in ip)
+        self.public_address = pulumi.Output.from_input(self.public_ip)
         self.incarnation = pulumi.Output.from_input(args.service_name)
         self._prepare(args, [])

@@ -1,9 +1,11 @@
 """What every machine has: SSH from the administrators, a firewall, its place in the vRack."""
 
+from typing import Any
+
 import pulumi
 import pulumi_command as command
 
-from casebook.component import A, Component
+from casebook.component import Component
 from casebook.configuration import Allow, ApplyProgram, Configuration, Configured, Directory, File, Service
 from casebook.configuration.bundle import FIREWALL
 from casebook.machine.args import MachineArgs
@@ -12,14 +14,15 @@ from casebook.templates import render
 from casebook.vrack_network import VrackNetwork
 
 
-class Machine(Component[A]):
+class Machine(Component[Any]):
     """A machine that takes configurations: `DedicatedServer`, `Vps` or an `Instance` of an `InstanceGroup`.
 
-    Attributes: `public_address`; `address`, the planned private one (None without a network); `site`, its
+    Attributes: `public_address`; `public_ip`, the same where it is plain (adopted machines); `address`, the planned private one (None without a network); `site`, its
     datacentre or region; `adopted`, whether it outlives the stack.
     """
 
     public_address: pulumi.Output[str]
+    public_ip: str | None = None
     address: str | None
     site: str
     adopted: bool

@@ -21,7 +21,7 @@ class InstanceArgs(InstanceGroupArgs):
     private_security_group: pulumi.Output[str]
 
 
-class Instance(Machine[InstanceArgs]):
+class Instance(Machine):
     """One Public Cloud instance with a public and a private port, both with addresses of their own.
 
     `user_data` holds the key of the user and nothing that ever changes: its change would destroy the instance.

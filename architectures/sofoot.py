@@ -1,0 +1,165 @@
+"""So Foot, a football magazine with large peaks in load (OVH case study #08, claims SOF-1 to SOF-11).
+
+                        the world
+                            │ 80, 443
+                    IP Load Balancing
+                            │ vRack
+              haproxy-1 ────┴──── haproxy-2
+                  │                   │
+   web-1  web-2  web-3        web-4 … web-8 (instances)
+     ▲ rsync    │ SQL
+     │          ▼
+back-office   db-1 (Roubaix) ── replication ──▶ db-2 (Strasbourg)
+     ▲ 443      └──────── backup ────────▶ object storage
+ journalists
+                    monitoring (VPS) watches every machine
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pydantic import Field, model_validator
+
+from casebook import (
+    AddressPlan,
+    BackOffice,
+    Backend,
+    Certificate,
+    DedicatedServer,
+    Frontend,
+    HaproxyTier,
+    InstanceGroup,
+    Listener,
+    LoadBalancerIp,
+    Machine,
+    Vps,
+    VrackNetwork,
+    WebTier,
+    ssh_key,
+)
+from casebook.args import Args, Cidr, Label, Many
+
+
+class Settings(Args):
+    """What the stack's file may say."""
+
+    # From where administrators reach SSH, and journalists the back office.
+    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    editors_cidrs: Many[Cidr] = Field(min_length=1)
+    domain: str = "sofoot.example"
+
+    # What the account rents, by service name.
+    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
+    vrack: str
+    load_balancer: str
+    haproxy_servers: Mapping[Label, str] = Field(min_length=2)
+    web_servers: Mapping[Label, str]
+    database_servers: Mapping[Label, str] = Field(min_length=2, max_length=2)
+    back_office: str
+    monitoring: str
+    # The system that dedicated servers get at the first `up`; None: they are used as they are.
+    install: str | None = None
+
+    # Public Cloud: one more web server is one more here (SOF-6).
+    web_instances: int = Field(default=5, ge=1, le=40)
+    region: str = "GRA11"
+    flavor: str = "b3-8"
+    storage_region: str = "GRA"
+
+    vlan: int = 8
+    private_cidr: Cidr = "10.8.0.0/24"
+
+    @model_validator(mode="after")
+    def _a_project(self) -> "Settings":
+        if not self.project:
+            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
+        return self
+
+    @model_validator(mode="after")
+    def _each_server_once(self) -> "Settings":
+        used = [self.back_office, *self.haproxy_servers.values(), *self.web_servers.values()]
+        used += self.database_servers.values()
+        if twice := sorted({name for name in used if used.count(name) > 1}):
+            raise ValueError(f"{twice[0]}: one server cannot be two machines of the drawing")
+        return self
+
+
+def build(settings: Settings) -> None:
+    plan = AddressPlan(settings.private_cidr, haproxy=10, web=20, database=80, back_office=90, load_balancer=240)
+    key = ssh_key()
+    network = VrackNetwork(
+        "private",
+        vrack=settings.vrack,
+        vlan=settings.vlan,
+        cidr=plan.cidr,
+        project=settings.project,
+        regions=[settings.region],
+    )
+    everywhere: dict[str, Any] = {"ssh_key": key, "admin_cidrs": settings.admin_cidrs}
+
+    def servers(tier: str, names: Mapping[str, str]) -> list[Machine]:
+        return [
+            DedicatedServer(
+                name,
+                service_name=service,
+                network=network,
+                address=plan.address(tier, number),
+                install=settings.install,
+                **everywhere,
+            )
+            for number, (name, service) in enumerate(names.items(), 1)
+        ]
+
+    haproxies = servers("haproxy", settings.haproxy_servers)
+    dedicated = servers("web", settings.web_servers)
+    [back_office] = servers("back_office", {"back-office": settings.back_office})
+    first = len(dedicated) + 1
+    instances = InstanceGroup(
+        "web",
+        region=settings.region,
+        flavor=settings.flavor,
+        network=network,
+        addresses={f"web-{n}": plan.address("web", n) for n in range(first, first + settings.web_instances)},
+        **everywhere,
+    )
+
+    office = BackOffice(
+        "back-office",
+        machine=back_office,
+        certificate=Certificate("back-office", names=[f"back-office.{settings.domain}"]),
+        editors_cidrs=settings.editors_cidrs,
+        network=network,
+        title="So Foot",
+    )
+    web = WebTier("web", machines=[*dedicated, *instances.machines], source=office, proxies=haproxies)
+    nat = plan.block("load_balancer", 28)
+    front = HaproxyTier(
+        "front",
+        machines=haproxies,
+        allowed_cidrs=[nat],
+        backends={"web": Backend(servers=web.servers)},
+        frontends={
+            "http": Frontend(port=80, backend="web", proxy_protocol_from=(nat,)),
+            "https": Frontend(
+                port=443,
+                backend="web",
+                proxy_protocol_from=(nat,),
+                certificate=Certificate("site", names=[settings.domain, f"www.{settings.domain}"]),
+            ),
+        },
+        opts=pulumi.ResourceOptions(depends_on=[web]),
+    )
+    balancer = LoadBalancerIp(
+        "front",
+        service_name=settings.load_balancer,
+        network=network,
+        nat_cidr=nat,
+        servers={machine.name: machine.address for machine in haproxies},
+        listeners=[Listener(port=80), Listener(port=443)],
+        opts=pulumi.ResourceOptions(depends_on=[front]),
+    )
+
+    pulumi.export("url", balancer.url)
+    pulumi.export("back_office", {"url": office.url, "user": office.user, "password": office.password})
