@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from . import auth, cloud, dedicated, domain, ip, loadbalancer, storage, users, vps, vrack  # noqa: F401  (routes)
-from .balancer import Monitor
+from . import auth, certificates, cloud, dedicated, domain, ip, loadbalancer, storage, users, vps, vrack  # noqa: F401  (routes)
+from .backing import Backing, nothing
 from .errors import ApiError
-from .openstack import InMemoryOpenStack, OpenStack
 from .redaction import redacted
 from .routing import SEEDS, Call, find_route
 from .store import Object, Store, now
-from .tasks import Convergence, Tasks
+from .tasks import Tasks
 
 VERSIONS = ("1.0", "v1", "v2")
 TICK = 0.1      # seconds between two looks for jobs that have come due while nobody asks
@@ -29,15 +28,13 @@ log = logging.getLogger(__name__)
 
 
 class Api:
-    """One account's API over a store. `estate` and `openstack` are what stands behind it; without them nothing does."""
+    """One account's API over a store, and what stands behind it."""
 
-    def __init__(self, database: Path | str, account: Object, task_seconds: float = 0.2,
-                 estate: Convergence | None = None, openstack: OpenStack | None = None,
-                 monitor: Monitor | None = None) -> None:
+    def __init__(self, database: Path | str, account: Object, task_seconds: float,
+                 behind: Callable[[Store], Backing]) -> None:
         self.store = Store(database)
-        self.tasks = Tasks(self.store, task_seconds, estate)
-        self.openstack = openstack or InMemoryOpenStack()
-        self.monitor = monitor or Monitor()
+        self.backing = behind(self.store)
+        self.tasks = Tasks(self.store, task_seconds, self.backing.estate)
         with self.store.transaction():
             for write in SEEDS:
                 write(self.store, account)
@@ -54,7 +51,7 @@ class Api:
             self.tasks.run_due()
             handler, values = find_route(method, "v2/" + rest if version == "v2" else rest)
             with self.store.transaction():
-                call = Call(self.store, self.tasks, parsed(body), query, self.openstack, self.monitor)
+                call = Call(self.store, self.tasks, parsed(body), query, self.backing.openstack, self.backing.monitor)
                 return 200, handler(call, **values)
         except ApiError as error:
             return error.status, error.body
@@ -95,9 +92,7 @@ class Api:
 
     def estate(self) -> Object:
         """What still has to be made to match the store, and what could not be."""
-        with self.store.lock:
-            waiting = self.store.db.execute("SELECT count(*) FROM jobs WHERE subjects != '[]'").fetchone()[0]
-        return {"waiting": waiting, "troubles": {" ".join(s): text for s, text in self.tasks.troubles.items()}}
+        return {"waiting": self.tasks.waiting(), "troubles": {" ".join(s): text for s, text in self.tasks.troubles.items()}}
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -105,6 +100,7 @@ class Api:
             while True:
                 self.tasks.run_due()
                 await asyncio.sleep(TICK)
+        self.tasks.repair()
         ticking = asyncio.create_task(tick())
         yield
         ticking.cancel()
@@ -126,11 +122,13 @@ def redacted_text(body: bytes) -> str:
 
 
 def create_app(database: Path | str, account: Object, task_seconds: float = 0.2,
-               estate: Convergence | None = None, openstack: OpenStack | None = None,
-               monitor: Monitor | None = None) -> Starlette:
-    """The API over a database file and an account (`account.load_account`)."""
-    api = Api(database, account, task_seconds, estate, openstack, monitor)
+               behind: Callable[[Store], Backing] = nothing) -> Starlette:
+    """The API over a database file and an account (`account.load_account`).
+
+    task_seconds   how long a task takes at least, from its start to its end
+    behind         makes what stands behind the API: `backing.nothing`, `estate.real`
+    """
+    api = Api(database, account, task_seconds, behind)
     app = Starlette(routes=[Mount("/sandbox", app=api.window), Mount("/", app=api.api)], lifespan=api.lifespan)
-    app.state.api = api
     app.state.store = api.store
     return app

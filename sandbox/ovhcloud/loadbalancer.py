@@ -4,6 +4,7 @@ Every change is only declared, and counted in `pendingChanges`, until POST refre
 force: `sandbox/applied/NAME` in the store, which is all that the balancer's HAProxy is ever rendered from.
 """
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,9 @@ ROUTE = {"http": Fields(**_ROUTE, action=Needed(Fields(type=Needed(one_of("farm"
          "tcp": Fields(**_ROUTE, action=Needed(Fields(type=Needed(one_of("farm", "reject")), target=text)))}
 RULE = Fields(field=Needed(text), negate=Default(boolean, False), pattern=text, subField=text, displayName=text,
               match=Needed(one_of("contains", "endswith", "exists", "in", "internal", "is", "matches", "startswith")))
+TOKEN = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+")
+HEADER = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+:[^\x00-\x1f\x7f]*")
+REDIRECTIONS = (301, 302, 303, 307, 308)
 RULE_FIELDS = {"http": ("cookie", "header", "host", "method", "protocol", "query", "source", "uri"),
                "tcp": ("protocol", "sni", "source")}
 VRACK_NETWORK = Fields(subnet=Needed(ipv4_block), natIp=Needed(ipv4_block), vlan=Default(integer(0, 4094), 0),
@@ -87,9 +91,10 @@ def declared_configuration(store: Store, service: str) -> Object:
                           for farm in listed(kind, "farm")],
                 "routes": [{**found, "rules": listed(kind, "route", found["routeId"], "rule")}
                            for found in listed(kind, "route")]}
-    found = store.need("serviceName", BASE, service)
-    return {"serviceName": service, "ipv4": found["ipv4"], "sslConfiguration": found["sslConfiguration"],
-            "vrackNetworks": listed("vrack", "network"), **{kind: of_kind(kind) for kind in KINDS}}
+    owner = store.need("serviceName", BASE, service)
+    return {"serviceName": service, "ipv4": owner["ipv4"], "sslConfiguration": owner["sslConfiguration"],
+            "vrackNetworks": listed("vrack", "network"),
+            "certificates": [found["id"] for found in listed("ssl")], **{kind: of_kind(kind) for kind in KINDS}}
 
 
 # The service
@@ -239,6 +244,9 @@ def check_farm(call: Call, service: str, kind: str, body: Object) -> None:
 
 def check_frontend(call: Call, service: str, kind: str, body: Object) -> None:
     listening = port_ranges(body["port"])
+    for header in body.get("httpHeader", []):
+        if not HEADER.fullmatch(header):
+            raise ApiError(400, f"Invalid value for parameter httpHeader: {header!r} is not of the form 'Name: value'")
     if body["allowedSource"] and body["deniedSource"]:
         raise ApiError(400, "allowedSource and deniedSource cannot be used together")
     for other_kind in KINDS:
@@ -280,6 +288,8 @@ def check_route(call: Call, service: str, kind: str, body: Object) -> None:
         call.store.need("farmId", BASE, service, kind, "farm", action["target"])
     if action["type"] == "redirect" and not action["target"]:
         raise ApiError(400, "Invalid value for parameter action.target: a redirect needs a location")
+    if action["type"] == "redirect" and action["status"] not in (None, *REDIRECTIONS):
+        raise ApiError(400, f"Invalid value for parameter action.status: {action['status']}, not one of {REDIRECTIONS}")
 
 
 def check_rule(call: Call, service: str, kind: str, body: Object) -> None:
@@ -287,6 +297,8 @@ def check_rule(call: Call, service: str, kind: str, body: Object) -> None:
         raise ApiError(400, f"Invalid value for parameter field: {body['field']!r}, not one of {RULE_FIELDS[kind]}")
     if body["field"] in ("cookie", "header", "query") and not body["subField"]:
         raise ApiError(400, f"Missing parameter: subField, the name of the {body['field']}")
+    if body["subField"] and not TOKEN.fullmatch(body["subField"]):
+        raise ApiError(400, f"Invalid value for parameter subField: {body['subField']!r} is not a name")
     if body["match"] != "exists" and body["pattern"] is None:
         raise ApiError(400, f"Missing parameter: pattern, needed by match {body['match']}")
 

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from .store import Object, Store, now
@@ -24,6 +24,7 @@ class Convergence(Protocol):
     """What makes one subject match the store. Idempotent: it may be called again after a crash."""
 
     def converge(self, subject: Subject) -> None: ...
+    def subjects(self) -> list[Subject]: ...
 
 
 def effect(function: Effect) -> Effect:
@@ -39,6 +40,7 @@ class Tasks:
         self.store, self.seconds, self.estate = store, seconds, estate
         self.pool = ThreadPoolExecutor(WORKERS, "estate")
         self.started: set[int] = set()
+        self.repairs: list[Future[bool]] = []
         self.troubles: dict[Subject, str] = {}
 
     def later(self, seconds: float, then: Effect, *args: Any) -> None:
@@ -81,6 +83,17 @@ class Tasks:
             self.store.db.execute("DELETE FROM jobs WHERE id = ?", (number,))
             EFFECTS[name](self.store, *args) if all(results) else failed(self.store, *args)
         self.started.discard(number)
+
+    def repair(self) -> None:
+        """Make the whole estate match the store, as after a crash or a reboot."""
+        if self.estate:
+            self.repairs = [self.pool.submit(self.converge, subject) for subject in self.estate.subjects()]
+
+    def waiting(self) -> int:
+        """How much of the estate still has to be made to match."""
+        with self.store.lock:
+            jobs: int = self.store.db.execute("SELECT count(*) FROM jobs WHERE subjects != '[]'").fetchone()[0]
+        return jobs + sum(not repair.done() for repair in self.repairs)
 
     def converge(self, subject: Subject) -> bool:
         """Whether the subject now matches the store; what went wrong is kept in `troubles`."""

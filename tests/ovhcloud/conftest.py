@@ -1,4 +1,5 @@
 """An account like the sandbox's, its API over a fresh database, and clients that sign as a customer does."""
+
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ def client(app: Starlette, **changes: str) -> Client:
 
     def call(method: str, path: str, body: Any = None) -> Any:
         return made.call(method, path, body, True)
+
     return call
 
 

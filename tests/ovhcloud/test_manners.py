@@ -1,4 +1,5 @@
 """The API's manners: signatures, strictness, tasks, restarts, and no secret written down."""
+
 import time
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,14 @@ def signed(app: Starlette, stamp: float, **changes: str) -> Any:
     """One GET /me signed by hand."""
     keys = {**KEYS, **changes}
     text = str(int(stamp))
-    headers = {"X-Ovh-Application": keys["application_key"], "X-Ovh-Consumer": keys["consumer_key"],
-               "X-Ovh-Timestamp": text, "X-Ovh-Signature": signature(
-                   keys["application_secret"], keys["consumer_key"], "GET", "http://testserver/1.0/me", "", text)}
+    headers = {
+        "X-Ovh-Application": keys["application_key"],
+        "X-Ovh-Consumer": keys["consumer_key"],
+        "X-Ovh-Timestamp": text,
+        "X-Ovh-Signature": signature(
+            keys["application_secret"], keys["consumer_key"], "GET", "http://testserver/1.0/me", "", text
+        ),
+    }
     return TestClient(app).get("/1.0/me", headers=headers)
 
 
@@ -40,14 +46,18 @@ class TestCredentials:
     def test_a_good_signature_passes(self, app: Starlette) -> None:
         assert signed(app, time.time()).json()["nichandle"] == "cb12345-ovh"
 
-    @pytest.mark.parametrize(("changes", "age", "status", "code"), [
-        ({"application_secret": "wrong"}, 0, 400, "INVALID_SIGNATURE"),
-        ({"application_key": "wrong"}, 0, 403, "INVALID_KEY"),
-        ({"consumer_key": "wrong"}, 0, 403, "INVALID_CREDENTIAL"),
-        ({}, 120, 400, "QUERY_TIME_OUT"),
-    ])
+    @pytest.mark.parametrize(
+        ("changes", "age", "status", "code"),
+        [
+            ({"application_secret": "wrong"}, 0, 400, "INVALID_SIGNATURE"),
+            ({"application_key": "wrong"}, 0, 403, "INVALID_KEY"),
+            ({"consumer_key": "wrong"}, 0, 403, "INVALID_CREDENTIAL"),
+            ({}, 120, 400, "QUERY_TIME_OUT"),
+        ],
+    )
     def test_a_wrong_one_is_refused_as_documented(
-            self, app: Starlette, changes: dict[str, str], age: int, status: int, code: str) -> None:
+        self, app: Starlette, changes: dict[str, str], age: int, status: int, code: str
+    ) -> None:
         answer = signed(app, time.time() - age, **changes)
         assert (answer.status_code, answer.json()["errorCode"]) == (status, code)
         assert answer.json()["message"]
@@ -67,8 +77,12 @@ class TestCredentials:
     def test_the_signature_covers_the_body(self, app: Starlette, call: Client) -> None:
         text = str(int(time.time()))
         url = f"http://testserver/1.0{BALANCER}/http/farm"
-        headers = {"X-Ovh-Application": "ak", "X-Ovh-Consumer": "ck", "X-Ovh-Timestamp": text,
-                   "X-Ovh-Signature": signature("as", "ck", "POST", url, '{"zone": "rbx"}', text)}
+        headers = {
+            "X-Ovh-Application": "ak",
+            "X-Ovh-Consumer": "ck",
+            "X-Ovh-Timestamp": text,
+            "X-Ovh-Signature": signature("as", "ck", "POST", url, '{"zone": "rbx"}', text),
+        }
         assert TestClient(app).post(url, headers=headers, content='{"zone": "gra"}').status_code == 400
         assert TestClient(app).post(url, headers=headers, content='{"zone": "rbx"}').status_code == 200
 
@@ -86,14 +100,26 @@ class TestStrictness:
     def test_other_versions_of_the_path(self, app: Starlette) -> None:
         assert TestClient(app).get("/2.0/me").status_code == 404
 
-    @pytest.mark.parametrize(("body", "name"), [
-        ({}, "zone"), ({"zone": 3}, "zone"), ({"zone": None}, "zone"), ({"zone": "rbx", "port": 0}, "port"),
-        ({"zone": "rbx", "port": "80"}, "port"), ({"zone": "rbx", "port": True}, "port"),
-        ({"zone": "rbx", "x": 1}, "x"), ({"zone": "paris"}, "paris"),
-        ({"zone": "rbx", "balance": "best"}, "balance"), ({"zone": "rbx", "probe": {"type": "http", "x": 1}}, "probe.x"),
-        ({"zone": "rbx", "probe": []}, "probe"), ({"zone": "rbx", "probe": {"type": "http", "interval": 5}}, "interval"),
-        ({"zone": "rbx", "vrackNetworkId": 12}, "vrackNetworkId"), ([], "body"), ("x", "body"),
-    ])
+    @pytest.mark.parametrize(
+        ("body", "name"),
+        [
+            ({}, "zone"),
+            ({"zone": 3}, "zone"),
+            ({"zone": None}, "zone"),
+            ({"zone": "rbx", "port": 0}, "port"),
+            ({"zone": "rbx", "port": "80"}, "port"),
+            ({"zone": "rbx", "port": True}, "port"),
+            ({"zone": "rbx", "x": 1}, "x"),
+            ({"zone": "paris"}, "paris"),
+            ({"zone": "rbx", "balance": "best"}, "balance"),
+            ({"zone": "rbx", "probe": {"type": "http", "x": 1}}, "probe.x"),
+            ({"zone": "rbx", "probe": []}, "probe"),
+            ({"zone": "rbx", "probe": {"type": "http", "interval": 5}}, "interval"),
+            ({"zone": "rbx", "vrackNetworkId": 12}, "vrackNetworkId"),
+            ([], "body"),
+            ("x", "body"),
+        ],
+    )
     def test_a_bad_body_names_its_field(self, call: Client, body: Any, name: str) -> None:
         with pytest.raises((ovh.exceptions.BadParametersError, ovh.exceptions.ResourceNotFoundError), match=name):
             call("POST", f"{BALANCER}/http/farm", body)
@@ -101,8 +127,12 @@ class TestStrictness:
     def test_a_body_that_is_not_json(self, app: Starlette) -> None:
         text = str(int(time.time()))
         url = "http://testserver/1.0/vrack/pn-1001"
-        headers = {"X-Ovh-Application": "ak", "X-Ovh-Consumer": "ck", "X-Ovh-Timestamp": text,
-                   "X-Ovh-Signature": signature("as", "ck", "PUT", url, "{", text)}
+        headers = {
+            "X-Ovh-Application": "ak",
+            "X-Ovh-Consumer": "ck",
+            "X-Ovh-Timestamp": text,
+            "X-Ovh-Signature": signature("as", "ck", "PUT", url, "{", text),
+        }
         answer = TestClient(app).put(url, headers=headers, content="{")
         assert (answer.status_code, answer.json()["class"]) == (400, "Client::BadRequest")
 
@@ -111,11 +141,20 @@ class TestStrictness:
     def test_no_body_whatever_breaks_a_handler(self, call: Client, data: st.DataObject) -> None:
         """Every POST and PUT answers any JSON with success or with a documented refusal, never with a 500."""
         routes = [found for found in ROUTES if found.method in ("POST", "PUT") and "v2" not in found.template]
-        values = {"service": BALANCER.split("/")[2], "server": SERVER.split("/")[3], "project": PROJECT,
-                  "vrack": "pn-1001", "zone": "sofoot.example", "name": "vps-0a1b2c01.vps.ovh.net", "region": "GRA11"}
+        values = {
+            "service": BALANCER.split("/")[2],
+            "server": SERVER.split("/")[3],
+            "project": PROJECT,
+            "vrack": "pn-1001",
+            "zone": "sofoot.example",
+            "name": "vps-0a1b2c01.vps.ovh.net",
+            "region": "GRA11",
+        }
         found = data.draw(st.sampled_from(routes))
-        path = "/".join(values.get(part.strip("{}").partition(":")[0], "1") if part.startswith("{") else part
-                        for part in found.template)
+        path = "/".join(
+            values.get(part.strip("{}").partition(":")[0], "1") if part.startswith("{") else part
+            for part in found.template
+        )
         leaf = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
         names = st.sampled_from(["zone", "port", "name", "regions", "interfaces", "operatingSystem", "to", "policy"])
         body = data.draw(st.recursive(leaf, lambda s: st.lists(s, max_size=2) | st.dictionaries(names, s, max_size=3)))
@@ -161,8 +200,14 @@ class TestTasks:
 
 class TestSecrets:
     def test_the_log_keeps_requests_without_their_secrets(self, app: Starlette, call: Client) -> None:
-        call("POST", f"{SERVER}/reinstall", {"operatingSystem": "debian12_64", "customizations": {
-            "hostname": "web-1", "sshKey": "SECRET-1", "configDriveUserData": "SECRET-2"}})
+        call(
+            "POST",
+            f"{SERVER}/reinstall",
+            {
+                "operatingSystem": "debian12_64",
+                "customizations": {"hostname": "web-1", "sshKey": "SECRET-1", "configDriveUserData": "SECRET-2"},
+            },
+        )
         user = call("POST", f"/cloud/project/{PROJECT}/user", {"description": "backup"})
         wait()
         made = call("POST", f"/cloud/project/{PROJECT}/user/{user['id']}/s3Credentials")

@@ -1,0 +1,62 @@
+"""The estate: what makes this computer match the account.
+
+A subject is one thing that can be made to match the store: a machine, a load balancer, a vRack, a DNS zone. To
+converge it is idempotent, and says nothing of what happened before: the same code carries out a task, repairs what a
+crash or a reboot left, and finds nothing to do when all is well.
+"""
+import threading
+from collections import defaultdict
+
+from . import zones
+from .backing import Backing
+from .loadbalancer import BASE as BALANCERS
+from .proxies import Monitor, Proxy
+from .public_cloud import PublicCloud
+from .servers import Server
+from .store import Store
+from .tasks import Subject
+from .vrack import SERVERS
+
+
+class Estate:
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.locks: defaultdict[Subject, threading.Lock] = defaultdict(threading.Lock)
+
+    def converge(self, subject: Subject) -> None:
+        """Make one subject match the store; raises what stands in its way."""
+        kind, name = subject
+        match kind:
+            case "machine":
+                with self.locks[subject]:
+                    Server(self.store, name).converge()
+            case "balancer":
+                with self.locks[subject]:
+                    Proxy(self.store, name).converge()
+            case "zone":
+                with self.locks[subject]:
+                    zones.converge(self.store, name)
+            case "vrack":
+                self.wire()
+            case _:
+                raise ValueError(f"{kind} {name}: no such kind of subject")
+
+    def wire(self) -> None:
+        """Plug every server and balancer into the vRacks and VLANs that it should be in, and out of all others."""
+        for name in self.store.children(*SERVERS):
+            Server(self.store, name).plug()
+        for name in self.store.children(BALANCERS):
+            self.converge(("balancer", name))
+
+    def subjects(self) -> list[Subject]:
+        """Everything there is, in the order in which a start brings it back."""
+        return [*(("zone", name) for name in self.store.children("domain", "zone")),
+                *(("balancer", name) for name in self.store.children(BALANCERS)),
+                *(("machine", name) for name in [*self.store.children("vps"), *self.store.children(*SERVERS)])]
+
+
+def real(store: Store) -> Backing:
+    """Machines, wires and HAProxies on this computer, and the sandbox's OpenStack."""
+    from sandbox.openstack.admin import connection
+
+    return Backing(PublicCloud(connection()), Monitor(store), Estate(store))
