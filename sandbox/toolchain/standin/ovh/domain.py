@@ -1,0 +1,47 @@
+"""Records of a DNS zone. Every change is followed by a refresh of the zone."""
+
+import contextlib
+
+from sandbox.toolchain.standin.ovh.client import APIError, Api, path
+from sandbox.toolchain.standin.ovh.rest import Rest
+from sandbox.toolchain.standin.values import Values
+
+
+def ttl(value: int) -> str | None:
+    if value == 0 or value >= 60:
+        return None
+    return f'"ttl" must be either equal to 0 or, greater than or equal to 60, got: {value}'
+
+
+class Record(Rest):
+    base, number, import_id = "/domain/zone/{zone}/record", "id", "{id}.{zone}"
+    body, wire = "target ttl fieldtype subdomain?", {"fieldtype": "fieldType", "subdomain": "subDomain"}
+    replace, defaults, checks, zero = ("fieldtype", "zone"), {"ttl": 0}, {"ttl": ttl}, ("subdomain",)
+
+    def refresh(self, api: Api, values: Values) -> None:
+        with contextlib.suppress(APIError):  # the real plugin only logs it
+            api.post(path("/domain/zone/{zone}/refresh", values))
+
+    def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
+        made = api.post(path(self.base, inputs), self.request(inputs))
+        number = str(made["id"])
+        self.refresh(api, inputs)
+        return number, self.kept_safe(number, inputs, lambda: self.look(api, {**inputs, "id": number}))
+
+    def request(self, inputs: Values, update: bool = False) -> Values:
+        result = super().request(inputs)
+        if update:
+            del result["fieldType"]
+        return result
+
+    def change(self, api: Api, values: Values, inputs: Values, old: Values) -> Values:
+        api.put(path(self.base + self.item, values), self.request(inputs, update=True))
+        self.refresh(api, values)
+        return self.look(api, values) or {}
+
+    def remove(self, api: Api, values: Values, inputs: Values) -> None:
+        super().remove(api, values, inputs)
+        self.refresh(api, values)
+
+
+RESOURCES: dict[str, Rest] = {"Domain/zoneRecord:ZoneRecord": Record("domain", "ZoneRecord")}
