@@ -18,56 +18,108 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, TypedDict
 
 STATE = Path(os.environ.get("CASEBOOK_STATE", "/var/lib/casebook"))
 ROOT = Path(os.environ.get("CASEBOOK_ROOT", "/"))
+UNITS = "/etc/systemd/system/"
+
+# Units that the machine needs whatever its roles are: a role that leaves does not stop them.
+SHARED = ("nftables.service", "systemd-networkd.service", "ssh.service", "cron.service")
+
+# Debian asks this program whether a freshly installed daemon may start (policy-rc.d(8)). Not before its files are
+# in place.
 NO_START = ROOT / "usr/sbin/policy-rc.d"
+NO_START_TEXT = "#!/bin/sh\n# casebook-apply\nexit 101\n"
 
 
 class Refused(Exception):
     """A sentence for the operator."""
 
 
+class File(TypedDict):
+    owner: str
+    mode: int
+    lines: list[str]
+
+
+class Service(TypedDict):
+    unit: str
+    change: str
+    follows: list[str]
+    check: str | None
+
+
+class Role(TypedDict):
+    role: str
+    packages: list[str]
+    directories: list[tuple[str, str, int]]
+    files: dict[str, File]
+    services: list[Service]
+    ready: tuple[int, str] | None
+
+
+class Held(TypedDict):
+    """A file as it is on disk; the bytes as Latin-1, which loses none."""
+
+    data: str
+    uid: int
+    gid: int
+    mode: int
+
+
+class Memory(TypedDict):
+    """What the machine remembers of a role."""
+
+    files: list[str]
+    services: dict[str, list[str]]  # unit to the files it follows
+    pending: list[str]  # files that changed and that their services have not taken yet
+    before: dict[str, Held | None]  # what those held, as long as no validator has accepted the new ones
+
+
 # The bundle
 
 
-def parse(text):
-    """The bundle as {"role", "packages", "directories", "files", "services", "ready"}."""
-    wanted = {"role": "", "packages": [], "directories": [], "files": {}, "services": [], "ready": None}
-    content = None
-    for number, line in enumerate(text.splitlines(), 1):
-        word, _, rest = line.strip().partition(" ")
-        if line.startswith("|"):
-            content.append(line[2:])
-        elif word == "role":
-            wanted["role"] = rest
-        elif word == "package":
-            wanted["packages"].append(rest)
-        elif word == "directory":
-            wanted["directories"].append(rest.split())
-        elif word == "file":
-            path, owner, mode = rest.split()
-            content = []
-            wanted["files"][path] = {"owner": owner, "mode": int(mode, 8), "lines": content}
-        elif word == "service":
-            unit, change = rest.split()
-            wanted["services"].append({"unit": unit, "change": change, "follows": [], "check": None})
-        elif word == "follows":
-            wanted["services"][-1]["follows"].append(rest)
-        elif word == "check":
-            wanted["services"][-1]["check"] = rest
-        elif word == "ready":
-            seconds, command = rest.split(" ", 1)
-            wanted["ready"] = (int(seconds), command)
-        elif word:
-            raise Refused(f"line {number} of the bundle begins with {word!r}, which is not a word of bundles")
+def parse(text: str) -> Role:
+    wanted: Role = {"role": "", "packages": [], "directories": [], "files": {}, "services": [], "ready": None}
+    lines: list[str] | None = None
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+        word, _, rest = line.lstrip(" ").partition(" ")
+        try:
+            if line.startswith("|") and lines is not None:
+                lines.append(line[2:])
+            elif word == "role":
+                wanted["role"] = rest
+            elif word == "package":
+                wanted["packages"].append(rest)
+            elif word == "directory":
+                path, owner, mode = rest.split()
+                wanted["directories"].append((path, owner, int(mode, 8)))
+            elif word == "file":
+                path, owner, mode = rest.split()
+                lines = []
+                wanted["files"][path] = {"owner": owner, "mode": int(mode, 8), "lines": lines}
+            elif word == "service":
+                unit, change = rest.split()
+                wanted["services"].append({"unit": unit, "change": change, "follows": [], "check": None})
+            elif word == "follows":
+                wanted["services"][-1]["follows"].append(rest)
+            elif word == "check":
+                wanted["services"][-1]["check"] = rest
+            elif word == "ready":
+                seconds, _, command = rest.partition(" ")
+                wanted["ready"] = (int(seconds), command)
+            else:
+                raise Refused(f"line {number} of the bundle begins with {word!r}, which is not a word of bundles")
+        except (ValueError, IndexError):
+            raise Refused(f"line {number} of the bundle, which begins with {word!r}, is not complete") from None
     return wanted
 
 
-def filled(lines, secrets, path):
+def filled(path: str, lines: list[str], secrets: dict[str, str]) -> bytes:
     """A file's bytes, its secrets put in."""
 
-    def value(found):
+    def value(found: re.Match[str]) -> str:
         if found[1] not in secrets:
             raise Refused(f"{path} wants the secret {found[1]!r}, which this role was not given")
         return secrets[found[1]]
@@ -76,244 +128,329 @@ def filled(lines, secrets, path):
     return re.sub(r"@secret\(([^)]+)\)@", value, text).encode()
 
 
-# What the machine remembers of a role
+# Files
 
 
-def load(path, empty):
+def inside(path: str) -> Path:
+    return ROOT / path.lstrip("/")
+
+
+def load(path: Path, empty: Any) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
         return empty
 
 
-def store(path, value):
-    write(path, json.dumps(value, indent=1).encode(), 0, 0, 0o600)
+def remembered(role: str) -> Memory:
+    nothing: Memory = {"files": [], "services": {}, "pending": [], "before": {}}
+    memory: Memory = load(STATE / f"{role}.json", nothing)
+    return memory
 
 
-def write(path, data, uid, gid, mode):
+def store(path: Path, value: Any) -> None:
+    write(path, json.dumps(value, indent=1).encode(), os.getuid(), os.getgid(), 0o600)
+
+
+def write(path: Path, data: bytes, uid: int, gid: int, mode: int) -> None:
     """Replace a file at once: it is the old one or the new one, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.casebook")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        os.fchown(file.fileno(), uid, gid)
-        os.fchmod(file.fileno(), mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            os.fchown(file.fileno(), uid, gid)
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise Refused(f"{path} cannot be written: {error.strerror}") from None
 
 
-def ids(owner):
-    user, group = owner.split(":")
+def ids(owner: str) -> tuple[int, int]:
+    user, _, group = owner.partition(":")
     try:
         return pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
     except KeyError as error:
         raise Refused(f"owner {owner}: {error.args[0]}; does its package come first?") from None
 
 
-def inside(path):
-    return ROOT / path.lstrip("/")
+def held(path: str) -> Held | None:
+    try:
+        status, data = inside(path).stat(), inside(path).read_bytes()
+    except FileNotFoundError:
+        return None
+    return {
+        "data": data.decode("latin-1"),
+        "uid": status.st_uid,
+        "gid": status.st_gid,
+        "mode": status.st_mode & 0o7777,
+    }
 
 
-# Steps
+def put(path: str, holds: Held | None) -> None:
+    if holds is None:
+        inside(path).unlink(missing_ok=True)
+    else:
+        write(inside(path), holds["data"].encode("latin-1"), holds["uid"], holds["gid"], holds["mode"])
 
 
-def run(*command, check=True):
+def differing(wanted: Role, secrets: dict[str, str]) -> dict[str, Held]:
+    """The files that are not as they should be, as they should be."""
+    new: dict[str, Held] = {}
+    for path, file in wanted["files"].items():
+        uid, gid = ids(file["owner"])
+        data = filled(path, file["lines"], secrets).decode("latin-1")
+        should: Held = {"data": data, "uid": uid, "gid": gid, "mode": file["mode"]}
+        if held(path) != should:
+            new[path] = should
+    return new
+
+
+def make_directories(wanted: Role) -> None:
+    for path, owner, mode in wanted["directories"]:
+        inside(path).mkdir(parents=True, exist_ok=True)
+        os.chown(inside(path), *ids(owner))
+        inside(path).chmod(mode)
+
+
+# Commands
+
+
+def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if check and done.returncode:
         raise Refused(f"{' '.join(command)} failed:\n{tail(done.stdout)}")
     return done
 
 
-def tail(text, lines=20):
+def tail(text: str, lines: int = 20) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def installed(packages):
+def installed(packages: list[str]) -> set[str]:
     listed = run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages, check=False).stdout
     return {line.split()[0] for line in listed.splitlines() if line.endswith(" installed")}
 
 
-def install(packages):
-    """Install what is missing; daemons start later, with their files in place."""
-    missing = [name for name in packages if name not in installed(packages)] if packages else []
+def install(packages: list[str]) -> list[str]:
+    """Install what is missing; what was."""
+    if NO_START.exists() and NO_START.read_text() == NO_START_TEXT:
+        NO_START.unlink()  # of a run that was killed here
+    present = installed(packages) if packages else set()
+    missing = [name for name in packages if name not in present]
     if not missing:
         return []
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     get = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
-    NO_START.write_text("#!/bin/sh\nexit 101\n")
-    NO_START.chmod(0o755)
+    wanted = (*get, "install", "--yes", "--no-install-recommends", *missing)
+    write(NO_START, NO_START_TEXT.encode(), os.getuid(), os.getgid(), 0o755)
     try:
-        run("dpkg", "--configure", "-a")
-        wanted = (*get, "install", "--yes", "--no-install-recommends", *missing)
         if run(*wanted, check=False).returncode:
-            run(*get, "update")
-            run(*wanted)
+            # A package manager that was interrupted, or lists that are missing or too old.
+            run("dpkg", "--configure", "-a", check=False)
+            updated = run(*get, "update", check=False)
+            if (again := run(*wanted, check=False)).returncode:
+                said = tail(f"{updated.stdout}\n{again.stdout}".strip())
+                raise Refused(f"apt-get cannot install {', '.join(missing)}:\n{said}")
     finally:
         NO_START.unlink()
     return missing
 
 
-def write_files(wanted, secrets):
-    """(paths that changed, what they held before)."""
-    changed, before = [], {}
-    for path, owner, mode in wanted["directories"]:
-        target, (uid, gid) = inside(path), ids(owner)
-        target.mkdir(parents=True, exist_ok=True)
-        os.chown(target, uid, gid)
-        os.chmod(target, int(mode, 8))
-    for path, file in wanted["files"].items():
-        target, (uid, gid) = inside(path), ids(file["owner"])
-        data = filled(file["lines"], secrets, path)
-        try:
-            status, old = target.stat(), target.read_bytes()
-            same = old == data and (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (
-                uid,
-                gid,
-                file["mode"],
-            )
-        except FileNotFoundError:
-            same, old = False, None
-        if not same:
-            before[path] = old
-            write(target, data, uid, gid, file["mode"])
-            changed.append(path)
-    return changed, before
+# Services
 
 
-def restore(before, files):
-    for path, old in before.items():
-        if old is None:
-            inside(path).unlink(missing_ok=True)
-        else:
-            write(inside(path), old, *ids(files[path]["owner"]), files[path]["mode"])
-
-
-def active(unit):
-    return run("systemctl", "is-active", "--quiet", unit, check=False).returncode == 0
-
-
-def enforce(service, changed):
-    """Start a unit, or make a running one take its changed files; what was done, in a word."""
+def start_or_change(service: Service, stale: bool) -> str | None:
+    """Start a unit, or make a running one take its files where it runs on stale ones; what was done, in a word."""
     unit = service["unit"]
-    run("systemctl", "enable", "--quiet", unit)
-    if not active(unit):
+    if run("systemctl", "is-enabled", "--quiet", unit, check=False).returncode:
+        run("systemctl", "enable", "--quiet", unit)
+    if run("systemctl", "is-active", "--quiet", unit, check=False).returncode:
         run("systemctl", "reset-failed", unit, check=False)
-        begin(unit, "start")
+        order(unit, "start")
         return f"started {unit}"
-    if changed & set(service["follows"]):
-        begin(unit, service["change"])
+    if stale:
+        order(unit, service["change"])
         return f"{service['change']}ed {unit}"
     return None
 
 
-def begin(unit, verb):
+def order(unit: str, verb: str) -> None:
     if run("systemctl", verb, unit, check=False).returncode:
         raise Refused(f"{unit} did not {verb}:\n{journal(unit)}")
 
 
-def journal(unit):
+def journal(unit: str) -> str:
     return tail(run("journalctl", "--no-pager", "--output=cat", "--lines=15", f"--unit={unit}", check=False).stdout)
 
 
-def wait_ready(ready, services):
+def check_files(services: list[Service], changed: set[str]) -> None:
+    for service in services:
+        if service["check"] and changed & set(service["follows"]):
+            done = run("sh", "-c", service["check"], check=False)
+            if done.returncode:
+                raise Refused(f"{service['check']} refuses the new files, the old ones are back:\n{tail(done.stdout)}")
+
+
+def stop_unneeded(role: str, old: Memory, wanted: Role) -> None:
+    """Stop the units that the role had and no longer has; those that it shared take what is left."""
+    kept = {service["unit"] for service in wanted["services"]}
+    others = {unit for path in STATE.glob("*.json") if path.stem != role for unit in remembered(path.stem)["services"]}
+    for unit in old["services"].keys() - kept:
+        if unit in others or unit in SHARED:
+            run("systemctl", "try-reload-or-restart", unit, check=False)
+        else:
+            run("systemctl", "disable", "--now", "--quiet", unit, check=False)
+
+
+def wait_ready(ready: tuple[int, str], services: list[Service]) -> float:
     seconds, command = ready
     start = time.monotonic()
-    while (done := run("sh", "-c", command, check=False)).returncode:
-        if time.monotonic() - start > seconds:
-            logs = "\n".join(f"{s['unit']}: {journal(s['unit'])}" for s in services)
-            raise Refused(f"not ready after {seconds} s: {command}\n{tail(done.stdout, 5)}\n{logs}")
+    while (left := start + seconds - time.monotonic()) > 0:
+        done = run("timeout", f"{max(left, 1):.0f}", "sh", "-c", command, check=False)
+        if not done.returncode:
+            return time.monotonic() - start
         time.sleep(0.2)
-    return time.monotonic() - start
+    logs = "\n".join(f"{service['unit']}: {journal(service['unit'])}" for service in services)
+    raise Refused(f"not ready after {seconds} s: {command}\n{tail(done.stdout, 5)}\n{logs}")
 
 
-def forget(old, wanted):
-    """Take away what the role brought earlier and no longer has."""
-    kept = {service["unit"] for service in wanted["services"]}
-    for unit in old["services"]:
-        if unit not in kept and unit not in SHARED:
-            run("systemctl", "disable", "--now", "--quiet", unit, check=False)
-    gone = [path for path in old["files"] if path not in wanted["files"]]
-    for path in gone:
-        inside(path).unlink(missing_ok=True)
-    if any(path.startswith("/etc/nftables.d/") for path in gone):
-        run("systemctl", "reload", "nftables.service", check=False)
-    return gone
+# Actions
 
 
-# Units that several roles use: a role that leaves does not stop them.
-SHARED = ("nftables.service", "systemd-networkd.service", "ssh.service", "cron.service")
-
-
-def apply(role, text):
+def apply(role: str, text: str) -> str:
+    """Make the machine hold a role; what was done, in one line."""
     wanted = parse(text)
     if wanted["role"] != role:
         raise Refused(f"the bundle is of the role {wanted['role']!r}, not {role!r}")
-    memory = STATE / f"{role}.json"
-    old = load(memory, {"files": [], "services": [], "pending": []})
-    secrets = load(STATE / "secrets" / f"{role}.json", {"values": {}})["values"]
+    memory, old = STATE / f"{role}.json", remembered(role)
     new = install(wanted["packages"])
-    gone = forget(old, wanted)
-    names = {"files": list(wanted["files"]), "services": [s["unit"] for s in wanted["services"]]}
-    changed, before = write_files(wanted, secrets)
-    pending = sorted({*old["pending"], *changed})
-    # Noted before any service is touched: a run that dies here is finished by the next one.
-    store(memory, {**names, "pending": pending})
-    for service in wanted["services"]:
-        if service["check"] and set(pending) & set(service["follows"]):
-            done = run("sh", "-c", service["check"], check=False)
-            if done.returncode:
-                restore(before, wanted["files"])
-                store(memory, old)
-                raise Refused(f"{service['check']} refuses the new files, the old ones are back:\n{tail(done.stdout)}")
-    if any(path.startswith("/etc/systemd/system/") for path in [*pending, *gone]):
+    make_directories(wanted)
+    changed = differing(wanted, secrets_of(role))
+    gone = [path for path in old["files"] if path not in wanted["files"]]
+    # A unit is stopped while its file is still there.
+    first, last = [p for p in gone if not p.startswith(UNITS)], [p for p in gone if p.startswith(UNITS)]
+    before = {**{path: held(path) for path in [*changed, *first]}, **old["before"]}
+    pending = {*old["pending"], *changed, *gone}
+    # Noted before a file is touched: a run that dies from here on is finished, or undone, by the next one.
+    attempt: Memory = {
+        "files": [*old["files"], *(path for path in wanted["files"] if path not in old["files"])],
+        "services": {**old["services"], **{s["unit"]: s["follows"] for s in wanted["services"]}},
+        "pending": sorted(pending),
+        "before": before,
+    }
+    if pending:
+        store(memory, attempt)
+    for path, should in changed.items():
+        put(path, should)
+    for path in first:
+        put(path, None)
+    try:
+        check_files(wanted["services"], pending)
+    except Refused:
+        for path, holds in before.items():
+            put(path, holds)
+        # What an earlier run left undone has been undone as well.
+        store(memory, {**old, "pending": sorted(set(old["pending"]) - before.keys()), "before": {}})
+        raise
+    if before:
+        store(memory, {**attempt, "before": {}})
+    stop_unneeded(role, old, wanted)
+    for path in last:
+        put(path, None)
+    if any(path.startswith(UNITS) for path in pending):
         run("systemctl", "daemon-reload")
-    done = [word for s in wanted["services"] if (word := enforce(s, set(pending)))]
-    waited = wait_ready(wanted["ready"], wanted["services"]) if wanted["ready"] else 0
-    store(memory, {**names, "pending": []})
-    words = [f"installed {', '.join(new)}"] * bool(new) + [f"wrote {path}" for path in changed]
-    words += [f"removed {path}" for path in gone] + done
-    print(f"{role}: {'; '.join(words) or 'nothing to do'}; ready after {waited:.1f} s")
+    done = []
+    for service in wanted["services"]:
+        follows = {*service["follows"], *old["services"].get(service["unit"], [])}
+        if word := start_or_change(service, stale=bool(pending & follows)):
+            done.append(word)
+    waited = wait_ready(wanted["ready"], wanted["services"]) if wanted["ready"] else 0.0
+    now: Memory = {
+        "files": list(wanted["files"]),
+        "services": {service["unit"]: service["follows"] for service in wanted["services"]},
+        "pending": [],
+        "before": {},
+    }
+    if pending or now != old:
+        store(memory, now)
+    words = [f"installed {', '.join(new)}"] * bool(new)
+    words += [f"wrote {path}" for path in changed] + [f"removed {path}" for path in gone] + done
+    return f"{role}: {'; '.join(words) or 'nothing to do'}; ready after {waited:.1f} s"
 
 
-def keep_secrets(role, text):
+def secrets_of(role: str) -> dict[str, str]:
+    values: dict[str, str] = load(STATE / "secrets" / f"{role}.json", {"values": {}})["values"]
+    return values
+
+
+def keep_secrets(role: str, text: str) -> str:
+    """Keep a role's secrets; a number that grows with each change."""
     path = STATE / "secrets" / f"{role}.json"
     old = load(path, {"number": 0, "values": {}})
-    values = json.loads(text)
-    number = old["number"] + (values != old["values"])
-    if number != old["number"]:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        raise Refused("the secrets on standard input are not JSON") from None
+    if values != old["values"]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
-        store(path, {"number": number, "values": values})
-    print(number)
+        old = {"number": old["number"] + 1, "values": values}
+        store(path, old)
+    return str(old["number"])
 
 
-def remove(role):
-    memory = STATE / f"{role}.json"
-    forget(load(memory, {"files": [], "services": []}), {"files": {}, "services": []})
+def remove(role: str) -> str:
+    old = remembered(role)
+    for path in old["files"]:
+        if not path.startswith(UNITS):
+            put(path, None)
+    stop_unneeded(role, old, parse(f"role {role}"))
+    for path in old["files"]:
+        put(path, None)
     run("systemctl", "daemon-reload")
-    memory.unlink(missing_ok=True)
+    (STATE / f"{role}.json").unlink(missing_ok=True)
     (STATE / "secrets" / f"{role}.json").unlink(missing_ok=True)
-    print(f"{role}: removed")
+    return f"{role}: removed"
 
 
-def main():
+def without_secrets(text: str, secrets: dict[str, str]) -> str:
+    """A message in which no secret, nor a line of one, can be read."""
+    lines = {line: name for name, value in secrets.items() for line in [value, *value.splitlines()] if line.strip()}
+    for line in sorted(lines, key=len, reverse=True):
+        text = text.replace(line, f"(secret {lines[line]})")
+    return text
+
+
+def main() -> None:
     if len(sys.argv) != 3 or sys.argv[1] not in ("apply", "secrets", "remove"):
         sys.exit(__doc__)
     action, role = sys.argv[1:]
-    STATE.mkdir(parents=True, exist_ok=True)
-    STATE.chmod(0o700)
-    with open(STATE / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # roles of one machine come one after the other
-        try:
+    secrets: dict[str, str] = {}
+    try:
+        text = "" if action == "remove" else sys.stdin.buffer.read().decode()
+        STATE.mkdir(parents=True, exist_ok=True)
+        STATE.chmod(0o700)
+        with (STATE / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # roles of one machine come one after the other
+            secrets = secrets_of(role)
             if action == "remove":
-                remove(role)
+                print(remove(role))
             else:
-                {"apply": apply, "secrets": keep_secrets}[action](role, sys.stdin.read())
-        except Refused as error:
-            sys.exit(f"{role}: {error}")
+                print({"apply": apply, "secrets": keep_secrets}[action](role, text))
+    except (Refused, OSError, UnicodeDecodeError) as error:
+        sys.exit(without_secrets(f"{role}: {error}", secrets))
 
 
 if __name__ == "__main__":

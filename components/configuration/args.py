@@ -1,10 +1,20 @@
 """What one machine must hold, as data: nothing here knows a cloud, and all of it is known at preview."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from casebook.args import Args, Cidr, Label, Many, Port
+
+
+def _one_line(value: str) -> str:
+    if "\n" in value or value != value.strip(" "):
+        raise ValueError("one line without spaces around it; put a longer check into a file of the configuration")
+    return value
+
+
+Command = Annotated[str, AfterValidator(_one_line)]
+Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 
 
 class File(Args):
@@ -37,21 +47,14 @@ class Service(Args):
     unit: str = Field(pattern=r"^[A-Za-z0-9@._-]+$")
     follows: Many[str] = ()
     change: Literal["reload", "restart"] = "restart"
-    check: str | None = None
+    check: Command | None = None
 
 
 class Ready(Args):
     """A shell command that succeeds once the role does its work, and how long it may take."""
 
-    command: str
+    command: Command
     seconds: int = Field(default=60, ge=1, le=3600)
-
-    @field_validator("command")
-    @classmethod
-    def _one_line(cls, value: str) -> str:
-        if "\n" in value:
-            raise ValueError("one line; put a longer check into a file of the configuration")
-        return value
 
 
 class Allow(Args):
@@ -66,7 +69,7 @@ class Configuration(Args):
     """One role of a machine: packages, files, services, open ports and a readiness check."""
 
     role: Label
-    packages: Many[str] = ()
+    packages: Many[Package] = ()
     directories: Many[Directory] = ()
     files: Many[File] = ()
     services: Many[Service] = ()

@@ -40,7 +40,8 @@ def bundle(configuration: Configuration) -> str:
     lines += [f"directory {d.path} {d.owner} {d.mode}" for d in whole.directories]
     for file in whole.files:
         lines.append(f"file {file.path} {file.owner} {file.mode}")
-        lines += [f"| {line}" if line else "|" for line in file.content.splitlines()]
+        text = file.content.removesuffix("\n").split("\n") if file.content else []
+        lines += [f"| {line}" if line else "|" for line in text]
     for service in whole.services:
         lines.append(f"service {service.unit} {service.change}")
         lines += [f"  follows {path}" for path in service.follows]
