@@ -11,6 +11,7 @@ from casebook.configuration import Allow, Configuration, Directory, File, Ready,
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
+from casebook.monitoring import Monitoring, exporter_access
 from casebook.object_storage import ObjectStorage
 from casebook.plan import AddressPlan
 from casebook.ssh import SshKey, ssh_key
@@ -38,6 +39,7 @@ __all__ = [
     "Listener",
     "LoadBalancerIp",
     "Machine",
+    "Monitoring",
     "ObjectStorage",
     "Probe",
     "Ready",
@@ -48,5 +50,6 @@ __all__ = [
     "Vps",
     "VrackNetwork",
     "WebTier",
+    "exporter_access",
     "ssh_key",
 ]

@@ -1,7 +1,7 @@
 """What a machine must not lose, saved by restic to a bucket, on a schedule."""
 
 import shlex
-from typing import Annotated, Any
+from typing import Annotated
 
 import pulumi_random as random
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -36,7 +36,7 @@ class BackupArgs(Args):
     """One backup of one machine."""
 
     # Where the data is. A database is best read on its replica.
-    machine: Machine[Any]
+    machine: Machine
     # Where the backup goes, and the key of a writer of this bucket; both are of an ObjectStorage.
     bucket: Bucket
     user: BucketUser

@@ -17,8 +17,9 @@ from casebook.vrack_network import VrackNetwork
 class Machine(Component[Any]):
     """A machine that takes configurations: `DedicatedServer`, `Vps` or an `Instance` of an `InstanceGroup`.
 
-    Attributes: `public_address`; `public_ip`, the same where it is plain (adopted machines); `address`, the planned private one (None without a network); `site`, its
-    datacentre or region; `adopted`, whether it outlives the stack.
+    Attributes: `public_address`; `public_ip`, the same where it is known beforehand (adopted machines); `address`,
+    the planned private one (None without a network); `site`, its datacentre or region; `adopted`, whether it
+    outlives the stack.
     """
 
     public_address: pulumi.Output[str]
