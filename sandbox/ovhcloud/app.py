@@ -131,4 +131,5 @@ def create_app(database: Path | str, account: Object, task_seconds: float = 0.2,
     api = Api(database, account, task_seconds, behind)
     app = Starlette(routes=[Mount("/sandbox", app=api.window), Mount("/", app=api.api)], lifespan=api.lifespan)
     app.state.store = api.store
+    app.state.openstack = api.backing.openstack
     return app

@@ -1,7 +1,8 @@
 """An account like the sandbox's, its API over a fresh database, and clients that sign as a customer does."""
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,17 @@ ACCOUNT = Path(__file__).parents[2] / "sandbox/account.yaml"
 PROJECT = "0123456789ab4cdef0123456789abcde"
 KEYS = {"application_key": "ak", "application_secret": "as", "consumer_key": "ck"}
 TASK_SECONDS = 0.05
+BALANCER = "loadbalancer-3f1c0a7de52b49868c01d4e7a9b2f356"
+SERVER = "ns31000001.ip-198-18-16-1.eu"
+VPS = "vps-0a1b2c01.vps.ovh.net"
 ovh.client.ENDPOINTS["sandbox"] = "http://testserver/1.0"
 
 Client = Callable[..., Any]
+
+
+def wait() -> None:
+    """Until every task of the account is over."""
+    time.sleep(TASK_SECONDS * 1.5)
 
 
 class Session:
@@ -58,8 +67,8 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(database: Path, account: Object) -> Iterator[Starlette]:
-    yield create_app(database, account, TASK_SECONDS)
+def app(database: Path, account: Object) -> Starlette:
+    return create_app(database, account, TASK_SECONDS)
 
 
 @pytest.fixture

@@ -16,15 +16,9 @@ from sandbox.ovhcloud.auth import signature
 from sandbox.ovhcloud.routing import ROUTES
 from sandbox.ovhcloud.store import Object
 
-from .conftest import KEYS, PROJECT, TASK_SECONDS, Client, client
+from .conftest import BALANCER, KEYS, PROJECT, SERVER, VPS, Client, client, wait
 
-BALANCER = "/ipLoadbalancing/loadbalancer-3f1c0a7de52b49868c01d4e7a9b2f356"
-SERVER = "/dedicated/server/ns31000001.ip-198-18-16-1.eu"
-
-
-def wait() -> None:
-    """Until every task of the account is over."""
-    time.sleep(TASK_SECONDS * 1.5)
+LB, SERVERS = f"/ipLoadbalancing/{BALANCER}", f"/dedicated/server/{SERVER}"
 
 
 def signed(app: Starlette, stamp: float, **changes: str) -> Any:
@@ -76,7 +70,7 @@ class TestCredentials:
 
     def test_the_signature_covers_the_body(self, app: Starlette, call: Client) -> None:
         text = str(int(time.time()))
-        url = f"http://testserver/1.0{BALANCER}/http/farm"
+        url = f"http://testserver/1.0{LB}/http/farm"
         headers = {
             "X-Ovh-Application": "ak",
             "X-Ovh-Consumer": "ck",
@@ -88,7 +82,7 @@ class TestCredentials:
 
 
 class TestStrictness:
-    @pytest.mark.parametrize("path", ["/nowhere", "/vrack/pn-1001/x", f"{SERVER}/task/1/x", "/vrack/pn-1/task"])
+    @pytest.mark.parametrize("path", ["/nowhere", "/vrack/pn-1001/x", f"{SERVERS}/task/1/x", "/vrack/pn-1/task"])
     def test_unknown_paths(self, call: Client, path: str) -> None:
         with pytest.raises(ovh.exceptions.ResourceNotFoundError):
             call("GET", path)
@@ -122,7 +116,7 @@ class TestStrictness:
     )
     def test_a_bad_body_names_its_field(self, call: Client, body: Any, name: str) -> None:
         with pytest.raises((ovh.exceptions.BadParametersError, ovh.exceptions.ResourceNotFoundError), match=name):
-            call("POST", f"{BALANCER}/http/farm", body)
+            call("POST", f"{LB}/http/farm", body)
 
     def test_a_body_that_is_not_json(self, app: Starlette) -> None:
         text = str(int(time.time()))
@@ -142,12 +136,12 @@ class TestStrictness:
         """Every POST and PUT answers any JSON with success or with a documented refusal, never with a 500."""
         routes = [found for found in ROUTES if found.method in ("POST", "PUT") and "v2" not in found.template]
         values = {
-            "service": BALANCER.split("/")[2],
-            "server": SERVER.split("/")[3],
+            "service": BALANCER,
+            "server": SERVER,
             "project": PROJECT,
             "vrack": "pn-1001",
             "zone": "sofoot.example",
-            "name": "vps-0a1b2c01.vps.ovh.net",
+            "name": VPS,
             "region": "GRA11",
         }
         found = data.draw(st.sampled_from(routes))
@@ -167,29 +161,29 @@ class TestStrictness:
 class TestTasks:
     def test_a_task_walks_through_its_states(self, database: Path, account: Object) -> None:
         call = client(create_app(database, account, 0.4))
-        number = call("POST", f"{SERVER}/reboot")["taskId"]
+        number = call("POST", f"{SERVERS}/reboot")["taskId"]
         seen = []
         end = time.monotonic() + 3
         while time.monotonic() < end and (not seen or seen[-1] != "done"):
-            status = call("GET", f"{SERVER}/task/{number}")["status"]
+            status = call("GET", f"{SERVERS}/task/{number}")["status"]
             if status not in seen:
                 seen.append(status)
         assert seen == ["init", "todo", "doing", "done"]
-        assert call("GET", f"{SERVER}/task/{number}")["doneDate"]
+        assert call("GET", f"{SERVERS}/task/{number}")["doneDate"]
 
     def test_one_task_at_a_time(self, call: Client) -> None:
-        call("POST", f"{SERVER}/reboot")
+        call("POST", f"{SERVERS}/reboot")
         with pytest.raises(ovh.exceptions.ResourceConflictError, match="Action pending"):
-            call("POST", f"{SERVER}/reboot")
+            call("POST", f"{SERVERS}/reboot")
 
     def test_a_restart_in_the_middle_loses_nothing(self, database: Path, account: Object) -> None:
         call = client(create_app(database, account, 0.2))
-        task = call("POST", "/vrack/pn-1001/ipLoadbalancing", {"ipLoadbalancing": BALANCER.split("/")[2]})
+        task = call("POST", "/vrack/pn-1001/ipLoadbalancing", {"ipLoadbalancing": BALANCER})
         again = client(create_app(database, account, 0.2))
         time.sleep(0.3)
         with pytest.raises(ovh.exceptions.ResourceNotFoundError):
             again("GET", f"/vrack/pn-1001/task/{task['id']}")
-        assert again("GET", BALANCER)["vrackName"] == "pn-1001"
+        assert again("GET", LB)["vrackName"] == "pn-1001"
 
     def test_a_request_that_fails_changes_nothing(self, app: Starlette, call: Client) -> None:
         before = app.state.store.everything()
@@ -202,7 +196,7 @@ class TestSecrets:
     def test_the_log_keeps_requests_without_their_secrets(self, app: Starlette, call: Client) -> None:
         call(
             "POST",
-            f"{SERVER}/reinstall",
+            f"{SERVERS}/reinstall",
             {
                 "operatingSystem": "debian12_64",
                 "customizations": {"hostname": "web-1", "sshKey": "SECRET-1", "configDriveUserData": "SECRET-2"},
