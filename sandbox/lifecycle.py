@@ -103,6 +103,10 @@ def start() -> None:
         first = not (setup.is_done() and (venv.path() / "complete").exists())
         host.check_space(first)
         _prepare(say)
+        if not setup.is_done():
+            # Machines of databases that are no more would stop Nova.
+            _halt()
+            _forget(say)
         own = secrets.ensure()
         internet.up()
         processes.start([_dns(), _packages()], 30, say)
@@ -214,7 +218,8 @@ def stop() -> None:
     host.check_root()
     say = Progress()
     with exclusive("stop", say):
-        _stop(say)
+        _halt()
+        say("the sandbox is stopped")
 
 
 def reset() -> None:
@@ -222,23 +227,32 @@ def reset() -> None:
     host.check_root()
     say = Progress()
     with exclusive("reset", say):
-        _stop(say)
-        for machine in machines():
-            machine.destroy()
-        for directory in (MACHINES, VOLUMES, BALANCERS, DNS, DATA):
-            shutil.rmtree(directory, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            for image in ROOTFS.iterdir():
-                if not image.name.startswith(rootfs.IMAGE):
-                    shutil.rmtree(image)
+        _halt()
+        _forget(say)
         say("all machines and data are forgotten; `python -m sandbox start` begins with an empty account")
+
+
+def _forget(say: Progress) -> None:
+    if setup.SNAPSHOT.exists() and not setup.is_done():
+        say("the control planes or their catalogue have a new release: what the sandbox held is forgotten")
+    for machine in machines():
+        machine.destroy()
+    for directory in (MACHINES, VOLUMES, BALANCERS, DNS):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+    shutil.rmtree(DATA, ignore_errors=True)
+    # Images that customers made of their servers, and earlier recipes of ours.
+    current = (ROOTFS / rootfs.IMAGE).resolve()
+    for image in ROOTFS.glob("*"):
+        if image.is_dir() and not image.is_symlink() and image != current:
+            run("rm", "-rf", image)
 
 
 def machines() -> list[Machine]:
     return [Machine(directory.name) for directory in sorted(MACHINES.glob("*"))]
 
 
-def _stop(say: Progress) -> None:
+def _halt() -> None:
     """No process, mount, namespace, rule, loop device or control group is left; the files stay."""
     # First those that would bring machines back, last the database they write to.
     processes.end(set(processes.marked()) - {"mariadb"})
@@ -253,7 +267,6 @@ def _stop(say: Progress) -> None:
     _clear_network()
     for file in RUN.glob("*"):
         file.unlink()
-    say("the sandbox is stopped")
 
 
 def _clear_network() -> None:

@@ -36,6 +36,7 @@ ssh_genkeytypes: [ed25519]
     "etc/apt/apt.conf.d/90sandbox": f"""\
 {PROXY};
 Acquire::Languages "none";
+APT::Keep-Downloaded-Packages "false";
 """,
     "etc/dpkg/dpkg.cfg.d/90sandbox": """\
 force-unsafe-io
@@ -113,6 +114,8 @@ def _configure(root: pathlib.Path, authority: str) -> None:
         (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
     run("chroot", root, "systemctl", "enable", "--quiet", "systemd-networkd.service")
+    # apt would make them on every machine.
+    run("chroot", root, "apt-cache", "gencaches")
     (root / "etc/machine-id").write_text("")
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()

@@ -333,7 +333,7 @@ def _filters(names: str) -> str:
 
 def _swift_proxy(region: str, secrets: Secrets) -> str:
     pipeline = (
-        "catch_errors gatekeeper healthcheck proxy-logging listing_formats bulk tempurl s3api s3token authtoken"
+        "catch_errors gatekeeper healthcheck proxy-logging listing_formats bulk tempurl authtoken s3api s3token"
         " keystoneauth copy container-quotas account-quotas slo dlo versioned_writes symlink proxy-logging"
     )
     plain = "catch_errors gatekeeper healthcheck proxy-logging listing_formats bulk tempurl copy container-quotas"
