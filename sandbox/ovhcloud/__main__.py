@@ -1,4 +1,5 @@
 """Serve the API on the loopback interface: see `python -m sandbox.ovhcloud --help`."""
+
 import argparse
 from pathlib import Path
 
@@ -16,8 +17,7 @@ parser.add_argument("--account", type=Path, required=True, help="what the custom
 parser.add_argument("--database", type=Path, required=True, help="where the account's state is kept (SQLite)")
 parser.add_argument("--port", type=int, required=True)
 parser.add_argument("--task-seconds", type=float, default=0.5, help="how long a task takes at least")
-parser.add_argument("--project", type=Path, default=PROJECT,
-                    help="the sandbox's credentials and project id (JSON)")
+parser.add_argument("--project", type=Path, default=PROJECT, help="the sandbox's credentials and project id (JSON)")
 parser.add_argument("--api-only", action="store_true", help="no estate: nothing but the database changes")
 options = parser.parse_args()
 

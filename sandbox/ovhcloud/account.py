@@ -1,4 +1,5 @@
 """What the customer owns: the account file, and the project file that is made anew for every sandbox."""
+
 import json
 from pathlib import Path
 
@@ -16,6 +17,9 @@ def load_account(file: Path, project: Path, ssh_key: Path | None = None) -> Obje
     """
     holdings: Object = yaml.safe_load(file.read_text())
     made = json.loads(project.read_text())
-    return {**holdings, "credentials": made["ovh"],
-            "cloud_projects": {made["project_id"]: holdings["cloud_project"]},
-            "ssh_key": ssh_key.read_text().strip() if ssh_key else None}
+    return {
+        **holdings,
+        "credentials": made["ovh"],
+        "cloud_projects": {made["project_id"]: holdings["cloud_project"]},
+        "ssh_key": ssh_key.read_text().strip() if ssh_key else None,
+    }

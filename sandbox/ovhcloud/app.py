@@ -1,4 +1,5 @@
 """The ASGI application: authentication, routing, one transaction per request, the request log."""
+
 import asyncio
 import contextlib
 import json
@@ -23,15 +24,16 @@ from .store import Object, Store, now
 from .tasks import Tasks
 
 VERSIONS = ("1.0", "v1", "v2")
-TICK = 0.1      # seconds between two looks for jobs that have come due while nobody asks
+TICK = 0.1  # seconds between two looks for jobs that have come due while nobody asks
 log = logging.getLogger(__name__)
 
 
 class Api:
     """One account's API over a store, and what stands behind it."""
 
-    def __init__(self, database: Path | str, account: Object, task_seconds: float,
-                 behind: Callable[[Store], Backing]) -> None:
+    def __init__(
+        self, database: Path | str, account: Object, task_seconds: float, behind: Callable[[Store], Backing]
+    ) -> None:
         self.store = Store(database)
         self.backing = behind(self.store)
         self.tasks = Tasks(self.store, task_seconds, self.backing.estate)
@@ -39,8 +41,9 @@ class Api:
             for write in SEEDS:
                 write(self.store, account)
 
-    def answer(self, method: str, url: str, raw: str, query: dict[str, str], headers: Any,
-               body: bytes) -> tuple[int, Any]:
+    def answer(
+        self, method: str, url: str, raw: str, query: dict[str, str], headers: Any, body: bytes
+    ) -> tuple[int, Any]:
         """(status, JSON value) for one request. `raw` is the path still escaped, `url` all of it with the query."""
         version, _, rest = raw.lstrip("/").partition("/")
         try:
@@ -64,7 +67,8 @@ class Api:
         with self.store.transaction():
             self.store.db.execute(
                 "INSERT INTO requests (at, method, path, body, status, answer) VALUES (?, ?, ?, ?, ?, ?)",
-                (now(), method, path, redacted_text(body), status, json.dumps(redacted(value))))
+                (now(), method, path, redacted_text(body), status, json.dumps(redacted(value))),
+            )
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -74,8 +78,12 @@ class Api:
         body = await request.body()
         status, value = self.answer(request.method, url, raw, dict(request.query_params), request.headers, body)
         self.record(request.method, raw + query, body, status, value)
-        await Response(json.dumps(value), status, {"X-Ovh-QueryID": f"SBX.ext-1.{uuid.uuid4().hex[:16]}"},
-                       "application/json; charset=utf-8")(scope, receive, send)
+        await Response(
+            json.dumps(value),
+            status,
+            {"X-Ovh-QueryID": f"SBX.ext-1.{uuid.uuid4().hex[:16]}"},
+            "application/json; charset=utf-8",
+        )(scope, receive, send)
 
     async def window(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The sandbox's own view, beside the API's paths and without secrets: requests, objects, the estate."""
@@ -87,19 +95,24 @@ class Api:
     def requests(self) -> list[Object]:
         with self.store.lock:
             rows = self.store.db.execute(
-                "SELECT method, path, body, status, answer FROM requests ORDER BY id").fetchall()
+                "SELECT method, path, body, status, answer FROM requests ORDER BY id"
+            ).fetchall()
         return [dict(zip(("method", "path", "body", "status", "answer"), row, strict=True)) for row in rows]
 
     def estate(self) -> Object:
         """What still has to be made to match the store, and what could not be."""
-        return {"waiting": self.tasks.waiting(), "troubles": {" ".join(s): text for s, text in self.tasks.troubles.items()}}
+        return {
+            "waiting": self.tasks.waiting(),
+            "troubles": {" ".join(s): text for s, text in self.tasks.troubles.items()},
+        }
 
     @contextlib.asynccontextmanager
-    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async def tick() -> None:
             while True:
                 self.tasks.run_due()
                 await asyncio.sleep(TICK)
+
         self.tasks.repair()
         ticking = asyncio.create_task(tick())
         yield
@@ -121,8 +134,9 @@ def redacted_text(body: bytes) -> str:
         return "(not JSON)"
 
 
-def create_app(database: Path | str, account: Object, task_seconds: float = 0.2,
-               behind: Callable[[Store], Backing] = nothing) -> Starlette:
+def create_app(
+    database: Path | str, account: Object, task_seconds: float = 0.2, behind: Callable[[Store], Backing] = nothing
+) -> Starlette:
     """The API over a database file and an account (`account.load_account`).
 
     task_seconds   how long a task takes at least, from its start to its end

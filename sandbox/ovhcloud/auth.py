@@ -3,6 +3,7 @@
 A request is signed with the application key, its secret and a consumer key. A wrong signature or an old timestamp
 is HTTP 400, an unknown key or credential 403. Bearer tokens exist at OVHcloud and none exists in a sandbox.
 """
+
 import hashlib
 import hmac
 import time
@@ -14,7 +15,7 @@ from .routing import Call, route, seed
 from .store import Object, Store
 
 OPEN_PATHS = ("/1.0/auth/time", "/v1/auth/time")
-CLOCK_SKEW = 60     # seconds
+CLOCK_SKEW = 60  # seconds
 TITLES = {400: "400 Bad Request", 403: "403 Forbidden"}
 
 
@@ -22,10 +23,24 @@ TITLES = {400: "400 Bad Request", 403: "403 Forbidden"}
 def owned(store: Store, account: Object) -> None:
     store.put(account["credentials"], "sandbox", "credentials")
     nic = account["me"]["nichandle"]
-    store.put({"nichandle": nic, "customerCode": "0000-0000-00", "ovhSubsidiary": "FR", "ovhCompany": "ovh",
-               "country": "FR", "currency": {"code": "EUR", "symbol": "€"}, "email": "sandbox@example.org",
-               "firstname": "Sand", "name": "Box", "language": "fr_FR", "legalform": "corporation",
-               "state": "complete", **account["me"]}, "me")
+    store.put(
+        {
+            "nichandle": nic,
+            "customerCode": "0000-0000-00",
+            "ovhSubsidiary": "FR",
+            "ovhCompany": "ovh",
+            "country": "FR",
+            "currency": {"code": "EUR", "symbol": "€"},
+            "email": "sandbox@example.org",
+            "firstname": "Sand",
+            "name": "Box",
+            "language": "fr_FR",
+            "legalform": "corporation",
+            "state": "complete",
+            **account["me"],
+        },
+        "me",
+    )
 
 
 def refuse(status: int, code: str, message: str) -> ApiError:
@@ -54,28 +69,41 @@ def authenticate(store: Store, method: str, url: str, headers: Mapping[str, str]
     stamp = headers.get("x-ovh-timestamp", "")
     if not stamp.isdecimal() or abs(time.time() - int(stamp)) > CLOCK_SKEW:
         raise refuse(400, "QUERY_TIME_OUT", "Query out of time")
-    wanted = signature(known["application_secret"], known["consumer_key"], method, url,
-                       body.decode("utf-8", "replace"), stamp)
+    wanted = signature(
+        known["application_secret"], known["consumer_key"], method, url, body.decode("utf-8", "replace"), stamp
+    )
     if not hmac.compare_digest(wanted.encode(), headers.get("x-ovh-signature", "").encode()):
         raise refuse(400, "INVALID_SIGNATURE", "Invalid signature")
 
 
 @route("GET", "/auth/time")
-def auth_time(call: Call) -> int:
+def auth_time(_: Call) -> int:
     return int(time.time())
 
 
 @route("GET", "/auth/details")
 def auth_details(call: Call) -> Object:
     nic = call.store.need("me", "me")["nichandle"]
-    return {"account": nic, "allowedRoutes": [{"method": "*", "path": "/*"}], "description": "sandbox",
-            "identities": [f"urn:v1:eu:identity:account:{nic}"], "method": "account", "roles": [], "user": None}
+    return {
+        "account": nic,
+        "allowedRoutes": [{"method": "*", "path": "/*"}],
+        "description": "sandbox",
+        "identities": [f"urn:v1:eu:identity:account:{nic}"],
+        "method": "account",
+        "roles": [],
+        "user": None,
+    }
 
 
 @route("GET", "/auth/currentCredential")
-def auth_credential(call: Call) -> Object:
-    return {"applicationId": 1, "credentialId": 1, "status": "validated", "ovhSupport": False,
-            "rules": [{"method": method, "path": "/*"} for method in ("GET", "POST", "PUT", "DELETE")]}
+def auth_credential(_: Call) -> Object:
+    return {
+        "applicationId": 1,
+        "credentialId": 1,
+        "status": "validated",
+        "ovhSupport": False,
+        "rules": [{"method": method, "path": "/*"} for method in ("GET", "POST", "PUT", "DELETE")],
+    }
 
 
 @route("GET", "/me")

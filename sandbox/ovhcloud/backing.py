@@ -1,4 +1,5 @@
 """What stands behind the API: machines and wires, an OpenStack, the balancers' own view. Or nothing at all."""
+
 from dataclasses import dataclass
 
 from .balancer import Monitor
@@ -14,6 +15,6 @@ class Backing:
     estate: Convergence | None
 
 
-def nothing(store: Store) -> Backing:
+def nothing(_: Store) -> Backing:
     """The API alone: nothing but the database changes. Needs no rights and no other process."""
     return Backing(InMemoryOpenStack(), Monitor(), None)

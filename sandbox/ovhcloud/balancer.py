@@ -3,6 +3,7 @@
 What OVHcloud does not publish (timeouts, how often a failing server is probed, the cookie's name) is chosen in the
 template. A balancer has every zone's frontends on its one address, as an anycast address has.
 """
+
 import csv
 import io
 import ipaddress
@@ -18,13 +19,28 @@ from .store import Object
 TEMPLATES = Path(__file__).parent / "templates"
 INTERNET_LEG = "internet"
 MIN_TLS = {"modern": "TLSv1.3"}
-PROXY_PROTOCOLS = {"v1": "send-proxy", "v2": "send-proxy-v2", "v2-ssl": "send-proxy-v2-ssl",
-                   "v2-ssl-cn": "send-proxy-v2-ssl-cn"}
+PROXY_PROTOCOLS = {
+    "v1": "send-proxy",
+    "v2": "send-proxy-v2",
+    "v2-ssl": "send-proxy-v2-ssl",
+    "v2-ssl-cn": "send-proxy-v2-ssl-cn",
+}
 # The values that a redirection may name, and where HAProxy finds them.
-VARIABLES = {"uri": "%[pathq]", "path": "%[path]", "host": "%[req.hdr(host),field(1,:)]", "port": "%[dst_port]",
-             "protocol": "%[ssl_fc,iif(https,http)]"}
-FETCHES = {"uri": "path", "host": "req.hdr(host),field(1,:)", "method": "method", "source": "src",
-           "protocol": "ssl_fc,iif(https,http)", "sni": "req.ssl_sni"}
+VARIABLES = {
+    "uri": "%[pathq]",
+    "path": "%[path]",
+    "host": "%[req.hdr(host),field(1,:)]",
+    "port": "%[dst_port]",
+    "protocol": "%[ssl_fc,iif(https,http)]",
+}
+FETCHES = {
+    "uri": "path",
+    "host": "req.hdr(host),field(1,:)",
+    "method": "method",
+    "source": "src",
+    "protocol": "ssl_fc,iif(https,http)",
+    "sni": "req.ssl_sni",
+}
 SUB_FETCHES = {"cookie": "req.cook", "header": "req.hdr", "query": "url_param"}
 MATCHES = {"is": "str", "contains": "sub", "startswith": "beg", "endswith": "end", "matches": "reg", "in": "str"}
 STATUS_LIST = re.compile(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*")
@@ -68,22 +84,24 @@ def condition(rule: Object) -> str:
     return f"{sign}{{ {fetch}{case} -m {MATCHES[match]} -- {words} }}"
 
 
-def probe_lines(kind: str, probe: Object | None) -> list[str]:
+def probe_lines(probe: Object | None) -> list[str]:
     """How HAProxy probes a farm's servers; without a line it opens a connection."""
-    lines = {"mysql": ["option mysql-check"], "pgsql": ["option pgsql-check user probe"],
-             "smtp": ["option smtpchk"]}
+    lines = {"mysql": ["option mysql-check"], "pgsql": ["option pgsql-check user probe"], "smtp": ["option smtpchk"]}
     if not probe or probe["type"] not in ("http", "oco"):
         return lines.get((probe or {}).get("type", ""), [])
     method = probe["method"] if probe["method"] not in (None, "internal") else "GET"
     result = ["option httpchk", f"http-check send meth {method} uri {quoted(probe['url'] or '/')}"]
     pattern = probe["pattern"] or ""
-    expected = {"contains": f"string {quoted(pattern)}", "matches": f"rstring {quoted(pattern)}",
-                "status": f"status {pattern}" if STATUS_LIST.fullmatch(pattern) else f"rstatus {quoted(pattern)}"}
+    expected = {
+        "contains": f"string {quoted(pattern)}",
+        "matches": f"rstring {quoted(pattern)}",
+        "status": f"status {pattern}" if STATUS_LIST.fullmatch(pattern) else f"rstatus {quoted(pattern)}",
+    }
     expect = expected.get(probe["match"] or "", "status 200-399")
     return [*result, f"http-check expect {'! ' if probe['negate'] else ''}{expect}"]
 
 
-def server(kind: str, farm: Object, found: Object, files: dict[int, str]) -> Object:
+def server(farm: Object, found: Object, files: dict[int, str]) -> Object:
     """One server of a farm. An inactive one stays in the configuration and takes no traffic."""
     probe, port = farm["probe"] or {}, found["port"] or farm["port"]
     options = [f"weight {1 if found['weight'] is None else found['weight']}"]
@@ -106,8 +124,11 @@ def server(kind: str, farm: Object, found: Object, files: dict[int, str]) -> Obj
             options.append("check-ssl verify none")
     if found["onMarkedDown"]:
         options.append(f"on-marked-down {found['onMarkedDown']}")
-    return {"name": f"server_{found['serverId']}", "options": options,
-            "target": found["address"] + (f":{port}" if port else "")}
+    return {
+        "name": f"server_{found['serverId']}",
+        "options": options,
+        "target": found["address"] + (f":{port}" if port else ""),
+    }
 
 
 def source(farm: Object, networks: dict[int, Object], address: str) -> str:
@@ -127,19 +148,32 @@ def nat_address(network: Object) -> str:
 def frontend(kind: str, found: Object, routes: list[Object], configuration: Object, certificates: list[str]) -> Object:
     addresses = [block.partition("/")[0] for block in found["dedicatedIpfo"]] or [configuration["ipv4"]]
     ports = [f"{low}-{high}" if high > low else str(low) for low, high in port_ranges(found["port"])]
-    own = sorted((r for r in routes if r["frontendId"] == found["frontendId"]),
-                 key=lambda r: (r["weight"] or 0, r["routeId"]))
+    own = sorted(
+        (r for r in routes if r["frontendId"] == found["frontendId"]), key=lambda r: (r["weight"] or 0, r["routeId"])
+    )
     headers = [header.partition(":") for header in found.get("httpHeader") or []]
     return {
-        **found, "kind": kind, "scope": "txn" if kind == "http" else "sess", "name": f"{kind}_frontend_{found['frontendId']}",
+        **found,
+        "kind": kind,
+        "scope": "txn" if kind == "http" else "sess",
+        "name": f"{kind}_frontend_{found['frontendId']}",
         "binds": [f"{address}:{port}" for address in addresses for port in ports],
         "certificates": certificates if found["ssl"] else [],
         "headers": [(name.strip(), log_format(value.strip(), "ci|cp")) for name, _, value in headers],
         "location": location(found["redirectLocation"]) if found.get("redirectLocation") else None,
         "inspects": any(rule["field"] == "sni" for r in own for rule in r["rules"]),
-        "routes": [{"id": r["routeId"], "type": r["action"]["type"], "target": r["action"]["target"],
-                    "status": r["action"].get("status"), "rules": [condition(rule) for rule in r["rules"]],
-                    "location": location(r["action"]["target"] or "")} for r in own]}
+        "routes": [
+            {
+                "id": r["routeId"],
+                "type": r["action"]["type"],
+                "target": r["action"]["target"],
+                "status": r["action"].get("status"),
+                "rules": [condition(rule) for rule in r["rules"]],
+                "location": location(r["action"]["target"] or ""),
+            }
+            for r in own
+        ],
+    }
 
 
 def render(configuration: Object, certificates: dict[int | None, str], chains: dict[int, str]) -> str | None:
@@ -157,26 +191,38 @@ def render(configuration: Object, certificates: dict[int | None, str], chains: d
                 own = found["defaultSslId"]
                 files = [certificates[own], *(file for number, file in certificates.items() if number != own)]
                 frontends.append(frontend(kind, found, part["routes"], configuration, files))
-        farms += [{**farm, "kind": kind, "name": f"{kind}_farm_{farm['farmId']}",
-                   "probe_lines": probe_lines(kind, farm["probe"]),
-                   "source": source(farm, networks, configuration["ipv4"]),
-                   "servers": [server(kind, farm, found, chains) for found in farm["servers"]]}
-                  for farm in part["farms"]]
+        farms += [
+            {
+                **farm,
+                "kind": kind,
+                "name": f"{kind}_farm_{farm['farmId']}",
+                "probe_lines": probe_lines(farm["probe"]),
+                "source": source(farm, networks, configuration["ipv4"]),
+                "servers": [server(farm, found, chains) for found in farm["servers"]],
+            }
+            for farm in part["farms"]
+        ]
     if not frontends:
         return None
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined,
-                                     trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-                                     autoescape=False)  # noqa: S701 (no markup: values are quoted by `q`)
+    # No markup here: values are quoted by the filter `q`.
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701
+    )
     environment.filters["q"] = quoted
     return environment.get_template("haproxy.cfg.j2").render(
-        frontends=frontends, farms=farms,
-        min_tls=MIN_TLS.get(configuration["sslConfiguration"] or "", "TLSv1.2"))
+        frontends=frontends, farms=farms, min_tls=MIN_TLS.get(configuration["sslConfiguration"] or "", "TLSv1.2")
+    )
 
 
 class Monitor:
     """What the balancers know of their servers; without an estate nothing has been probed."""
 
-    def server_state(self, service: str, server: int) -> list[Object]:
+    def server_state(self, _service: str, _server: int) -> list[Object]:
         """The API's `serverState`: one item for each instance of the balancer."""
         return []
 
@@ -184,6 +230,15 @@ class Monitor:
 def read_state(statistics: str, server: int) -> list[Object]:
     """One server's state from HAProxy's `show stat`."""
     rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(statistics.removeprefix("# "))))
-    return [{"instanceId": 1, "status": row["status"].split(" ")[0].lower(), "checkStatus": row["check_status"] or None,
-             "checkCode": row["check_code"] or None, "lastCheckContent": row["last_chk"] or None, "checkTime": None}
-            for row in rows if row["svname"] == f"server_{server}"]
+    return [
+        {
+            "instanceId": 1,
+            "status": row["status"].split(" ")[0].lower(),
+            "checkStatus": row["check_status"] or None,
+            "checkCode": row["check_code"] or None,
+            "lastCheckContent": row["last_chk"] or None,
+            "checkTime": None,
+        }
+        for row in rows
+        if row["svname"] == f"server_{server}"
+    ]

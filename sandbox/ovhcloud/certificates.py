@@ -2,6 +2,7 @@
 
 The private key goes into the store and from there to the balancer's HAProxy; no answer ever tells it.
 """
+
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -33,16 +34,24 @@ def read_certificate(body: Object) -> Object:
         san = names.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
         san = []
-    return {"expireDate": found.not_valid_after_utc.isoformat(), "fingerprint": found.fingerprint(hashes.SHA1()).hex(":"),
-            "serial": f"{found.serial_number:X}", "subject": found.subject.rfc4514_string(), "san": san,
-            "type": "custom"}
+    return {
+        "expireDate": found.not_valid_after_utc.isoformat(),
+        "fingerprint": found.fingerprint(hashes.SHA256()).hex(":"),
+        "serial": f"{found.serial_number:X}",
+        "subject": found.subject.rfc4514_string(),
+        "san": san,
+        "type": "custom",
+    }
 
 
 @route("GET", "/ipLoadbalancing/{service}/ssl")
 def certificates(call: Call, service: str) -> list[int]:
     call.store.service(BASE, service)
-    return [found["id"] for found in call.store.children(BASE, service, "ssl").values()
-            if call.query.get("type", found["type"]) == found["type"]]
+    return [
+        found["id"]
+        for found in call.store.children(BASE, service, "ssl").values()
+        if call.query.get("type", found["type"]) == found["type"]
+    ]
 
 
 @route("POST", "/ipLoadbalancing/{service}/ssl")

@@ -1,4 +1,5 @@
 """/cloud/project: projects, regions, private networks, subnets, gateways, in front of a real OpenStack."""
+
 import ipaddress
 import uuid
 from collections.abc import Sequence
@@ -20,10 +21,24 @@ STORAGE = ("storage",)
 def owned(store: Store, account: Object) -> None:
     for project, given in account["cloud_projects"].items():
         if store.get(*BASE, project) is None:
-            store.put({"project_id": project, "projectName": given.get("name"), "description": given.get("name"),
-                       "planCode": "project.2018", "status": "ok", "access": "full", "unleash": False,
-                       "orderId": None, "creationDate": "2024-01-01T00:00:00+00:00", "expiration": None,
-                       "manualQuota": False, "iam": iam("publicCloudProject", project)}, *BASE, project)
+            store.put(
+                {
+                    "project_id": project,
+                    "projectName": given.get("name"),
+                    "description": given.get("name"),
+                    "planCode": "project.2018",
+                    "status": "ok",
+                    "access": "full",
+                    "unleash": False,
+                    "orderId": None,
+                    "creationDate": "2024-01-01T00:00:00+00:00",
+                    "expiration": None,
+                    "manualQuota": False,
+                    "iam": iam("publicCloudProject", project),
+                },
+                *BASE,
+                project,
+            )
             for region in given["regions"]:
                 add_region(store, project, region, COMPUTE)
             for region in given["storage_regions"]:
@@ -31,10 +46,23 @@ def owned(store: Store, account: Object) -> None:
 
 
 def add_region(store: Store, project: str, region: str, services: tuple[str, ...]) -> None:
-    store.put({"name": region, "type": "region", "status": "UP", "continentCode": "EU", "countryCode": "fr",
-               "datacenterLocation": region[:3], "ipCountries": [], "availabilityZones": [],
-               "services": [{"name": service, "status": "UP", "endpoint": ""} for service in services]},
-              *BASE, project, "region", region)
+    store.put(
+        {
+            "name": region,
+            "type": "region",
+            "status": "UP",
+            "continentCode": "EU",
+            "countryCode": "fr",
+            "datacenterLocation": region[:3],
+            "ipCountries": [],
+            "availabilityZones": [],
+            "services": [{"name": service, "status": "UP", "endpoint": ""} for service in services],
+        },
+        *BASE,
+        project,
+        "region",
+        region,
+    )
 
 
 def region_of(call: Call, project: str, region: str) -> Object:
@@ -115,15 +143,22 @@ def network_create(call: Call, project: str) -> Object:
     vrack = vrack_of(call.store, "cloudProject", project)
     if not vrack:
         raise ApiError(409, "This project is not attached to a vRack")
-    wanted = body["regions"] or [name for name, found in call.store.children(*BASE, project, "region").items()
-                                 if has_service(found, "network")]
+    wanted = body["regions"] or [
+        name for name, found in call.store.children(*BASE, project, "region").items() if has_service(found, "network")
+    ]
     for name in wanted:
         network_region(call, project, name)
     number = f"{vrack}_{body['vlanId']}"
     if call.store.get(*BASE, project, "network", number):
         raise ApiError(409, f"vlanId {body['vlanId']} is already used")
-    network = {"id": number, "name": body["name"], "type": "private", "vlanId": body["vlanId"], "status": "BUILDING",
-               "regions": []}
+    network = {
+        "id": number,
+        "name": body["name"],
+        "type": "private",
+        "vlanId": body["vlanId"],
+        "status": "BUILDING",
+        "regions": [],
+    }
     call.store.put(network, *BASE, project, "network", number)
     for name in dict.fromkeys(wanted):
         network = add_to_region(call, project, network, vrack, name)
@@ -133,7 +168,7 @@ def network_create(call: Call, project: str) -> Object:
 def add_to_region(call: Call, project: str, network: Object, vrack: str, region: str) -> Object:
     """The network, being built in one more region; the vRack's machines see its VLAN before it is active."""
     path = [*BASE, project, "network", network["id"]]
-    made = call.openstack.create_network(project, region, network["name"], Segment(vrack, network["vlanId"]))
+    made = call.openstack.create_network(region, network["name"], Segment(vrack, network["vlanId"]))
     building = {"region": region, "status": "BUILDING", "openstackId": None}
     network = call.store.put({**network, "status": "BUILDING", "regions": [*network["regions"], building]}, *path)
     call.tasks.later(call.tasks.seconds, activate, project, network["id"], region, made)
@@ -146,8 +181,13 @@ def activate(store: Store, project: str, number: str, region: str, openstack_id:
     found = store.get(*BASE, project, "network", number)
     if found:
         now_active = {"region": region, "status": "ACTIVE", "openstackId": openstack_id}
-        store.put({**found, "regions": [now_active if part["region"] == region else part
-                                        for part in found["regions"]]}, *BASE, project, "network", number)
+        store.put(
+            {**found, "regions": [now_active if part["region"] == region else part for part in found["regions"]]},
+            *BASE,
+            project,
+            "network",
+            number,
+        )
 
 
 @route("GET", "/cloud/project/{project}/network/private/{network}")
@@ -169,7 +209,7 @@ def network_delete(call: Call, project: str, network: str) -> None:
     if found["status"] == "BUILDING":
         raise ApiError(409, "This network is still being built")
     for region in found["regions"]:
-        call.openstack.delete_network(project, region["openstackId"])
+        call.openstack.delete_network(region["openstackId"])
     call.tasks.start([*BASE, project, "network", network], found, states=("DELETING",), vanish=True)
 
 
@@ -190,7 +230,7 @@ def region_network_delete(call: Call, project: str, region: str, openstack_id: s
     for subnet in call.store.children(*BASE, project, "network", found["id"], "subnet").values():
         if subnet["ipPools"][0]["region"] == region:
             raise ApiError(409, "This network still has subnets in the region")
-    call.openstack.delete_network(project, openstack_id)
+    call.openstack.delete_network(openstack_id)
     remaining = [part for part in found["regions"] if part["openstackId"] != openstack_id]
     call.store.put({**found, "regions": remaining}, *BASE, project, "network", found["id"])
 
@@ -205,29 +245,65 @@ def network_with(store: Store, project: str, openstack_id: str) -> Object:
 
 # Subnets
 
-SUBNET = Fields(dhcp=Default(boolean, False), noGateway=Default(boolean, False), start=Needed(address),
-                end=Needed(address), network=Needed(ipv4_block), region=Needed(text), serviceName=text, networkId=text)
+SUBNET = Fields(
+    dhcp=Default(boolean, False),
+    noGateway=Default(boolean, False),
+    start=Needed(address),
+    end=Needed(address),
+    network=Needed(ipv4_block),
+    region=Needed(text),
+    serviceName=text,
+    networkId=text,
+)
 POOL = Fields(start=Needed(address), end=Needed(address))
-SUBNET_V2 = Fields(name=text, cidr=Needed(ipv4_block), ipVersion=Default(integer(4, 4), 4), gatewayIp=address,
-                   enableDhcp=Default(boolean, True), enableGatewayIp=Default(boolean, True),
-                   allocationPools=Default(ListOf(POOL), []), dnsNameServers=Default(ListOf(address), []),
-                   hostRoutes=Default(ListOf(Fields(destination=Needed(ipv4_block), nextHop=Needed(address))), []),
-                   useDefaultPublicDNSResolver=Default(boolean, True))
+SUBNET_V2 = Fields(
+    name=text,
+    cidr=Needed(ipv4_block),
+    ipVersion=Default(integer(4, 4), 4),
+    gatewayIp=address,
+    enableDhcp=Default(boolean, True),
+    enableGatewayIp=Default(boolean, True),
+    allocationPools=Default(ListOf(POOL), []),
+    dnsNameServers=Default(ListOf(address), []),
+    hostRoutes=Default(ListOf(Fields(destination=Needed(ipv4_block), nextHop=Needed(address))), []),
+    useDefaultPublicDNSResolver=Default(boolean, True),
+)
 
 
-def add_subnet(call: Call, project: str, number: str, openstack_id: str, region: str, cidr: str,
-               pool: tuple[str, str], *, dhcp: bool, gateway: str | None, dns: list[str]) -> Object:
+def add_subnet(
+    call: Call,
+    project: str,
+    number: str,
+    openstack_id: str,
+    region: str,
+    cidr: str,
+    pool: tuple[str, str],
+    *,
+    dhcp: bool,
+    gateway: str | None,
+    dns: list[str],
+) -> Object:
     network = ipaddress.ip_network(cidr)
     for name, value in (("start", pool[0]), ("end", pool[1])):
         if ipaddress.ip_address(value) not in network:
             raise ApiError(400, f"Invalid value for parameter {name}: {value} is not inside {cidr}")
     if int(ipaddress.ip_address(pool[0])) > int(ipaddress.ip_address(pool[1])):
         raise ApiError(400, f"Invalid value for parameter end: {pool[1]} is before {pool[0]}")
-    made = call.openstack.create_subnet(project, openstack_id, cidr, pool, dhcp=dhcp, gateway=gateway, dns=dns)
+    made = call.openstack.create_subnet(openstack_id, cidr, pool, dhcp=dhcp, gateway=gateway, dns=dns)
     return call.store.put(
-        {"id": made, "cidr": cidr, "gatewayIp": gateway, "ipPools": [
-            {"network": cidr, "region": region, "dhcp": dhcp, "start": pool[0], "end": pool[1]}]},
-        *BASE, project, "network", number, "subnet", made)
+        {
+            "id": made,
+            "cidr": cidr,
+            "gatewayIp": gateway,
+            "ipPools": [{"network": cidr, "region": region, "dhcp": dhcp, "start": pool[0], "end": pool[1]}],
+        },
+        *BASE,
+        project,
+        "network",
+        number,
+        "subnet",
+        made,
+    )
 
 
 @route("GET", "/cloud/project/{project}/network/private/{network}/subnet")
@@ -245,8 +321,18 @@ def subnet_create(call: Call, project: str, network: str) -> Object:
     if not region or region["status"] != "ACTIVE":
         raise ApiError(400, f"Network {network} is not active in region {body['region']}")
     gateway = None if body["noGateway"] else str(ipaddress.ip_network(body["network"])[1])
-    return add_subnet(call, project, network, region["openstackId"], region["region"], body["network"],
-                      (body["start"], body["end"]), dhcp=body["dhcp"], gateway=gateway, dns=[])
+    return add_subnet(
+        call,
+        project,
+        network,
+        region["openstackId"],
+        region["region"],
+        body["network"],
+        (body["start"], body["end"]),
+        dhcp=body["dhcp"],
+        gateway=gateway,
+        dns=[],
+    )
 
 
 @route("DELETE", "/cloud/project/{project}/network/private/{network}/subnet/{subnet}")
@@ -256,25 +342,37 @@ def subnet_delete(call: Call, project: str, network: str, subnet: str) -> None:
     for gateway in call.store.children(*BASE, project, "gateway").values():
         if any(part["subnetId"] == subnet for part in gateway["interfaces"]):
             raise ApiError(400, "This subnet is still used by a gateway")
-    call.openstack.delete_subnet(project, subnet)
+    call.openstack.delete_subnet(subnet)
     call.store.delete(*BASE, project, "network", network, "subnet", subnet)
 
 
 # The same by region, the newer way
 
+
 def subnet_v2(found: Object) -> Object:
     pool = found["ipPools"][0]
-    return {"id": found["id"], "name": found.get("name") or "", "cidr": found["cidr"], "ipVersion": 4,
-            "gatewayIp": found["gatewayIp"], "dhcpEnabled": pool["dhcp"], "dnsNameServers": found.get("dns", []),
-            "allocationPools": [{"start": pool["start"], "end": pool["end"]}], "hostRoutes": []}
+    return {
+        "id": found["id"],
+        "name": found.get("name") or "",
+        "cidr": found["cidr"],
+        "ipVersion": 4,
+        "gatewayIp": found["gatewayIp"],
+        "dhcpEnabled": pool["dhcp"],
+        "dnsNameServers": found.get("dns", []),
+        "allocationPools": [{"start": pool["start"], "end": pool["end"]}],
+        "hostRoutes": [],
+    }
 
 
 @route("GET", "/cloud/project/{project}/region/{region}/network/{openstack_id}/subnet")
 def region_subnets(call: Call, project: str, region: str, openstack_id: str) -> list[Object]:
     region_of(call, project, region)
     number = network_with(call.store, project, openstack_id)["id"]
-    return [subnet_v2(found) for found in call.store.children(*BASE, project, "network", number, "subnet").values()
-            if found["ipPools"][0]["region"] == region]
+    return [
+        subnet_v2(found)
+        for found in call.store.children(*BASE, project, "network", number, "subnet").values()
+        if found["ipPools"][0]["region"] == region
+    ]
 
 
 @route("POST", "/cloud/project/{project}/region/{region}/network/{openstack_id}/subnet")
@@ -289,8 +387,18 @@ def region_subnet_create(call: Call, project: str, region: str, openstack_id: st
         raise ApiError(400, "Invalid value for parameter allocationPools: one pool is all a subnet can have here")
     gateway = (body["gatewayIp"] or str(network[1])) if body["enableGatewayIp"] else None
     given = body["allocationPools"] or [{"start": str(network[2]), "end": str(network[-2])}]
-    found = add_subnet(call, project, number, openstack_id, region, body["cidr"], (given[0]["start"], given[0]["end"]),
-                       dhcp=body["enableDhcp"], gateway=gateway, dns=body["dnsNameServers"])
+    found = add_subnet(
+        call,
+        project,
+        number,
+        openstack_id,
+        region,
+        body["cidr"],
+        (given[0]["start"], given[0]["end"]),
+        dhcp=body["enableDhcp"],
+        gateway=gateway,
+        dns=body["dnsNameServers"],
+    )
     kept = {**found, "name": body["name"], "dns": body["dnsNameServers"]}
     return subnet_v2(call.store.put(kept, *BASE, project, "network", number, "subnet", found["id"]))
 
@@ -314,14 +422,31 @@ MODELS = ("s", "m", "l", "xl", "2xl")
 GATEWAY = Fields(name=Needed(text), model=Needed(one_of(*MODELS)))
 
 
-def operation(call: Call, project: str, action: str, region: str, then: Effect, args: Sequence[object],
-              resource: str | None = None) -> Object:
+def operation(
+    call: Call,
+    project: str,
+    action: str,
+    region: str,
+    then: Effect,
+    args: Sequence[object],
+    resource: str | None = None,
+) -> Object:
     number = str(uuid.uuid4())
-    body = {"id": number, "action": action, "createdAt": now(), "startedAt": now(), "completedAt": None,
-            "progress": 0, "regions": [region], "resourceId": resource, "subOperations": []}
+    body = {
+        "id": number,
+        "action": action,
+        "createdAt": now(),
+        "startedAt": now(),
+        "completedAt": None,
+        "progress": 0,
+        "regions": [region],
+        "resourceId": resource,
+        "subOperations": [],
+    }
     path = [*BASE, project, "operation", number]
-    return call.tasks.start(path, body, states=("in-progress", "completed"), then=then, args=(*args, path),
-                            done_date="completedAt")
+    return call.tasks.start(
+        path, body, states=("in-progress", "completed"), then=then, args=(*args, path), done_date="completedAt"
+    )
 
 
 @route("GET", "/cloud/project/{project}/operation/{number}")
@@ -341,17 +466,23 @@ def gateway_create(call: Call, project: str, region: str, network: str, subnet: 
     for gateway in call.store.children(*BASE, project, "gateway").values():
         if any(part["subnetId"] == subnet for part in gateway["interfaces"]):
             raise ApiError(409, f"This subnet already has the gateway {gateway['id']}")
-    made = call.openstack.create_gateway(project, region, subnet, body["name"])
+    made = call.openstack.create_gateway(subnet, body["name"])
     shown = gateway_view(made, body, region, found["gatewayIp"], network, subnet)
     return operation(call, project, "gateway#create", region, gateway_ready, (project, shown))
 
 
 def gateway_view(made: Gateway, body: Object, region: str, address: str, network: str, subnet: str) -> Object:
     inside = {"id": made.interface, "ip": address, "networkId": network, "subnetId": subnet}
-    outside = {"networkId": made.external_network,
-               "ips": [{"ip": made.external_ip, "subnetId": made.external_subnet}]}
-    return {"id": made.id, "name": body["name"], "model": body["model"], "region": region, "status": "active",
-            "externalInformation": outside, "interfaces": [inside]}
+    outside = {"networkId": made.external_network, "ips": [{"ip": made.external_ip, "subnetId": made.external_subnet}]}
+    return {
+        "id": made.id,
+        "name": body["name"],
+        "model": body["model"],
+        "region": region,
+        "status": "active",
+        "externalInformation": outside,
+        "interfaces": [inside],
+    }
 
 
 @effect
@@ -386,17 +517,17 @@ def gateway_change(call: Call, project: str, region: str, gateway: str) -> Objec
     if MODELS.index(body.get("model", old["model"])) < MODELS.index(old["model"]):
         raise ApiError(400, "A gateway cannot become smaller")
     if body.get("name", old["name"]) != old["name"]:
-        call.openstack.rename_gateway(project, gateway, body["name"])
+        call.openstack.rename_gateway(gateway, body["name"])
     return call.store.merge(body, *BASE, project, "gateway", gateway)
 
 
 @route("DELETE", "/cloud/project/{project}/region/{region}/gateway/{gateway}")
 def gateway_delete(call: Call, project: str, region: str, gateway: str) -> Object:
     gateway_of(call, project, region, gateway)
-    call.openstack.delete_gateway(project, gateway)
+    call.openstack.delete_gateway(gateway)
     return operation(call, project, "gateway#delete", region, gateway_gone, (project, gateway), gateway)
 
 
 @effect
-def gateway_gone(store: Store, project: str, gateway: str, path: list[object]) -> None:
+def gateway_gone(store: Store, project: str, gateway: str, _path: list[object]) -> None:
     store.delete(*BASE, project, "gateway", gateway)

@@ -1,24 +1,53 @@
 """/domain/zone: records as declared, and the zone as served since its last refresh (`sandbox/zone/NAME`)."""
+
 from .errors import ApiError
 from .fields import Default, Fields, Needed, address, integer, ipv4, one_of, text
 from .routing import Call, route, seed
 from .store import Object, Store, iam, now
 
 BASE = ("domain", "zone")
-TYPES = ("A", "AAAA", "CAA", "CNAME", "DKIM", "DMARC", "DNAME", "LOC", "MX", "NAPTR", "NS", "PTR", "SPF",
-         "SRV", "SSHFP", "TLSA", "TXT")
-MIN_TTL = 60    # seconds; 0 stands for the zone's own
-RECORD = Fields(fieldType=Needed(one_of(*TYPES)), subDomain=Default(text, ""), target=Needed(text),
-                ttl=Default(integer(0), 0))
+TYPES = (
+    "A",
+    "AAAA",
+    "CAA",
+    "CNAME",
+    "DKIM",
+    "DMARC",
+    "DNAME",
+    "LOC",
+    "MX",
+    "NAPTR",
+    "NS",
+    "PTR",
+    "SPF",
+    "SRV",
+    "SSHFP",
+    "TLSA",
+    "TXT",
+)
+MIN_TTL = 60  # seconds; 0 stands for the zone's own
+RECORD = Fields(
+    fieldType=Needed(one_of(*TYPES)), subDomain=Default(text, ""), target=Needed(text), ttl=Default(integer(0), 0)
+)
 
 
 @seed
 def owned(store: Store, account: Object) -> None:
     for name in account["zones"]:
         if store.get(*BASE, name) is None:
-            store.put({"name": name, "nameServers": ["dns200.anycast.me", "ns200.anycast.me"],
-                       "dnssecSupported": True, "hasDnsAnycast": False, "dnssecActivated": False,
-                       "lastUpdate": "2024-01-01T00:00:00+00:00", "iam": iam("dnsZone", name)}, *BASE, name)
+            store.put(
+                {
+                    "name": name,
+                    "nameServers": ["dns200.anycast.me", "ns200.anycast.me"],
+                    "dnssecSupported": True,
+                    "hasDnsAnycast": False,
+                    "dnssecActivated": False,
+                    "lastUpdate": "2024-01-01T00:00:00+00:00",
+                    "iam": iam("dnsZone", name),
+                },
+                *BASE,
+                name,
+            )
             store.put({"records": []}, "sandbox", "zone", name)
 
 
@@ -49,8 +78,11 @@ def info(call: Call, zone: str) -> Object:
 @route("GET", "/domain/zone/{zone}/record")
 def records(call: Call, zone: str) -> list[int]:
     call.store.service(*BASE, zone)
-    return [found["id"] for found in call.store.children(*BASE, zone, "record").values()
-            if all(found[name] == call.query.get(name, found[name]) for name in ("fieldType", "subDomain"))]
+    return [
+        found["id"]
+        for found in call.store.children(*BASE, zone, "record").values()
+        if all(found[name] == call.query.get(name, found[name]) for name in ("fieldType", "subDomain"))
+    ]
 
 
 @route("POST", "/domain/zone/{zone}/record")

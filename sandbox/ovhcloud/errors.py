@@ -1,8 +1,15 @@
 """The errors of the API, in OVHcloud's own form: `{"class": ..., "message": ...}` and an HTTP status."""
+
 from typing import Any
 
-CLASSES = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed", 409: "Conflict",
-           500: "InternalServerError"}
+CLASSES = {
+    400: "BadRequest",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    500: "InternalServerError",
+}
 
 
 class ApiError(Exception):

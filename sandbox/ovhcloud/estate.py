@@ -4,6 +4,7 @@ A subject is one thing that can be made to match the store: a machine, a load ba
 converge it is idempotent, and says nothing of what happened before: the same code carries out a task, repairs what a
 crash or a reboot left, and finds nothing to do when all is well.
 """
+
 import threading
 from collections import defaultdict
 
@@ -50,9 +51,11 @@ class Estate:
 
     def subjects(self) -> list[Subject]:
         """Everything there is, in the order in which a start brings it back."""
-        return [*(("zone", name) for name in self.store.children("domain", "zone")),
-                *(("balancer", name) for name in self.store.children(BALANCERS)),
-                *(("machine", name) for name in [*self.store.children("vps"), *self.store.children(*SERVERS)])]
+        return [
+            *(("zone", name) for name in self.store.children("domain", "zone")),
+            *(("balancer", name) for name in self.store.children(BALANCERS)),
+            *(("machine", name) for name in [*self.store.children("vps"), *self.store.children(*SERVERS)]),
+        ]
 
 
 def real(store: Store) -> Backing:

@@ -1,4 +1,5 @@
 """Request bodies, checked: which fields exist, their types, which are needed. What does not fit is the API's 400."""
+
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,8 +30,13 @@ def string_map(value: Any) -> bool:
 
 def integer(low: int | None = None, high: int | None = None) -> Check:
     def check(value: Any) -> bool:
-        return (isinstance(value, int) and not isinstance(value, bool)
-                and (low is None or value >= low) and (high is None or value <= high))
+        return (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and (low is None or value >= low)
+            and (high is None or value <= high)
+        )
+
     return check
 
 
@@ -86,7 +92,7 @@ class Default:
 class Fields:
     """The fields of a body, or of an object inside one.
 
-        Fields(zone=Needed(text), weight=Default(integer(0, 256), 1), displayName=text)
+    Fields(zone=Needed(text), weight=Default(integer(0, 256), 1), displayName=text)
     """
 
     def __init__(self, **rules: "Check | Fields | ListOf | Needed | Default") -> None:
@@ -103,8 +109,9 @@ class Fields:
         for name in given:
             if name not in self.rules:
                 raise ApiError(400, f"Unknown parameter: {where}{name}")
-        result = {name: self._field(rule, given.get(name, ABSENT), update, where + name)
-                  for name, rule in self.rules.items()}
+        result = {
+            name: self._field(rule, given.get(name, ABSENT), update, where + name) for name, rule in self.rules.items()
+        }
         return {name: value for name, value in result.items() if value is not ABSENT}
 
     def _field(self, rule: "Check | Fields | ListOf | Needed | Default", value: Any, update: bool, where: str) -> Any:

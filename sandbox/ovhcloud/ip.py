@@ -1,4 +1,5 @@
 """/ip: blocks, where they are routed, moves, reverses, the edge firewall."""
+
 import ipaddress
 from collections.abc import Iterator
 
@@ -16,11 +17,26 @@ RUNNING = ("init", "todo", "doing")
 def owned(store: Store, account: Object) -> None:
     for block, given in account["ip_blocks"].items():
         if store.get("ip", block) is None:
-            store.put({"ip": block, "type": "failover", "country": given.get("country", "fr"), "description": None,
-                       "organisationId": None, "canBeTerminated": True, "isAdditionalIp": True, "version": 4,
-                       "campus": None, "rir": None, "regions": [], "bringYourOwnIp": False,
-                       "routedTo": {"serviceName": given["routed_to"]} if given.get("routed_to") else None,
-                       "iam": iam("ip", block)}, "ip", block)
+            store.put(
+                {
+                    "ip": block,
+                    "type": "failover",
+                    "country": given.get("country", "fr"),
+                    "description": None,
+                    "organisationId": None,
+                    "canBeTerminated": True,
+                    "isAdditionalIp": True,
+                    "version": 4,
+                    "campus": None,
+                    "rir": None,
+                    "regions": [],
+                    "bringYourOwnIp": False,
+                    "routedTo": {"serviceName": given["routed_to"]} if given.get("routed_to") else None,
+                    "iam": iam("ip", block),
+                },
+                "ip",
+                block,
+            )
 
 
 def block_of(call: Call, block: str) -> tuple[str, Object]:
@@ -57,6 +73,7 @@ def change(call: Call, block: str) -> None:
 
 # Moves
 
+
 def destinations(call: Call) -> Iterator[str]:
     """The services which can hold a block."""
     for path in SERVICES:
@@ -67,10 +84,24 @@ def begin(call: Call, name: str, function: str, destination: Object | None) -> O
     if any(found["status"] in RUNNING for found in call.store.children("ip", name, "task").values()):
         raise ApiError(409, "A task is already running on this block")
     number = call.store.next_id()
-    body = {"taskId": number, "function": function, "comment": None, "startDate": now(), "lastUpdate": now(),
-            "doneDate": None, "destination": destination}
-    return call.tasks.start(["ip", name, "task", number], body, states=(*RUNNING, "done"), then=moved,
-                            args=(name, destination), failure="ovhError", done_date="doneDate")
+    body = {
+        "taskId": number,
+        "function": function,
+        "comment": None,
+        "startDate": now(),
+        "lastUpdate": now(),
+        "doneDate": None,
+        "destination": destination,
+    }
+    return call.tasks.start(
+        ["ip", name, "task", number],
+        body,
+        states=(*RUNNING, "done"),
+        then=moved,
+        args=(name, destination),
+        failure="ovhError",
+        done_date="doneDate",
+    )
 
 
 @effect
@@ -110,6 +141,7 @@ def task(call: Call, block: str, number: int) -> Object:
 
 # Reverses
 
+
 @route("GET", "/ip/{block}/reverse")
 def reverses(call: Call, block: str) -> list[str]:
     return list(call.store.children("ip", block_of(call, block)[0], "reverse"))
@@ -146,8 +178,9 @@ def firewall_create(call: Call, block: str) -> Object:
     name = member(call, block, value)
     if call.store.get("ip", name, "firewall", value):
         raise ApiError(409, f"{value} is already on the firewall")
-    return call.tasks.start(["ip", name, "firewall", value], {"ipOnFirewall": value, "enabled": False},
-                            states=PENDING, field="state")
+    return call.tasks.start(
+        ["ip", name, "firewall", value], {"ipOnFirewall": value, "enabled": False}, states=PENDING, field="state"
+    )
 
 
 @route("GET", "/ip/{block}/firewall")

@@ -3,6 +3,7 @@
 Every change is only declared, and counted in `pendingChanges`, until POST refresh puts the whole configuration in
 force: `sandbox/applied/NAME` in the store, which is all that the balancer's HAProxy is ever rendered from.
 """
+
 import ipaddress
 import re
 from collections.abc import Callable
@@ -20,56 +21,122 @@ KINDS = ("http", "tcp")
 PORT = integer(1, 65535)
 MIN_NAT_IPS = 4
 PROBE = Fields(
-    type=Needed(one_of("http", "internal", "mysql", "oco", "pgsql", "smtp", "tcp")), port=PORT,
-    interval=Default(integer(30, 3600), 30), match=one_of("contains", "default", "internal", "matches", "status"),
-    pattern=text, negate=Default(boolean, False), url=text, forceSsl=Default(boolean, False),
-    method=one_of("GET", "HEAD", "OPTIONS", "internal"))
+    type=Needed(one_of("http", "internal", "mysql", "oco", "pgsql", "smtp", "tcp")),
+    port=PORT,
+    interval=Default(integer(30, 3600), 30),
+    match=one_of("contains", "default", "internal", "matches", "status"),
+    pattern=text,
+    negate=Default(boolean, False),
+    url=text,
+    forceSsl=Default(boolean, False),
+    method=one_of("GET", "HEAD", "OPTIONS", "internal"),
+)
 
 
 def farm_fields(balances: tuple[str, ...], stickiness: tuple[str, ...]) -> Fields:
-    return Fields(balance=one_of(*balances), displayName=text, port=PORT, probe=PROBE,
-                  stickiness=one_of(*stickiness), vrackNetworkId=integer(1), zone=Needed(text))
+    return Fields(
+        balance=one_of(*balances),
+        displayName=text,
+        port=PORT,
+        probe=PROBE,
+        stickiness=one_of(*stickiness),
+        vrackNetworkId=integer(1),
+        zone=Needed(text),
+    )
 
 
-FARM = {"http": farm_fields(("first", "leastconn", "roundrobin", "source", "uri"), ("sourceIp", "cookie")),
-        "tcp": farm_fields(("first", "leastconn", "roundrobin", "source"), ("sourceIp",))}
+FARM = {
+    "http": farm_fields(("first", "leastconn", "roundrobin", "source", "uri"), ("sourceIp", "cookie")),
+    "tcp": farm_fields(("first", "leastconn", "roundrobin", "source"), ("sourceIp",)),
+}
 _SERVER: dict[str, Any] = {
-    "address": Needed(ipv4), "backup": Default(boolean, False), "chain": text, "displayName": text,
-    "onMarkedDown": one_of("shutdown-sessions"), "port": PORT, "probe": Default(boolean, False),
-    "proxyProtocolVersion": one_of("v1", "v2", "v2-ssl", "v2-ssl-cn"), "ssl": Default(boolean, False),
-    "status": Needed(one_of("active", "inactive")), "weight": Default(integer(0, 256), 1)}
+    "address": Needed(ipv4),
+    "backup": Default(boolean, False),
+    "chain": text,
+    "displayName": text,
+    "onMarkedDown": one_of("shutdown-sessions"),
+    "port": PORT,
+    "probe": Default(boolean, False),
+    "proxyProtocolVersion": one_of("v1", "v2", "v2-ssl", "v2-ssl-cn"),
+    "ssl": Default(boolean, False),
+    "status": Needed(one_of("active", "inactive")),
+    "weight": Default(integer(0, 256), 1),
+}
 SERVER = {"http": Fields(**_SERVER, cookie=text), "tcp": Fields(**_SERVER)}
 _FRONTEND: dict[str, Any] = {
-    "port": Needed(text), "zone": Needed(text), "allowedSource": Default(ListOf(block), []),
-    "deniedSource": Default(ListOf(block), []), "dedicatedIpfo": Default(ListOf(block), []),
-    "defaultFarmId": integer(1), "defaultSslId": integer(1), "disabled": Default(boolean, False),
-    "ssl": Default(boolean, False), "displayName": text}
-FRONTEND = {"http": Fields(**_FRONTEND, hsts=Default(boolean, False), redirectLocation=text,
-                           httpHeader=Default(ListOf(text), [])),
-            "tcp": Fields(**_FRONTEND)}
+    "port": Needed(text),
+    "zone": Needed(text),
+    "allowedSource": Default(ListOf(block), []),
+    "deniedSource": Default(ListOf(block), []),
+    "dedicatedIpfo": Default(ListOf(block), []),
+    "defaultFarmId": integer(1),
+    "defaultSslId": integer(1),
+    "disabled": Default(boolean, False),
+    "ssl": Default(boolean, False),
+    "displayName": text,
+}
+FRONTEND = {
+    "http": Fields(
+        **_FRONTEND, hsts=Default(boolean, False), redirectLocation=text, httpHeader=Default(ListOf(text), [])
+    ),
+    "tcp": Fields(**_FRONTEND),
+}
 _ROUTE: dict[str, Any] = {"displayName": text, "frontendId": integer(1), "weight": Default(integer(0, 255), 0)}
-ROUTE = {"http": Fields(**_ROUTE, action=Needed(Fields(type=Needed(one_of("farm", "redirect", "reject")), target=text,
-                                                       status=integer(300, 599)))),
-         "tcp": Fields(**_ROUTE, action=Needed(Fields(type=Needed(one_of("farm", "reject")), target=text)))}
-RULE = Fields(field=Needed(text), negate=Default(boolean, False), pattern=text, subField=text, displayName=text,
-              match=Needed(one_of("contains", "endswith", "exists", "in", "internal", "is", "matches", "startswith")))
+ROUTE = {
+    "http": Fields(
+        **_ROUTE,
+        action=Needed(Fields(type=Needed(one_of("farm", "redirect", "reject")), target=text, status=integer(300, 599))),
+    ),
+    "tcp": Fields(**_ROUTE, action=Needed(Fields(type=Needed(one_of("farm", "reject")), target=text))),
+}
+RULE = Fields(
+    field=Needed(text),
+    negate=Default(boolean, False),
+    pattern=text,
+    subField=text,
+    displayName=text,
+    match=Needed(one_of("contains", "endswith", "exists", "in", "internal", "is", "matches", "startswith")),
+)
 TOKEN = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+")
 HEADER = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+:[^\x00-\x1f\x7f]*")
 REDIRECTIONS = (301, 302, 303, 307, 308)
-RULE_FIELDS = {"http": ("cookie", "header", "host", "method", "protocol", "query", "source", "uri"),
-               "tcp": ("protocol", "sni", "source")}
-VRACK_NETWORK = Fields(subnet=Needed(ipv4_block), natIp=Needed(ipv4_block), vlan=Default(integer(0, 4094), 0),
-                       displayName=text, farmId=ListOf(integer(1)))
+RULE_FIELDS = {
+    "http": ("cookie", "header", "host", "method", "protocol", "query", "source", "uri"),
+    "tcp": ("protocol", "sni", "source"),
+}
+VRACK_NETWORK = Fields(
+    subnet=Needed(ipv4_block),
+    natIp=Needed(ipv4_block),
+    vlan=Default(integer(0, 4094), 0),
+    displayName=text,
+    farmId=ListOf(integer(1)),
+)
 
 
 @seed
 def owned(store: Store, account: Object) -> None:
     for name, given in account["load_balancers"].items():
         if store.get(BASE, name) is None:
-            store.put({"serviceName": name, "ipLoadbalancing": given["ipv4"], "ipv4": given["ipv4"], "ipv6": None,
-                       "displayName": given.get("display_name", name), "offer": "lb1", "zone": given["zones"],
-                       "orderableZone": [], "state": "ok", "sslConfiguration": None, "vrackEligibility": True,
-                       "vrackName": None, "metricsToken": None, "iam": iam("loadbalancer", name)}, BASE, name)
+            store.put(
+                {
+                    "serviceName": name,
+                    "ipLoadbalancing": given["ipv4"],
+                    "ipv4": given["ipv4"],
+                    "ipv6": None,
+                    "displayName": given.get("display_name", name),
+                    "offer": "lb1",
+                    "zone": given["zones"],
+                    "orderableZone": [],
+                    "state": "ok",
+                    "sslConfiguration": None,
+                    "vrackEligibility": True,
+                    "vrackName": None,
+                    "metricsToken": None,
+                    "iam": iam("loadbalancer", name),
+                },
+                BASE,
+                name,
+            )
             store.put(declared_configuration(store, name), "sandbox", "applied", name)
 
 
@@ -82,22 +149,34 @@ def changed(store: Store, service: str, zone: str | None = None) -> None:
 
 def declared_configuration(store: Store, service: str) -> Object:
     """The whole declared configuration as data, ready for a proxy to put in force. Certificates go by their id."""
+
     def listed(*path: object) -> list[Object]:
         return list(store.children(BASE, service, *path).values())
 
     def of_kind(kind: str) -> Object:
-        return {"frontends": listed(kind, "frontend"),
-                "farms": [{**farm, "servers": listed(kind, "farm", farm["farmId"], "server")}
-                          for farm in listed(kind, "farm")],
-                "routes": [{**found, "rules": listed(kind, "route", found["routeId"], "rule")}
-                           for found in listed(kind, "route")]}
+        return {
+            "frontends": listed(kind, "frontend"),
+            "farms": [
+                {**farm, "servers": listed(kind, "farm", farm["farmId"], "server")} for farm in listed(kind, "farm")
+            ],
+            "routes": [
+                {**found, "rules": listed(kind, "route", found["routeId"], "rule")} for found in listed(kind, "route")
+            ],
+        }
+
     owner = store.need("serviceName", BASE, service)
-    return {"serviceName": service, "ipv4": owner["ipv4"], "sslConfiguration": owner["sslConfiguration"],
-            "vrackNetworks": listed("vrack", "network"),
-            "certificates": [found["id"] for found in listed("ssl")], **{kind: of_kind(kind) for kind in KINDS}}
+    return {
+        "serviceName": service,
+        "ipv4": owner["ipv4"],
+        "sslConfiguration": owner["sslConfiguration"],
+        "vrackNetworks": listed("vrack", "network"),
+        "certificates": [found["id"] for found in listed("ssl")],
+        **{kind: of_kind(kind) for kind in KINDS},
+    }
 
 
 # The service
+
 
 @route("GET", "/ipLoadbalancing")
 def services(call: Call) -> list[str]:
@@ -132,11 +211,11 @@ Delete = Callable[[Call, str, str, int], None]
 View = Callable[[Call, str, Object], Object]
 
 
-def allow(call: Call, service: str, kind: str, body: Object) -> None:
+def allow(_call: Call, _service: str, _kind: str, _body: Object) -> None:
     """No check beyond the fields' own."""
 
 
-def forget(call: Call, service: str, kind: str, number: int) -> None:
+def forget(_call: Call, _service: str, _kind: str, _number: int) -> None:
     """Nothing stands in the way of a deletion."""
 
 
@@ -159,8 +238,8 @@ class Collection:
     parent: tuple[str, str] | None = None
     check: Check = allow
     deletable: Delete = forget
-    born: Callable[[Object, int], Object] = field(default=lambda body, above: {})
-    view: View = field(default=lambda call, service, found: found)
+    born: Callable[[Object, int], Object] = field(default=lambda _body, _above: {})
+    view: View = field(default=lambda _call, _service, found: found)
     frozen: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     answers_update: bool = False
@@ -182,8 +261,11 @@ class Collection:
     def index(self, call: Call, service: str, above: int = 0) -> list[int]:
         call.store.service(BASE, service)
         self.zone(call, service, above, {})
-        return [found[self.number] for found in call.store.children(*self.path(service, above)).values()
-                if all(str(found[name]) == call.query.get(name, str(found[name])) for name in self.filters)]
+        return [
+            found[self.number]
+            for found in call.store.children(*self.path(service, above)).values()
+            if all(str(found[name]) == call.query.get(name, str(found[name])) for name in self.filters)
+        ]
 
     def create(self, call: Call, service: str, above: int = 0) -> Object:
         call.store.service(BASE, service)
@@ -192,8 +274,9 @@ class Collection:
         check_zone(call, service, body)
         self.check(call, service, self.kind, body)
         number = call.store.next_id()
-        made = call.store.put({self.number: number, **body, **self.born(body, above)},
-                              *self.path(service, above), number)
+        made = call.store.put(
+            {self.number: number, **body, **self.born(body, above)}, *self.path(service, above), number
+        )
         changed(call.store, service, self.zone(call, service, above, made))
         return self.view(call, service, made)
 
@@ -234,7 +317,7 @@ def check_zone(call: Call, service: str, body: Object) -> None:
         raise ApiError(400, f"Zone {body['zone']} is not available on this load balancer")
 
 
-def check_farm(call: Call, service: str, kind: str, body: Object) -> None:
+def check_farm(call: Call, service: str, _kind: str, body: Object) -> None:
     if body["vrackNetworkId"]:
         call.store.need("vrackNetworkId", BASE, service, "vrack", "network", body["vrackNetworkId"])
     probe = body["probe"] or {}
@@ -256,8 +339,9 @@ def check_frontend(call: Call, service: str, kind: str, body: Object) -> None:
                 continue
             if other["dedicatedIpfo"] != body["dedicatedIpfo"]:
                 continue
-            if any(low <= top and bottom <= high for low, high in listening
-                   for bottom, top in port_ranges(other["port"])):
+            if any(
+                low <= top and bottom <= high for low, high in listening for bottom, top in port_ranges(other["port"])
+            ):
                 raise ApiError(409, f"Port {body['port']} is already used by frontend {other['frontendId']}")
     if body["defaultFarmId"]:
         farm = call.store.need("farmId", BASE, service, kind, "farm", body["defaultFarmId"])
@@ -292,7 +376,7 @@ def check_route(call: Call, service: str, kind: str, body: Object) -> None:
         raise ApiError(400, f"Invalid value for parameter action.status: {action['status']}, not one of {REDIRECTIONS}")
 
 
-def check_rule(call: Call, service: str, kind: str, body: Object) -> None:
+def check_rule(_call: Call, _service: str, kind: str, body: Object) -> None:
     if body["field"] not in RULE_FIELDS[kind]:
         raise ApiError(400, f"Invalid value for parameter field: {body['field']!r}, not one of {RULE_FIELDS[kind]}")
     if body["field"] in ("cookie", "header", "query") and not body["subField"]:
@@ -324,20 +408,53 @@ def server_view(call: Call, service: str, found: Object) -> Object:
 def register(kind: str) -> None:
     def route_view(call: Call, service: str, found: Object) -> Object:
         rules = call.store.children(BASE, service, kind, "route", found["routeId"], "rule").values()
-        return {**found, "rules": [{name: value for name, value in rule.items() if name != "displayName"}
-                                   for rule in rules]}
+        return {
+            **found,
+            "rules": [{name: value for name, value in rule.items() if name != "displayName"} for rule in rules],
+        }
 
-    Collection(kind, "farm", "farmId", FARM[kind], check=check_farm, deletable=farm_in_use, frozen=("zone",),
-               filters=("vrackNetworkId", "zone")).register()
-    Collection(kind, "frontend", "frontendId", FRONTEND[kind], check=check_frontend,
-               born=lambda body, above: {"vrackNetworkId": None, "vrackVrouterId": None},
-               filters=("defaultFarmId", "port", "zone")).register()
-    Collection(kind, "route", "routeId", ROUTE[kind], check=check_route, view=route_view, filters=("frontendId",),
-               born=lambda body, above: {"status": "ok"}).register()
-    Collection(kind, "server", "serverId", SERVER[kind], parent=("farm", "farmId"), born=server_born, view=server_view,
-               filters=("address", "status")).register()
-    Collection(kind, "rule", "ruleId", RULE, parent=("route", "routeId"), check=check_rule,
-               answers_update=True).register()
+    Collection(
+        kind,
+        "farm",
+        "farmId",
+        FARM[kind],
+        check=check_farm,
+        deletable=farm_in_use,
+        frozen=("zone",),
+        filters=("vrackNetworkId", "zone"),
+    ).register()
+    Collection(
+        kind,
+        "frontend",
+        "frontendId",
+        FRONTEND[kind],
+        check=check_frontend,
+        born=lambda _body, _above: {"vrackNetworkId": None, "vrackVrouterId": None},
+        filters=("defaultFarmId", "port", "zone"),
+    ).register()
+    Collection(
+        kind,
+        "route",
+        "routeId",
+        ROUTE[kind],
+        check=check_route,
+        view=route_view,
+        filters=("frontendId",),
+        born=lambda _body, _above: {"status": "ok"},
+    ).register()
+    Collection(
+        kind,
+        "server",
+        "serverId",
+        SERVER[kind],
+        parent=("farm", "farmId"),
+        born=server_born,
+        view=server_view,
+        filters=("address", "status"),
+    ).register()
+    Collection(
+        kind, "rule", "ruleId", RULE, parent=("route", "routeId"), check=check_rule, answers_update=True
+    ).register()
 
 
 for _kind in KINDS:
@@ -345,6 +462,7 @@ for _kind in KINDS:
 
 
 # Networks in the vRack
+
 
 def check_network(call: Call, service: str, body: Object) -> None:
     """The NAT range is a part of the subnet, large enough, and meets no other network's."""
@@ -389,9 +507,12 @@ def network_create(call: Call, service: str) -> Object:
 def network(call: Call, service: str, number: int) -> Object:
     call.store.service(BASE, service)
     found = call.store.need("vrackNetworkId", BASE, service, "vrack", "network", number)
-    users = [{"type": kind, "id": farm["farmId"]} for kind in KINDS
-             for farm in call.store.children(BASE, service, kind, "farm").values()
-             if farm["vrackNetworkId"] == number]
+    users = [
+        {"type": kind, "id": farm["farmId"]}
+        for kind in KINDS
+        for farm in call.store.children(BASE, service, kind, "farm").values()
+        if farm["vrackNetworkId"] == number
+    ]
     return {**found, "farmId": users}
 
 
@@ -415,6 +536,7 @@ def network_delete(call: Call, service: str, number: int) -> None:
 
 # Refresh
 
+
 @route("GET", "/ipLoadbalancing/{service}/pendingChanges")
 def pending_changes(call: Call, service: str) -> list[Object]:
     call.store.service(BASE, service)
@@ -433,11 +555,22 @@ def refresh(call: Call, service: str) -> Object:
         raise ApiError(409, "A task is already running on this load balancer")
     number = call.store.next_id()
     call.store.put({}, "sandbox", "pending", service)
-    body = {"id": number, "action": "refreshIplb", "creationDate": now(), "doneDate": None, "progress": 0,
-            "zones": zones}
-    return call.tasks.start([BASE, service, "task", number], body, then=put_in_force,
-                            args=(service, declared_configuration(call.store, service)),
-                            subjects=[("balancer", service)], done_date="doneDate")
+    body = {
+        "id": number,
+        "action": "refreshIplb",
+        "creationDate": now(),
+        "doneDate": None,
+        "progress": 0,
+        "zones": zones,
+    }
+    return call.tasks.start(
+        [BASE, service, "task", number],
+        body,
+        then=put_in_force,
+        args=(service, declared_configuration(call.store, service)),
+        subjects=[("balancer", service)],
+        done_date="doneDate",
+    )
 
 
 @effect
@@ -449,8 +582,11 @@ def put_in_force(store: Store, service: str, configuration: Object) -> None:
 def tasks(call: Call, service: str) -> list[int]:
     call.store.service(BASE, service)
     wanted = {name: call.query[name] for name in ("action", "status") if name in call.query}
-    return [found["id"] for found in call.store.children(BASE, service, "task").values()
-            if all(found[name] == value for name, value in wanted.items())]
+    return [
+        found["id"]
+        for found in call.store.children(BASE, service, "task").values()
+        if all(found[name] == value for name, value in wanted.items())
+    ]
 
 
 @route("GET", "/ipLoadbalancing/{service}/task/{number:int}")

@@ -8,6 +8,7 @@ A record `sandbox/machine/NAME` of the store, written by the API's tasks and rea
     boot       number of the last boot asked for; another number is a reboot
     on         whether it runs its own system: off before an installation, when stopped, and in rescue mode
 """
+
 from .errors import ApiError
 from .store import Object, Store
 from .tasks import effect
@@ -23,22 +24,47 @@ def systems(store: Store) -> dict[str, str]:
 def check_system(store: Store, name: str, parameter: str) -> None:
     offered = [*systems(store), NO_SYSTEM]
     if name not in offered:
-        raise ApiError(400, f"Invalid value for parameter {parameter}: {name} is not available on this server; "
-                            f"compatible: {', '.join(offered)}")
+        raise ApiError(
+            400,
+            f"Invalid value for parameter {parameter}: {name} is not available on this server; "
+            f"compatible: {', '.join(offered)}",
+        )
 
 
 def machine_of(store: Store, name: str) -> Object:
     return store.need("machine", "sandbox", "machine", name)
 
 
-def install(store: Store, name: str, number: int, system: str, *, hostname: str | None = None,
-            ssh_key: str | None = None, user_data: str | None = None, script: str | None = None,
-            metadata: Object | None = None) -> None:
+def install(
+    store: Store,
+    name: str,
+    number: int,
+    system: str,
+    *,
+    hostname: str | None = None,
+    ssh_key: str | None = None,
+    user_data: str | None = None,
+    script: str | None = None,
+    metadata: Object | None = None,
+) -> None:
     """A new disk with `system` on it, and the machine on; with NO_SYSTEM an empty disk, and the machine off."""
     empty = system == NO_SYSTEM
-    store.put({"install": number, "system": None if empty else system, "hostname": hostname or name,
-               "ssh_key": ssh_key, "user_data": user_data, "script": script, "metadata": metadata or {},
-               "boot": number, "on": not empty}, "sandbox", "machine", name)
+    store.put(
+        {
+            "install": number,
+            "system": None if empty else system,
+            "hostname": hostname or name,
+            "ssh_key": ssh_key,
+            "user_data": user_data,
+            "script": script,
+            "metadata": metadata or {},
+            "boot": number,
+            "on": not empty,
+        },
+        "sandbox",
+        "machine",
+        name,
+    )
 
 
 @effect

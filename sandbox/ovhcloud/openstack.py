@@ -1,7 +1,8 @@
 """What the API asks of the OpenStack behind a Public Cloud project, and the one that needs nothing."""
+
 import secrets
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -37,87 +38,71 @@ class StoredObject:
     delete_marker: bool = False
 
 
-@dataclass
-class Bucket:
-    """What a bucket holds, newest versions first."""
-
-    objects: list[StoredObject] = field(default_factory=list)
-
-
 class OpenStack(Protocol):
-    """Every method gets the project; creating what is there already returns it, removing what is not does nothing.
+    """The OpenStack of one project. Creating what is there already returns it, removing what is not does nothing.
 
     A refusal is an ApiError with OpenStack's own reason.
     """
 
     auth_url: str
 
-    def create_network(self, project: str, region: str, name: str, segment: Segment) -> str: ...
-    def delete_network(self, project: str, network: str) -> None: ...
-    def create_subnet(self, project: str, network: str, cidr: str, pool: tuple[str, str], *, dhcp: bool,
-                      gateway: str | None, dns: list[str]) -> str: ...
-    def delete_subnet(self, project: str, subnet: str) -> None: ...
-    def create_gateway(self, project: str, region: str, subnet: str, name: str) -> Gateway: ...
-    def rename_gateway(self, project: str, gateway: str, name: str) -> None: ...
-    def delete_gateway(self, project: str, gateway: str) -> None: ...
+    def create_network(self, region: str, name: str, segment: Segment) -> str: ...
+    def delete_network(self, network: str) -> None: ...
+    def create_subnet(
+        self, network: str, cidr: str, pool: tuple[str, str], *, dhcp: bool, gateway: str | None, dns: list[str]
+    ) -> str: ...
+    def delete_subnet(self, subnet: str) -> None: ...
+    def create_gateway(self, subnet: str, name: str) -> Gateway: ...
+    def rename_gateway(self, gateway: str, name: str) -> None: ...
+    def delete_gateway(self, gateway: str) -> None: ...
 
-    def create_user(self, project: str, name: str, password: str, roles: list[str]) -> str: ...
+    def create_user(self, name: str, password: str) -> str: ...
     def delete_user(self, user: str) -> None: ...
     def set_password(self, user: str, password: str) -> None: ...
-    def create_credential(self, project: str, user: str) -> tuple[str, str]: ...
+    def create_credential(self, user: str) -> tuple[str, str]: ...
     def delete_credential(self, user: str, access: str) -> None: ...
 
-    def create_bucket(self, project: str, region: str, name: str) -> None: ...
-    def delete_bucket(self, project: str, region: str, name: str) -> None: ...
-    def set_versioning(self, project: str, region: str, name: str, *, enabled: bool) -> None: ...
-    def bucket(self, project: str, region: str, name: str) -> Bucket: ...
-    def delete_object(self, project: str, region: str, name: str, key: str, version: str | None) -> None: ...
-    def set_access(self, project: str, region: str, name: str, rights: dict[str, set[str]]) -> None: ...
+    def create_bucket(self, name: str) -> None: ...
+    def delete_bucket(self, name: str) -> None: ...
+    def set_versioning(self, name: str, *, enabled: bool) -> None: ...
+    def objects(self, name: str) -> list[StoredObject]: ...
+    def delete_object(self, name: str, key: str, version: str | None) -> None: ...
+    def set_access(self, name: str, readers: list[str], writers: list[str]) -> None: ...
 
 
 class InMemoryOpenStack:
-    """Hands out ids and keeps buckets for as long as the process lives."""
+    """Hands out ids, and keeps buckets for as long as the process lives."""
 
     auth_url = "http://127.0.0.1:5000/v3"
 
     def __init__(self) -> None:
-        self.buckets: dict[tuple[str, str], Bucket] = {}
+        self.buckets: dict[str, list[StoredObject]] = {}
 
-    def new(self) -> str:
+    def new_id(self, *_: object, **__: object) -> str:
         return str(uuid.uuid4())
-
-    def create_network(self, project: str, region: str, name: str, segment: Segment) -> str:
-        return self.new()
-
-    def create_subnet(self, project: str, network: str, cidr: str, pool: tuple[str, str], *, dhcp: bool,
-                      gateway: str | None, dns: list[str]) -> str:
-        return self.new()
-
-    def create_gateway(self, project: str, region: str, subnet: str, name: str) -> Gateway:
-        return Gateway(self.new(), self.new(), self.new(), "198.18.255.200", self.new())
-
-    def create_user(self, project: str, name: str, password: str, roles: list[str]) -> str:
-        return uuid.uuid4().hex
-
-    def create_credential(self, project: str, user: str) -> tuple[str, str]:
-        return secrets.token_hex(16), secrets.token_hex(16)
 
     def nothing(self, *_: object, **__: object) -> None:
         """Nothing stands behind it."""
 
+    create_network = create_subnet = create_user = new_id
     delete_network = delete_subnet = delete_gateway = rename_gateway = nothing
     delete_user = set_password = delete_credential = set_versioning = set_access = nothing
 
-    def create_bucket(self, project: str, region: str, name: str) -> None:
-        self.buckets.setdefault((project, name), Bucket())
+    def create_gateway(self, *_: object) -> Gateway:
+        return Gateway(self.new_id(), self.new_id(), self.new_id(), "198.18.255.200", self.new_id())
 
-    def delete_bucket(self, project: str, region: str, name: str) -> None:
-        self.buckets.pop((project, name), None)
+    def create_credential(self, *_: object) -> tuple[str, str]:
+        return secrets.token_hex(16), secrets.token_hex(16)
 
-    def bucket(self, project: str, region: str, name: str) -> Bucket:
-        return self.buckets.setdefault((project, name), Bucket())
+    def create_bucket(self, name: str) -> None:
+        self.buckets.setdefault(name, [])
 
-    def delete_object(self, project: str, region: str, name: str, key: str, version: str | None) -> None:
-        bucket = self.bucket(project, region, name)
-        bucket.objects = [found for found in bucket.objects
-                          if found.key != key or version not in (None, found.version)]
+    def delete_bucket(self, name: str) -> None:
+        self.buckets.pop(name, None)
+
+    def objects(self, name: str) -> list[StoredObject]:
+        return self.buckets.setdefault(name, [])
+
+    def delete_object(self, name: str, key: str, version: str | None) -> None:
+        kept = [found for found in self.objects(name) if found.key != key or version not in (None, found.version)]
+        self.buckets[name] = kept

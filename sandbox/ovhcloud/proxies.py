@@ -3,6 +3,7 @@
 Reloading is hitless: the new process takes the listening sockets over from the old one, which finishes its
 connections. A configuration that HAProxy refuses leaves the old one in force.
 """
+
 import contextlib
 import hashlib
 import os
@@ -56,20 +57,28 @@ class Proxy:
         if not (self.home / "own.pem").exists():
             authority.issue([f"{self.name}.example"], self.home / "own.pem")
         pems = {number: self.store.get("sandbox", "certificate", number) for number in applied["certificates"]}
-        return {None: "own.pem", **{number: self.write(f"{number}.pem", found["pem"])
-                                    for number, found in pems.items() if found}}
+        return {
+            None: "own.pem",
+            **{number: self.write(f"{number}.pem", found["pem"]) for number, found in pems.items() if found},
+        }
 
     def chains(self, applied: Object) -> dict[int, str]:
-        return {found["serverId"]: self.write(f"{found['serverId']}.chain", found["chain"])
-                for kind in KINDS for farm in applied[kind]["farms"] for found in farm["servers"] if found["chain"]}
+        return {
+            found["serverId"]: self.write(f"{found['serverId']}.chain", found["chain"])
+            for kind in KINDS
+            for farm in applied[kind]["farms"]
+            for found in farm["servers"]
+            if found["chain"]
+        }
 
     # Wires
 
     def plug(self, applied: Object) -> None:
         """A leg on the Internet, and one in each of its networks, while it is in a vRack."""
         length = NETWORK.partition("/")[2]
-        blocks = {block for kind in KINDS for frontend in applied[kind]["frontends"]
-                  for block in frontend["dedicatedIpfo"]}
+        blocks = {
+            block for kind in KINDS for frontend in applied[kind]["frontends"] for block in frontend["dedicatedIpfo"]
+        }
         public = [f"{applied['ipv4']}/{length}", *sorted(block.partition("/")[0] + f"/{length}" for block in blocks)]
         wanted = {balancer.INTERNET_LEG: (INTERNET, public)}
         vrack = self.store.service(BASE, self.name)["vrackName"]
@@ -98,8 +107,20 @@ class Proxy:
             return
         self.write("haproxy.cfg", text)
         take_over = ["-sf", str(old), "-x", "haproxy.sock"] if old else []
-        run("ip", "netns", "exec", self.ns, "haproxy", "-D", "-f", "haproxy.cfg", "-p", "haproxy.pid", *take_over,
-            cwd=self.home)
+        run(
+            "ip",
+            "netns",
+            "exec",
+            self.ns,
+            "haproxy",
+            "-D",
+            "-f",
+            "haproxy.cfg",
+            "-p",
+            "haproxy.pid",
+            *take_over,
+            cwd=self.home,
+        )
         self.write("running", digest.hexdigest())
 
     def stop(self) -> None:
@@ -133,8 +154,12 @@ class Proxy:
 
 
 def set_addresses(ns: str, inner: str, wanted: list[str]) -> None:
-    have = {f"{found['local']}/{found['prefixlen']}" for link in ip_json("addr", "show", "dev", inner, ns=ns)
-            for found in link["addr_info"] if found["scope"] == "global"}
+    have = {
+        f"{found['local']}/{found['prefixlen']}"
+        for link in ip_json("addr", "show", "dev", inner, ns=ns)
+        for found in link["addr_info"]
+        if found["scope"] == "global"
+    }
     for address in have - set(wanted):
         ip("addr", "del", address, "dev", inner, ns=ns)
     for address in [address for address in wanted if address not in have]:

@@ -7,21 +7,23 @@ so every region is a physical network of its own: `pn-1001@GRA11`.
 A project's further users get Keystone's role `reader`, which opens nothing in Swift by itself: what they may read
 and write are the containers whose access lists name them. So they cannot make buckets through S3; the API does.
 """
+
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .errors import ApiError
-from .openstack import Bucket, Gateway, Segment, StoredObject
+from .openstack import Gateway, Segment, StoredObject
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
 
 EXTERNAL = "Ext-Net"
 USER_ROLE = "reader"
-SEGMENTS = "+segments"      # where Swift's S3 keeps the parts of a large object
-PAGE = 10000                # objects Swift lists at once
+SEGMENTS = "+segments"  # where Swift's S3 keeps the parts of a large object
+DELETE_MARKER = "application/x-deleted;swift_versions_deleted=1"
+PAGE = 10000  # objects Swift lists at once
 REFUSALS = (400, 409)
 
 
@@ -47,44 +49,63 @@ class PublicCloud:
         self.network: Any = cloud.network
         self.identity: Any = cloud.identity
         self.swift: Any = cloud.object_store
+        self.project = cloud.current_project_id
         self.auth_url = str(cloud.config.auth["auth_url"])
 
     # Networks
 
-    def create_network(self, project: str, region: str, name: str, segment: Segment) -> str:
-        place: dict[str, Any] = {"provider_physical_network": f"{segment.vrack}@{region}",
-                                 "provider_network_type": "vlan" if segment.vlan else "flat"}
+    def create_network(self, region: str, name: str, segment: Segment) -> str:
+        place: dict[str, Any] = {
+            "provider_physical_network": f"{segment.vrack}@{region}",
+            "provider_network_type": "vlan" if segment.vlan else "flat",
+        }
         if segment.vlan:
             place["provider_segmentation_id"] = segment.vlan
         with refusing():
             found = next(self.network.networks(**place), None)
             return str((found or self.network.create_network(name=name, **place)).id)
 
-    def delete_network(self, project: str, network: str) -> None:
+    def delete_network(self, network: str) -> None:
         with refusing():
             self.network.delete_network(network, ignore_missing=True)
 
-    def create_subnet(self, project: str, network: str, cidr: str, pool: tuple[str, str], *, dhcp: bool,
-                      gateway: str | None, dns: list[str]) -> str:
+    def create_subnet(
+        self,
+        network: str,
+        cidr: str,
+        pool: tuple[str, str],
+        *,
+        dhcp: bool,
+        gateway: str | None,
+        dns: list[str],
+    ) -> str:
         with refusing(conflict=400):
             found = next(self.network.subnets(network_id=network, cidr=cidr), None)
             made = found or self.network.create_subnet(
-                network_id=network, name=cidr, ip_version=4, cidr=cidr, is_dhcp_enabled=dhcp, gateway_ip=gateway,
-                allocation_pools=[{"start": pool[0], "end": pool[1]}], dns_nameservers=dns)
+                network_id=network,
+                name=cidr,
+                ip_version=4,
+                cidr=cidr,
+                is_dhcp_enabled=dhcp,
+                gateway_ip=gateway,
+                allocation_pools=[{"start": pool[0], "end": pool[1]}],
+                dns_nameservers=dns,
+            )
             return str(made.id)
 
-    def delete_subnet(self, project: str, subnet: str) -> None:
+    def delete_subnet(self, subnet: str) -> None:
         # OVHcloud answers 400 while ports are left: clients try again.
         with refusing(conflict=400):
             self.network.delete_subnet(subnet, ignore_missing=True)
 
-    def create_gateway(self, project: str, region: str, subnet: str, name: str) -> Gateway:
+    def create_gateway(self, subnet: str, name: str) -> Gateway:
         mark = f"gateway of {subnet}"
         with refusing():
             outside = self.network.find_network(EXTERNAL, ignore_missing=False)
             router = next((found for found in self.network.routers() if found.description == mark), None)
-            router = router or self.network.create_router(name=name, description=mark,
-                                                          external_gateway_info={"network_id": outside.id})
+            router = router or self.network.create_router(
+                name=name, description=mark, external_gateway_info={"network_id": outside.id}
+            )
             leg = self._interface(router.id)
             if leg is None:
                 self.network.add_interface_to_router(router, subnet_id=subnet)
@@ -95,11 +116,11 @@ class PublicCloud:
     def _interface(self, router: str) -> Any:
         return next(self.network.ports(device_id=router, device_owner="network:router_interface"), None)
 
-    def rename_gateway(self, project: str, gateway: str, name: str) -> None:
+    def rename_gateway(self, gateway: str, name: str) -> None:
         with refusing():
             self.network.update_router(gateway, name=name)
 
-    def delete_gateway(self, project: str, gateway: str) -> None:
+    def delete_gateway(self, gateway: str) -> None:
         with refusing():
             if (leg := self._interface(gateway)) is not None:
                 self.network.remove_interface_from_router(gateway, port_id=leg.id)
@@ -107,11 +128,12 @@ class PublicCloud:
 
     # Users
 
-    def create_user(self, project: str, name: str, password: str, roles: list[str]) -> str:
-        user = self.identity.create_user(name=name, password=password, domain_id="default",
-                                         default_project_id=project)
+    def create_user(self, name: str, password: str) -> str:
+        user = self.identity.create_user(
+            name=name, password=password, domain_id="default", default_project_id=self.project
+        )
         role = self.identity.find_role(USER_ROLE, ignore_missing=False)
-        self.identity.assign_project_role_to_user(project, user, role)
+        self.identity.assign_project_role_to_user(self.project, user, role)
         return str(user.id)
 
     def delete_user(self, user: str) -> None:
@@ -120,8 +142,8 @@ class PublicCloud:
     def set_password(self, user: str, password: str) -> None:
         self.identity.update_user(user, password=password)
 
-    def create_credential(self, project: str, user: str) -> tuple[str, str]:
-        answer = self.identity.post(f"/users/{user}/credentials/OS-EC2", json={"tenant_id": project})
+    def create_credential(self, user: str) -> tuple[str, str]:
+        answer = self.identity.post(f"/users/{user}/credentials/OS-EC2", json={"tenant_id": self.project})
         made = self._ok(answer).json()["credential"]
         return made["access"], made["secret"]
 
@@ -136,32 +158,40 @@ class PublicCloud:
 
     # Buckets: containers of the project's account in Swift
 
-    def create_bucket(self, project: str, region: str, name: str) -> None:
+    def create_bucket(self, name: str) -> None:
         for container in (name, name + SEGMENTS):
             self._ok(self.swift.put(f"/{quote(container)}"))
 
-    def delete_bucket(self, project: str, region: str, name: str) -> None:
+    def delete_bucket(self, name: str) -> None:
         for item in self._list(name + SEGMENTS):
             self._delete(name + SEGMENTS, item["name"])
         for container in (name + SEGMENTS, name):
             self._ok(self.swift.delete(f"/{quote(container)}"), missing=True)
 
-    def set_versioning(self, project: str, region: str, name: str, *, enabled: bool) -> None:
+    def set_versioning(self, name: str, *, enabled: bool) -> None:
         self._ok(self.swift.post(f"/{quote(name)}", headers={"X-Versions-Enabled": str(enabled).lower()}))
 
-    def bucket(self, project: str, region: str, name: str) -> Bucket:
-        return Bucket([StoredObject(
-            key=item["name"], size=item["bytes"], etag=item["hash"], last_modified=item["last_modified"] + "Z",
-            version=item.get("version_id", "null"), latest=item.get("is_latest", True),
-            delete_marker=item.get("content_type") == "application/x-deleted;swift_versions_deleted=1")
-            for item in self._list(name, versions="true")])
+    def objects(self, name: str) -> list[StoredObject]:
+        return [
+            StoredObject(
+                key=item["name"],
+                size=item["bytes"],
+                etag=item["hash"],
+                last_modified=item["last_modified"] + "Z",
+                version=item.get("version_id", "null"),
+                latest=item.get("is_latest", True),
+                delete_marker=item.get("content_type") == DELETE_MARKER,
+            )
+            for item in self._list(name, versions="true")
+        ]
 
     def _list(self, container: str, **options: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         marker: dict[str, str] = {}
         while True:
-            answer = self.swift.get(f"/{quote(container)}", params={
-                "format": "json", "limit": str(PAGE), **options, **marker})
+            answer = self.swift.get(
+                f"/{quote(container)}", params={"format": "json", "limit": str(PAGE), **options, **marker}
+            )
             if answer.status_code == 404:
                 return found
             page = self._ok(answer).json()
@@ -172,7 +202,7 @@ class PublicCloud:
             if "version_id" in page[-1]:
                 marker["version_marker"] = page[-1]["version_id"]
 
-    def delete_object(self, project: str, region: str, name: str, key: str, version: str | None) -> None:
+    def delete_object(self, name: str, key: str, version: str | None) -> None:
         self._delete(name, key, version)
 
     def _delete(self, container: str, key: str, version: str | None = None) -> None:
@@ -182,9 +212,10 @@ class PublicCloud:
             options["multipart-manifest"] = "delete"
         self._ok(self.swift.delete(path, params=options), missing=True)
 
-    def set_access(self, project: str, region: str, name: str, rights: dict[str, set[str]]) -> None:
-        def users(right: str) -> str:
-            return ",".join(f"{project}:{user}" for user in sorted(rights) if right in rights[user])
-        lists = {"X-Container-Read": users("read"), "X-Container-Write": users("write")}
+    def set_access(self, name: str, readers: list[str], writers: list[str]) -> None:
+        lists = {"X-Container-Read": self._acl(readers), "X-Container-Write": self._acl(writers)}
         for container in (name, name + SEGMENTS):
             self._ok(self.swift.post(f"/{quote(container)}", headers=lists))
+
+    def _acl(self, users: list[str]) -> str:
+        return ",".join(f"{self.project}:{user}" for user in users)

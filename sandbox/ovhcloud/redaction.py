@@ -1,10 +1,21 @@
 """What may be written down of a request or an object: everything but the secrets in it."""
+
 from typing import Any
 
-SECRETS = frozenset({
-    "password", "secret", "key", "sshKey", "publicSshKey", "rescueSshKey", "configDriveUserData",
-    "postInstallationScript", "content", "httpHeaders",
-})
+SECRETS = frozenset(
+    {
+        "password",
+        "secret",
+        "key",
+        "sshKey",
+        "publicSshKey",
+        "rescueSshKey",
+        "configDriveUserData",
+        "postInstallationScript",
+        "content",
+        "httpHeaders",
+    }
+)
 HIDDEN = "[redacted]"
 
 

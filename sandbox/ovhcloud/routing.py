@@ -1,4 +1,5 @@
 """Routes: a method and a path template to a handler, which gets one call and the values of the path."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,9 +43,11 @@ SEEDS: list[Seed] = []
 
 def route(method: str, template: str) -> Callable[[H], H]:
     """Register a handler; `{name}` is one path segment, `{name:int}` one whole number."""
+
     def add(handler: H) -> H:
         ROUTES.append(Route(method, tuple(template.strip("/").split("/")), handler))
         return handler
+
     return add
 
 

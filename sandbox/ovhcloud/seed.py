@@ -4,6 +4,7 @@
 literal `\\n`) expanded. A post-installation script runs once, at the end of the installation, whatever it is
 written in; it too may come in base64.
 """
+
 import base64
 import binascii
 import ipaddress
@@ -17,6 +18,7 @@ from sandbox import GATEWAY, NETWORK
 from .store import Object
 
 DRIVE = "var/lib/cloud/seed/config_drive/openstack/latest/"
+ANYWHERE = str(ipaddress.IPv4Address(0))
 ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", '\\"': '"', "\\\\": "\\"}
 
 
@@ -54,7 +56,10 @@ def combined(given: str | None, script: str | None) -> str:
         return data
     parts = MIMEMultipart()
     body = decoded(script) or script
-    for kind, text in (("cloud-config", data), ("x-shellscript", body if body.startswith("#!") else f"#!/bin/sh\n{body}")):
+    for kind, text in (
+        ("cloud-config", data),
+        ("x-shellscript", body if body.startswith("#!") else f"#!/bin/sh\n{body}"),
+    ):
         if text:
             part = MIMEText(text, "x-shellscript" if text.startswith("#!") else kind)
             parts.attach(part)
@@ -64,16 +69,32 @@ def combined(given: str | None, script: str | None) -> str:
 def files(identity: str, wanted: Object, nic: PublicNic) -> dict[str, bytes]:
     """Path inside the machine -> content. `wanted`: a record of machines.py; `identity`: the instance's id."""
     network = ipaddress.ip_network(NETWORK)
-    meta = {"uuid": identity, "name": wanted["hostname"], "hostname": wanted["hostname"], "meta": wanted["metadata"],
-            "public_keys": {"customer": wanted["ssh_key"]} if wanted["ssh_key"] else {}}
-    default_route = {"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": GATEWAY}
+    meta = {
+        "uuid": identity,
+        "name": wanted["hostname"],
+        "hostname": wanted["hostname"],
+        "meta": wanted["metadata"],
+        "public_keys": {"customer": wanted["ssh_key"]} if wanted["ssh_key"] else {},
+    }
+    default_route = {"network": ANYWHERE, "netmask": ANYWHERE, "gateway": GATEWAY}
     layout = {
         "links": [{"id": "public", "type": "phy", "ethernet_mac_address": nic.mac, "mtu": 1500}],
-        "networks": [{"id": "internet", "link": "public", "type": "ipv4", "ip_address": nic.address,
-                      "netmask": str(network.netmask), "routes": [default_route]}],
-        "services": [{"type": "dns", "address": GATEWAY}]}
+        "networks": [
+            {
+                "id": "internet",
+                "link": "public",
+                "type": "ipv4",
+                "ip_address": nic.address,
+                "netmask": str(network.netmask),
+                "routes": [default_route],
+            }
+        ],
+        "services": [{"type": "dns", "address": GATEWAY}],
+    }
     drive = {"meta_data.json": json.dumps(meta), "network_data.json": json.dumps(layout)}
     if data := combined(wanted["user_data"], wanted["script"]):
         drive["user_data"] = data
-    return {**{DRIVE + name: text.encode() for name, text in drive.items()},
-            "etc/resolv.conf": f"nameserver {GATEWAY}\n".encode()}
+    return {
+        **{DRIVE + name: text.encode() for name, text in drive.items()},
+        "etc/resolv.conf": f"nameserver {GATEWAY}\n".encode(),
+    }

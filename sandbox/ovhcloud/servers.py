@@ -4,6 +4,7 @@ A dedicated server's public interface is `eno1`, its vRack interface `eno2`. A v
 as `vrack.n`, for every VLAN that is in use in that vRack by a private network or a load balancer: this kernel makes
 no VLAN devices, so the fabric presents them ready-made, as production configuration names them.
 """
+
 import json
 import threading
 import time
@@ -20,11 +21,11 @@ from .store import Object, Store
 from .vrack import SERVERS
 
 MTU = 1500
-PLUGGING = threading.Lock()     # what should be plugged must not change between looking and plugging
-BOOT_SECONDS = 300      # until its SSH server listens: eight installations at once on two cores take minutes
+PLUGGING = threading.Lock()  # what should be plugged must not change between looking and plugging
+BOOT_SECONDS = 300  # until its SSH server listens: eight installations at once on two cores take minutes
 POWER_OFF_SECONDS = 30
 SSH = 22
-LISTEN = "0A"           # a socket's state in /proc/net/tcp
+LISTEN = "0A"  # a socket's state in /proc/net/tcp
 
 
 class Server:
@@ -44,8 +45,7 @@ class Server:
             detail = self.store.need("vps", "vps", self.name, "detail")
             return seed.PublicNic(detail["mac"], detail["ips"][0])
         public = next(found for found in self.interfaces() if not found["mode"].startswith("vrack"))
-        return seed.PublicNic(public["networkInterfaceController"][0],
-                              self.store.service(*SERVERS, self.name)["ip"])
+        return seed.PublicNic(public["networkInterfaceController"][0], self.store.service(*SERVERS, self.name)["ip"])
 
     def interfaces(self) -> list[Object]:
         return list(self.store.children(*SERVERS, self.name, "virtualNetworkInterface").values())
@@ -161,12 +161,13 @@ def vlans(store: Store, vrack: str) -> list[int]:
     """The VLANs in use in a vRack, 0 aside: of its projects' private networks and its load balancers' networks."""
     used = set()
     for project in store.children("vrack", vrack, "cloudProject"):
-        used |= {found["vlanId"] for found in store.children("cloud", "project", project, "network").values()
-                 if found["status"] != "DELETING"}
+        used |= {
+            found["vlanId"]
+            for found in store.children("cloud", "project", project, "network").values()
+            if found["status"] != "DELETING"
+        }
     for balancer in store.children("vrack", vrack, "ipLoadbalancing"):
         applied = store.need("applied", "sandbox", "applied", balancer)["vrackNetworks"]
         declared = store.children("ipLoadbalancing", balancer, "vrack", "network").values()
         used |= {found["vlan"] for found in [*applied, *declared]}
     return sorted(used - {0})
-
-

@@ -7,6 +7,7 @@ What a policy says is enforced for whole buckets and as two rights, reading and 
 a bucket opens all of it. Encryption, replication, object lock and storage classes are kept and told, and not
 otherwise in force; expiration of a lifecycle configuration is (`expire`).
 """
+
 import fnmatch
 import ipaddress
 import json
@@ -27,18 +28,27 @@ MAX_KEYS = 1000
 VERSIONING = Fields(status=Needed(one_of("disabled", "enabled", "suspended")))
 ENCRYPTION = Fields(sseAlgorithm=Needed(one_of("plaintext", "AES256")))
 _DESTINATION = Fields(name=Needed(text), region=Needed(text), storageClass=text, removeOnMainBucketDeletion=boolean)
-_REPLICATION = Fields(id=Needed(text), status=Needed(one_of("enabled", "disabled")), priority=integer(0),
-                      deleteMarkerReplication=one_of("enabled", "disabled"), destination=Needed(_DESTINATION),
-                      filter=Fields(prefix=text, tags=string_map))
+_REPLICATION = Fields(
+    id=Needed(text),
+    status=Needed(one_of("enabled", "disabled")),
+    priority=integer(0),
+    deleteMarkerReplication=one_of("enabled", "disabled"),
+    destination=Needed(_DESTINATION),
+    filter=Fields(prefix=text, tags=string_map),
+)
 _LOCK_RULE = Fields(mode=Needed(one_of("compliance", "governance")), period=Needed(text))
 CHANGES: dict[str, Any] = {
-    "versioning": VERSIONING, "encryption": ENCRYPTION, "tags": string_map,
+    "versioning": VERSIONING,
+    "encryption": ENCRYPTION,
+    "tags": string_map,
     "replication": Fields(rules=Needed(ListOf(_REPLICATION))),
-    "objectLock": Fields(status=Needed(one_of("disabled", "enabled")), rule=_LOCK_RULE)}
+    "objectLock": Fields(status=Needed(one_of("disabled", "enabled")), rule=_LOCK_RULE),
+}
 BUCKET = Fields(name=Needed(text), ownerId=integer(1), **CHANGES)
 
 
 # Buckets
+
 
 def storage_region(call: Call, project: str, region: str) -> None:
     call.store.service(*BASE, project)
@@ -55,28 +65,42 @@ def bucket_of(call: Call, project: str, region: str, name: str) -> Object:
     return found
 
 
-def described(call: Call, project: str, found: Object, objects: list[StoredObject]) -> Object:
+def described(call: Call, found: Object, objects: list[StoredObject]) -> Object:
     """A bucket with what it holds; `objects` are those to be listed."""
-    current = [item for item in held(call, project, found) if item.latest and not item.delete_marker]
-    return {**found, "objects": [object_view(item) for item in objects], "objectsCount": len(current),
-            "objectsSize": sum(item.size for item in current)}
+    current = [item for item in held(call, found) if item.latest and not item.delete_marker]
+    return {
+        **found,
+        "objects": [object_view(item) for item in objects],
+        "objectsCount": len(current),
+        "objectsSize": sum(item.size for item in current),
+    }
 
 
-def held(call: Call, project: str, found: Object) -> list[StoredObject]:
-    return call.openstack.bucket(project, found["region"], found["name"]).objects
+def held(call: Call, found: Object) -> list[StoredObject]:
+    return call.openstack.objects(found["name"])
 
 
 def object_view(item: StoredObject) -> Object:
-    return {"key": item.key, "size": item.size, "etag": item.etag, "lastModified": item.last_modified,
-            "storageClass": "STANDARD", "versionId": item.version, "isLatest": item.latest,
-            "isDeleteMarker": item.delete_marker}
+    return {
+        "key": item.key,
+        "size": item.size,
+        "etag": item.etag,
+        "lastModified": item.last_modified,
+        "storageClass": "STANDARD",
+        "versionId": item.version,
+        "isLatest": item.latest,
+        "isDeleteMarker": item.delete_marker,
+    }
 
 
 @route("GET", "/cloud/project/{project}/region/{region}/storage")
 def buckets(call: Call, project: str, region: str) -> list[Object]:
     storage_region(call, project, region)
-    return [described(call, project, found, []) for found in call.store.children(*BASE, project, "bucket").values()
-            if found["region"] == region]
+    return [
+        described(call, found, [])
+        for found in call.store.children(*BASE, project, "bucket").values()
+        if found["region"] == region
+    ]
 
 
 @route("POST", "/cloud/project/{project}/region/{region}/storage")
@@ -91,20 +115,29 @@ def bucket_create(call: Call, project: str, region: str) -> Object:
     if body["objectLock"] and (body["versioning"] or {}).get("status") != "enabled":
         raise ApiError(400, "Invalid value for parameter objectLock: it needs versioning.status enabled")
     host = f"https://{body['name']}.s3.{region.lower()}.io.cloud.ovh.net/"
-    found = {"region": region, "createdAt": now(), "virtualHost": host, **body,
-             "versioning": body["versioning"] or {"status": "disabled"},
-             "encryption": body["encryption"] or {"sseAlgorithm": "plaintext"}, "tags": body["tags"] or {}}
-    call.openstack.create_bucket(project, region, body["name"])
-    apply_versioning(call, project, found)
+    found = {
+        "region": region,
+        "createdAt": now(),
+        "virtualHost": host,
+        **body,
+        "versioning": body["versioning"] or {"status": "disabled"},
+        "encryption": body["encryption"] or {"sseAlgorithm": "plaintext"},
+        "tags": body["tags"] or {},
+    }
+    call.openstack.create_bucket(body["name"])
+    apply_versioning(call, found)
     call.store.put(found, *BASE, project, "bucket", body["name"])
     enforce(call, project)
-    return described(call, project, found, [])
+    return described(call, found, [])
 
 
 def check_name(name: str) -> None:
     if not NAME.fullmatch(name) or ".." in name or _is_address(name):
-        raise ApiError(400, f"InvalidBucketName: {name!r} is not 3 to 63 small letters, digits, dots and hyphens, "
-                            "with a letter or digit at both ends")
+        raise ApiError(
+            400,
+            f"InvalidBucketName: {name!r} is not 3 to 63 small letters, digits, dots and hyphens, "
+            "with a letter or digit at both ends",
+        )
 
 
 def _is_address(name: str) -> bool:
@@ -114,15 +147,14 @@ def _is_address(name: str) -> bool:
         return False
 
 
-def apply_versioning(call: Call, project: str, found: Object) -> None:
-    call.openstack.set_versioning(project, found["region"], found["name"],
-                                  enabled=found["versioning"]["status"] == "enabled")
+def apply_versioning(call: Call, found: Object) -> None:
+    call.openstack.set_versioning(found["name"], enabled=found["versioning"]["status"] == "enabled")
 
 
 @route("GET", "/cloud/project/{project}/region/{region}/storage/{name}")
 def bucket_info(call: Call, project: str, region: str, name: str) -> Object:
     found = bucket_of(call, project, region, name)
-    return described(call, project, found, listing(call, project, found, marker="marker"))
+    return described(call, found, listing(call, found, marker="marker"))
 
 
 @route("PUT", "/cloud/project/{project}/region/{region}/storage/{name}")
@@ -131,46 +163,55 @@ def bucket_change(call: Call, project: str, region: str, name: str) -> None:
     body = Fields(**CHANGES).read(call.body, update=True)
     new = {**old, **{key: value for key, value in body.items() if value is not None}}
     if old["versioning"]["status"] != "disabled" and new["versioning"]["status"] == "disabled":
-        raise ApiError(400, "Invalid value for parameter versioning.status: versioning once enabled "
-                            "can only be suspended")
-    apply_versioning(call, project, new)
+        raise ApiError(
+            400, "Invalid value for parameter versioning.status: versioning once enabled can only be suspended"
+        )
+    apply_versioning(call, new)
     call.store.put(new, *BASE, project, "bucket", name)
 
 
 @route("DELETE", "/cloud/project/{project}/region/{region}/storage/{name}")
 def bucket_delete(call: Call, project: str, region: str, name: str) -> None:
     found = bucket_of(call, project, region, name)
-    if held(call, project, found):
-        raise ApiError(409, "BucketNotEmpty: the container you tried to delete is not empty; "
-                            "delete its objects, and all their versions, first")
-    call.openstack.delete_bucket(project, region, name)
+    if held(call, found):
+        raise ApiError(
+            409,
+            "BucketNotEmpty: the container you tried to delete is not empty; "
+            "delete its objects, and all their versions, first",
+        )
+    call.openstack.delete_bucket(name)
     call.store.delete(*BASE, project, "bucket", name)
 
 
 # Objects
 
-def listing(call: Call, project: str, found: Object, marker: str) -> list[StoredObject]:
+
+def listing(call: Call, found: Object, marker: str) -> list[StoredObject]:
     """The objects a call asks for: `limit`, `prefix`, the marker's parameter, `withVersions`."""
     limit = call.query.get("limit", str(MAX_KEYS))
     if not limit.isdecimal() or not 0 <= int(limit) <= MAX_KEYS:
         raise ApiError(400, f"Invalid value for parameter limit: {limit}, not 0 to {MAX_KEYS}")
     versions = call.query.get("withVersions") == "true"
-    wanted = [item for item in held(call, project, found)
-              if item.key.startswith(call.query.get("prefix", "")) and item.key > call.query.get(marker, "")
-              and (versions or (item.latest and not item.delete_marker))]
-    return wanted[:int(limit)]
+    wanted = [
+        item
+        for item in held(call, found)
+        if item.key.startswith(call.query.get("prefix", ""))
+        and item.key > call.query.get(marker, "")
+        and (versions or (item.latest and not item.delete_marker))
+    ]
+    return wanted[: int(limit)]
 
 
 @route("GET", "/cloud/project/{project}/region/{region}/storage/{name}/object")
 def objects(call: Call, project: str, region: str, name: str) -> list[Object]:
     found = bucket_of(call, project, region, name)
-    return [object_view(item) for item in listing(call, project, found, marker="keyMarker")]
+    return [object_view(item) for item in listing(call, found, marker="keyMarker")]
 
 
 @route("GET", "/cloud/project/{project}/region/{region}/storage/{name}/object/{key}")
 def object_info(call: Call, project: str, region: str, name: str, key: str) -> Object:
     found = bucket_of(call, project, region, name)
-    for item in held(call, project, found):
+    for item in held(call, found):
         if item.key == key and item.latest and not item.delete_marker:
             return object_view(item)
     raise not_found("objectKey", key)
@@ -179,7 +220,7 @@ def object_info(call: Call, project: str, region: str, name: str, key: str) -> O
 @route("DELETE", "/cloud/project/{project}/region/{region}/storage/{name}/object/{key}")
 def object_delete(call: Call, project: str, region: str, name: str, key: str) -> None:
     object_info(call, project, region, name, key)
-    call.openstack.delete_object(project, region, name, key, None)
+    call.openstack.delete_object(name, key, None)
 
 
 @route("POST", "/cloud/project/{project}/region/{region}/storage/{name}/bulkDeleteObjects")
@@ -190,7 +231,7 @@ def objects_delete(call: Call, project: str, region: str, name: str) -> None:
     if len(body["objects"]) > MAX_KEYS:
         raise ApiError(400, f"Invalid value for parameter objects: {len(body['objects'])} are more than {MAX_KEYS}")
     for item in body["objects"]:
-        call.openstack.delete_object(project, region, name, item["key"], item["versionId"])
+        call.openstack.delete_object(name, item["key"], item["versionId"])
 
 
 # Lifecycle
@@ -198,13 +239,21 @@ def objects_delete(call: Call, project: str, region: str, name: str) -> None:
 _TRANSITION = Fields(days=integer(0), date=text, storageClass=Needed(text))
 _OLD_TRANSITION = Fields(noncurrentDays=integer(0), newerNoncurrentVersions=integer(0), storageClass=Needed(text))
 RULE = Fields(
-    id=Needed(text), status=Needed(one_of("enabled", "disabled")),
-    filter=Fields(prefix=text, tags=string_map, objectSizeGreaterThan=integer(0), objectSizeLessThan=integer(0),
-                  **{"and": mapping}),
+    id=Needed(text),
+    status=Needed(one_of("enabled", "disabled")),
+    filter=Fields(
+        prefix=text,
+        tags=string_map,
+        objectSizeGreaterThan=integer(0),
+        objectSizeLessThan=integer(0),
+        **{"and": mapping},
+    ),
     expiration=Fields(days=integer(1), date=text, expiredObjectDeleteMarker=boolean),
     noncurrentVersionExpiration=Fields(noncurrentDays=Needed(integer(1)), newerNoncurrentVersions=integer(0)),
     abortIncompleteMultipartUpload=Fields(daysAfterInitiation=Needed(integer(1))),
-    transitions=Default(ListOf(_TRANSITION), []), noncurrentVersionTransitions=Default(ListOf(_OLD_TRANSITION), []))
+    transitions=Default(ListOf(_TRANSITION), []),
+    noncurrentVersionTransitions=Default(ListOf(_OLD_TRANSITION), []),
+)
 LIFECYCLE = Fields(rules=Needed(ListOf(RULE)))
 LIFECYCLE_PATH = "/cloud/project/{project}/region/{region}/storage/{name}/lifecycle"
 
@@ -246,6 +295,7 @@ def expired(rules: list[Object], item: StoredObject, at: datetime) -> bool:
 
 # Who may do what
 
+
 def access(policy: Object, bucket: str) -> set[str]:
     """What a policy grants on a bucket: "read" (s3:GetObject), "write" (s3:PutObject). A denial wins."""
     rights: set[str] = set()
@@ -253,8 +303,11 @@ def access(policy: Object, bucket: str) -> set[str]:
     for statement in policy["Statement"]:
         actions, resources = listed(statement["Action"]), listed(statement["Resource"])
         if any(covers(pattern, bucket) for pattern in resources):
-            found = {right for right, action in (("read", "s3:GetObject"), ("write", "s3:PutObject"))
-                     if any(fnmatch.fnmatchcase(action, pattern) for pattern in actions)}
+            found = {
+                right
+                for right, action in (("read", "s3:GetObject"), ("write", "s3:PutObject"))
+                if any(fnmatch.fnmatchcase(action, pattern) for pattern in actions)
+            }
             (rights if statement["Effect"] == "Allow" else denied).update(found)
     return rights - denied
 
@@ -278,9 +331,15 @@ def policy_of(call: Call, project: str, user: str) -> Object:
 def enforce(call: Call, project: str) -> None:
     """Write the rights that owners and policies give into every bucket of the project."""
     users = call.store.children(*BASE, project, "user")
-    policies = {number: policy_of(call, project, number) for number, found in users.items()
-                if found["status"] != "deleting"}
+    policies = {
+        number: policy_of(call, project, number) for number, found in users.items() if found["status"] != "deleting"
+    }
     for bucket in call.store.children(*BASE, project, "bucket").values():
-        rights = {users[number]["openstackId"]: {"read", "write"} if bucket["ownerId"] == int(number)
-                  else access(policy, bucket["name"]) for number, policy in policies.items()}
-        call.openstack.set_access(project, bucket["region"], bucket["name"], rights)
+        rights = {
+            users[number]["openstackId"]: {"read", "write"}
+            if bucket["ownerId"] == int(number)
+            else access(policy, bucket["name"])
+            for number, policy in policies.items()
+        }
+        readers, writers = ([user for user in rights if right in rights[user]] for right in ("read", "write"))
+        call.openstack.set_access(bucket["name"], readers, writers)

@@ -3,6 +3,7 @@
 Every change is made inside a transaction, so that a process killed at any moment leaves either all of a request's
 effect or none of it.
 """
+
 import json
 import sqlite3
 import threading
@@ -90,8 +91,10 @@ class Store:
         return found
 
     def put(self, body: Object, *parts: object) -> Object:
-        self.db.execute("INSERT INTO objects VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET body = excluded.body",
-                        (key(*parts), json.dumps(body)))
+        self.db.execute(
+            "INSERT INTO objects VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET body = excluded.body",
+            (key(*parts), json.dumps(body)),
+        )
         return body
 
     def merge(self, changes: Object, *parts: object) -> Object:
@@ -100,17 +103,18 @@ class Store:
     def delete(self, *parts: object) -> None:
         """Remove an object and everything below it."""
         path = key(*parts)
-        self.db.execute("DELETE FROM objects WHERE path = ? OR substr(path, 1, ?) = ?",
-                        (path, len(path) + 1, path + "/"))
+        self.db.execute(
+            "DELETE FROM objects WHERE path = ? OR substr(path, 1, ?) = ?", (path, len(path) + 1, path + "/")
+        )
 
     def children(self, *parts: object) -> dict[str, Object]:
         """The objects directly below a path, by their name, in order of creation."""
         prefix = key(*parts) + "/"
         with self.lock:
-            rows = self.db.execute("SELECT path, body FROM objects WHERE substr(path, 1, ?) = ? ORDER BY rowid",
-                                   (len(prefix), prefix)).fetchall()
-        return {unquote(path[len(prefix):]): json.loads(body)
-                for path, body in rows if "/" not in path[len(prefix):]}
+            rows = self.db.execute(
+                "SELECT path, body FROM objects WHERE substr(path, 1, ?) = ? ORDER BY rowid", (len(prefix), prefix)
+            ).fetchall()
+        return {unquote(path[len(prefix) :]): json.loads(body) for path, body in rows if "/" not in path[len(prefix) :]}
 
     def everything(self) -> dict[str, Object]:
         """Every object of the API by its path; the sandbox's own are left out."""

@@ -4,6 +4,7 @@ A task is a row of jobs in the store. A job has an effect (a function of the sto
 subjects: parts of the estate that must match the store before the effect happens. So a task that installs a server
 is done when the server has booted, and a process killed in the middle takes the job up again after its restart.
 """
+
 import json
 import logging
 import time
@@ -13,10 +14,10 @@ from typing import Any, Protocol
 
 from .store import Object, Store, now
 
-Subject = tuple[str, str]       # ("server", "ns31000001.ip-198-18-16-1.eu")
+Subject = tuple[str, str]  # ("server", "ns31000001.ip-198-18-16-1.eu")
 Effect = Callable[..., None]
 EFFECTS: dict[str, Effect] = {}
-WORKERS = 6                     # subjects converged at the same time: they mostly wait for machines to boot
+WORKERS = 6  # subjects converged at the same time: they mostly wait for machines to boot
 log = logging.getLogger(__name__)
 
 
@@ -47,15 +48,26 @@ class Tasks:
         """Let an effect happen after some seconds."""
         self._add(seconds, then, args, ())
 
-    def settle(self, path: Sequence[object], field: str, last: str | None, failure: str, *,
-               subjects: Sequence[Subject], done_date: str | None = None, seconds: float | None = None) -> None:
+    def settle(
+        self,
+        path: Sequence[object],
+        field: str,
+        last: str | None,
+        failure: str,
+        *,
+        subjects: Sequence[Subject],
+        done_date: str | None = None,
+        seconds: float | None = None,
+    ) -> None:
         """Give an object its last state (None: remove it) once the subjects match the store, or else `failure`."""
         after = self.seconds if seconds is None else seconds
         self._add(after, finish, (path, field, last, failure, done_date), subjects)
 
     def _add(self, seconds: float, then: Effect, args: Sequence[Any], subjects: Sequence[Subject]) -> None:
-        self.store.db.execute("INSERT INTO jobs (due, effect, args, subjects) VALUES (?, ?, ?, ?)",
-                              (time.time() + seconds, then.__name__, json.dumps(args), json.dumps(list(subjects))))
+        self.store.db.execute(
+            "INSERT INTO jobs (due, effect, args, subjects) VALUES (?, ?, ?, ?)",
+            (time.time() + seconds, then.__name__, json.dumps(args), json.dumps(list(subjects))),
+        )
 
     def run_due(self) -> None:
         """Do what is due, in a transaction of its own; jobs with subjects are handed to the workers."""
@@ -74,8 +86,9 @@ class Tasks:
             self.pool.submit(self._work, *job)
 
     def _due(self) -> list[tuple[int, str, str, str]]:
-        return self.store.db.execute("SELECT id, effect, args, subjects FROM jobs WHERE due <= ? ORDER BY due, id",
-                                     (time.time(),)).fetchall()
+        return self.store.db.execute(
+            "SELECT id, effect, args, subjects FROM jobs WHERE due <= ? ORDER BY due, id", (time.time(),)
+        ).fetchall()
 
     def _work(self, number: int, name: str, args: list[Any], subjects: list[list[str]]) -> None:
         results = [self.converge((kind, subject)) for kind, subject in subjects]
@@ -107,10 +120,20 @@ class Tasks:
         self.troubles.pop(subject, None)
         return True
 
-    def start(self, path: Sequence[object], body: Object, *, states: Sequence[str] = ("todo", "doing", "done"),
-              then: Effect | None = None, args: Sequence[Any] = (), subjects: Sequence[Subject] = (),
-              field: str = "status", failure: str = "error", done_date: str | None = None,
-              vanish: bool = False) -> Object:
+    def start(
+        self,
+        path: Sequence[object],
+        body: Object,
+        *,
+        states: Sequence[str] = ("todo", "doing", "done"),
+        then: Effect | None = None,
+        args: Sequence[Any] = (),
+        subjects: Sequence[Subject] = (),
+        field: str = "status",
+        failure: str = "error",
+        done_date: str | None = None,
+        vanish: bool = False,
+    ) -> Object:
         """Store a task that walks through `states`; before it reaches the last one `then` happens in the store.
 
         subjects   what must match the store, as `then` left it, before the last state is reached
@@ -135,8 +158,9 @@ def set_field(store: Store, path: list[object], field: str, value: object) -> No
 
 
 @effect
-def finish(store: Store, path: list[object], field: str, last: str | None, failure: str,
-           done_date: str | None) -> None:
+def finish(
+    store: Store, path: list[object], field: str, last: str | None, _failure: str, done_date: str | None
+) -> None:
     if last is None:
         store.delete(*path)
         return
@@ -145,7 +169,8 @@ def finish(store: Store, path: list[object], field: str, last: str | None, failu
         set_field(store, path, done_date, now())
 
 
-def failed(store: Store, path: list[object], field: str, last: str | None, failure: str,
-           done_date: str | None) -> None:
+def failed(
+    store: Store, path: list[object], field: str, _last: str | None, failure: str, _done_date: str | None
+) -> None:
     """The other end of a task: its subjects could not be made to match the store."""
     set_field(store, path, field, failure)

@@ -3,6 +3,7 @@
 A user is a Keystone user, an S3 credential one of its EC2 credentials. What a user may do with a bucket follows from
 the bucket's owner and from the user's policy (`storage.access`).
 """
+
 import json
 import secrets
 from typing import Any
@@ -14,16 +15,33 @@ from .storage import enforce
 from .store import Object, now
 
 BASE = ("cloud", "project")
-ROLES = ("administrator", "authentication", "backup_operator", "compute_operator", "image_operator",
-         "infrastructure_supervisor", "key-manager_operator", "key-manager_read", "load-balancer_operator",
-         "network_operator", "network_security_operator", "objectstore_operator", "share_operator", "volume_operator")
+ROLES = (
+    "administrator",
+    "authentication",
+    "backup_operator",
+    "compute_operator",
+    "image_operator",
+    "infrastructure_supervisor",
+    "key-manager_operator",
+    "key-manager_read",
+    "load-balancer_operator",
+    "network_operator",
+    "network_security_operator",
+    "objectstore_operator",
+    "share_operator",
+    "volume_operator",
+)
 USER = Fields(description=text, role=text, roles=ListOf(text))
 NO_POLICY: Object = {"Statement": []}
 
 
 def role(name: str) -> Object:
-    return {"id": f"{ROLES.index(name) + 1:032x}", "name": name, "description": name.replace("_", " ").capitalize(),
-            "permissions": []}
+    return {
+        "id": f"{ROLES.index(name) + 1:032x}",
+        "name": name,
+        "description": name.replace("_", " ").capitalize(),
+        "permissions": [],
+    }
 
 
 @route("GET", "/cloud/project/{project}/role")
@@ -54,9 +72,15 @@ def user_create(call: Call, project: str) -> Object:
             raise ApiError(400, f"Invalid value for parameter roles: {name!r}, not one of {', '.join(ROLES)}")
     number = call.store.next_id()
     name, password = f"user-{secrets.token_urlsafe(9)}", secrets.token_urlsafe(24)
-    identity = call.openstack.create_user(project, name, password, wanted)
-    body = {"id": number, "username": name, "description": body["description"] or "", "creationDate": now(),
-            "openstackId": identity, "roles": [role(found) for found in wanted]}
+    identity = call.openstack.create_user(name, password)
+    body = {
+        "id": number,
+        "username": name,
+        "description": body["description"] or "",
+        "creationDate": now(),
+        "openstackId": identity,
+        "roles": [role(found) for found in wanted],
+    }
     made = call.tasks.start([*BASE, project, "user", number], body, states=("creating", "ok"))
     call.store.put({"policy": json.dumps(NO_POLICY)}, *BASE, project, "user", number, "policy", "current")
     return {**made, "password": password}
@@ -91,17 +115,27 @@ def user_password(call: Call, project: str, user: int) -> Object:
 def openrc(call: Call, project: str, user: int) -> Object:
     """A shell file for OpenStack's clients, without the password: it asks for it."""
     found = user_of(call, project, user)
-    values = {"AUTH_URL": call.openstack.auth_url, "IDENTITY_API_VERSION": "3", "USER_DOMAIN_NAME": "Default",
-              "PROJECT_DOMAIN_NAME": "Default", "TENANT_ID": project,
-              "TENANT_NAME": call.store.service(*BASE, project)["projectName"], "USERNAME": found["username"],
-              "REGION_NAME": call.query.get("region", "")}
+    values = {
+        "AUTH_URL": call.openstack.auth_url,
+        "IDENTITY_API_VERSION": "3",
+        "USER_DOMAIN_NAME": "Default",
+        "PROJECT_DOMAIN_NAME": "Default",
+        "TENANT_ID": project,
+        "TENANT_NAME": call.store.service(*BASE, project)["projectName"],
+        "USERNAME": found["username"],
+        "REGION_NAME": call.query.get("region", ""),
+    }
     lines = [f'export OS_{name}="{value}"' for name, value in values.items()]
-    ask = ['echo "Please enter your OpenStack Password: "', "read -sr OS_PASSWORD_INPUT",
-           "export OS_PASSWORD=$OS_PASSWORD_INPUT"]
+    ask = [
+        'echo "Please enter your OpenStack Password: "',
+        "read -sr OS_PASSWORD_INPUT",
+        "export OS_PASSWORD=$OS_PASSWORD_INPUT",
+    ]
     return {"content": "\n".join(["#!/bin/bash", *lines, *ask, ""])}
 
 
 # S3 credentials
+
 
 @route("GET", "/cloud/project/{project}/user/{user:int}/s3Credentials")
 def credentials(call: Call, project: str, user: int) -> list[Object]:
@@ -118,9 +152,16 @@ def credential_create(call: Call, project: str, user: int) -> Object:
     found = user_of(call, project, user)
     if found["status"] != "ok":
         raise ApiError(409, f"User {user} is not ready: {found['status']}")
-    access, secret = call.openstack.create_credential(project, found["openstackId"])
-    return call.store.put({"access": access, "secret": secret, "userId": found["openstackId"], "tenantId": project},
-                          *BASE, project, "user", user, "s3Credentials", access)
+    access, secret = call.openstack.create_credential(found["openstackId"])
+    return call.store.put(
+        {"access": access, "secret": secret, "userId": found["openstackId"], "tenantId": project},
+        *BASE,
+        project,
+        "user",
+        user,
+        "s3Credentials",
+        access,
+    )
 
 
 def credential_of(call: Call, project: str, user: int, access: str) -> Object:
@@ -147,6 +188,7 @@ def credential_delete(call: Call, project: str, user: int, access: str) -> None:
 
 # S3 policy
 
+
 @route("GET", "/cloud/project/{project}/user/{user:int}/policy")
 def policy(call: Call, project: str, user: int) -> Object:
     user_of(call, project, user)
@@ -164,8 +206,10 @@ def policy_set(call: Call, project: str, user: int) -> None:
 
 def check_policy(document: str) -> None:
     """A policy is a JSON object with a list of statements: Effect, Action and Resource each."""
+
     def wrong(reason: str) -> ApiError:
         return ApiError(400, f"Invalid value for parameter policy: {reason}")
+
     try:
         parsed: Any = json.loads(document)
     except ValueError:

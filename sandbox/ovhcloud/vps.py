@@ -1,4 +1,5 @@
 """/vps: virtual private servers: what they are, images, rebuild, reboot, start and stop."""
+
 import uuid
 from collections.abc import Sequence
 
@@ -19,16 +20,49 @@ def owned(store: Store, account: Object) -> None:
         if store.get("vps", name) is not None:
             continue
         memory, cores = given.get("memory", 2048), given.get("cores", 1)
-        model = {"name": given.get("model", "vps-starter-1-2-20"), "offer": given.get("offer", "VPS Starter"),
-                 "version": "2019v1", "disk": 20, "memory": memory, "vcore": cores, "maximumAdditionnalIp": 16,
-                 "datacenter": [], "availableOptions": []}
-        store.put({"name": name, "displayName": given.get("display_name", name), "cluster": "", "keymap": None,
-                   "memoryLimit": memory, "vcore": cores, "netbootMode": "local", "offerType": "ssd",
-                   "slaMonitoring": False, "state": "running", "zone": "Region OpenStack: os-" + given["datacenter"],
-                   "zoneType": "region", "monitoringIpBlocks": [], "model": model, "iam": iam("vps", name)},
-                  "vps", name)
-        store.put({"ips": given["ips"], "mac": given["mac"], "image": DELIVERED, "datacenter": {
-            "name": given["datacenter"], "longName": given.get("city", ""), "country": "fr"}}, "vps", name, "detail")
+        model = {
+            "name": given.get("model", "vps-starter-1-2-20"),
+            "offer": given.get("offer", "VPS Starter"),
+            "version": "2019v1",
+            "disk": 20,
+            "memory": memory,
+            "vcore": cores,
+            "maximumAdditionnalIp": 16,
+            "datacenter": [],
+            "availableOptions": [],
+        }
+        store.put(
+            {
+                "name": name,
+                "displayName": given.get("display_name", name),
+                "cluster": "",
+                "keymap": None,
+                "memoryLimit": memory,
+                "vcore": cores,
+                "netbootMode": "local",
+                "offerType": "ssd",
+                "slaMonitoring": False,
+                "state": "running",
+                "zone": "Region OpenStack: os-" + given["datacenter"],
+                "zoneType": "region",
+                "monitoringIpBlocks": [],
+                "model": model,
+                "iam": iam("vps", name),
+            },
+            "vps",
+            name,
+        )
+        store.put(
+            {
+                "ips": given["ips"],
+                "mac": given["mac"],
+                "image": DELIVERED,
+                "datacenter": {"name": given["datacenter"], "longName": given.get("city", ""), "country": "fr"},
+            },
+            "vps",
+            name,
+            "detail",
+        )
         store.put({"memory": memory, "cores": cores}, "sandbox", "hardware", name)
         machines.install(store, name, 1, DELIVERED, hostname=name.partition(".")[0], ssh_key=account.get("ssh_key"))
 
@@ -46,8 +80,9 @@ def info(call: Call, name: str) -> Object:
 @route("PUT", "/vps/{name}")
 def change(call: Call, name: str) -> None:
     call.store.service("vps", name)
-    fields = Fields(displayName=text, keymap=one_of("fr", "us"), netbootMode=one_of("local", "rescue"),
-                    slaMonitoring=boolean)
+    fields = Fields(
+        displayName=text, keymap=one_of("fr", "us"), netbootMode=one_of("local", "rescue"), slaMonitoring=boolean
+    )
     call.store.merge(fields.read(call.body, update=True), "vps", name)
 
 
@@ -69,6 +104,7 @@ def datacenter(call: Call, name: str) -> Object:
 
 
 # Images: an id for every system that can be installed
+
 
 def image_id(system: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, system + ".image"))
@@ -104,6 +140,7 @@ def image_current(call: Call, name: str) -> Object:
 
 # Tasks
 
+
 def begin(call: Call, name: str, kind: str, states: tuple[str, str], then: Effect, args: Sequence[object]) -> Object:
     """A task of a VPS, which shows the first of two states until it is done, and then the second."""
     found = call.store.service("vps", name)
@@ -113,8 +150,15 @@ def begin(call: Call, name: str, kind: str, states: tuple[str, str], then: Effec
     number = call.store.next_id()
     call.store.put({**found, "state": states[0]}, "vps", name)
     body = {"id": number, "type": kind, "date": now(), "progress": 0}
-    started = call.tasks.start(["vps", name, "task", number], body, states=(*RUNNING, "done"), field="state",
-                               then=then, args=(name, number, *args), subjects=[("machine", name)])
+    started = call.tasks.start(
+        ["vps", name, "task", number],
+        body,
+        states=(*RUNNING, "done"),
+        field="state",
+        then=then,
+        args=(name, number, *args),
+        subjects=[("machine", name)],
+    )
     call.tasks.settle(["vps", name], "state", states[1], "maintenance", subjects=[("machine", name)])
     return started
 
@@ -122,9 +166,12 @@ def begin(call: Call, name: str, kind: str, states: tuple[str, str], then: Effec
 @route("GET", "/vps/{name}/tasks")
 def tasks(call: Call, name: str) -> list[int]:
     call.store.service("vps", name)
-    return [found["id"] for found in call.store.children("vps", name, "task").values()
-            if call.query.get("state", found["state"]) == found["state"]
-            and call.query.get("type", found["type"]) == found["type"]]
+    return [
+        found["id"]
+        for found in call.store.children("vps", name, "task").values()
+        if call.query.get("state", found["state"]) == found["state"]
+        and call.query.get("type", found["type"]) == found["type"]
+    ]
 
 
 @route("GET", "/vps/{name}/tasks/{number:int}")
@@ -137,14 +184,18 @@ def task(call: Call, name: str, number: int) -> Object:
 def rebuild(call: Call, name: str) -> Object:
     """Wipe the VPS and install an image, with one SSH public key for the image's own user."""
     call.store.service("vps", name)
-    body = Fields(imageId=Needed(text), publicSshKey=text, sshKey=text, doNotSendPassword=boolean,
-                  installRTM=boolean).read(call.body)
+    body = Fields(
+        imageId=Needed(text), publicSshKey=text, sshKey=text, doNotSendPassword=boolean, installRTM=boolean
+    ).read(call.body)
     system = system_of(call, body["imageId"])
     if system is None:
         raise ApiError(400, f"Invalid value for parameter imageId: {body['imageId']} is not an available image")
     if body["sshKey"]:
-        raise ApiError(400, f"Invalid value for parameter sshKey: {body['sshKey']} is not a key of this account; "
-                            "give the key itself as publicSshKey")
+        raise ApiError(
+            400,
+            f"Invalid value for parameter sshKey: {body['sshKey']} is not a key of this account; "
+            "give the key itself as publicSshKey",
+        )
     return begin(call, name, "reinstallVm", ("installing", "running"), rebuilt, (system, body["publicSshKey"]))
 
 

@@ -1,4 +1,5 @@
 """/vrack: what is attached to each private network, through tasks that vanish when they end."""
+
 import ipaddress
 from collections.abc import Callable
 
@@ -16,8 +17,15 @@ SERVERS = ("dedicated", "server")
 def owned(store: Store, account: Object) -> None:
     for name, given in account["vracks"].items():
         if store.get(BASE, name) is None:
-            store.put({"name": given.get("name", name), "description": given.get("description", ""),
-                       "iam": iam("vrack", name)}, BASE, name)
+            store.put(
+                {
+                    "name": given.get("name", name),
+                    "description": given.get("description", ""),
+                    "iam": iam("vrack", name),
+                },
+                BASE,
+                name,
+            )
 
 
 @route("GET", "/vrack")
@@ -50,6 +58,7 @@ def task(call: Call, vrack: str, number: int) -> Object:
 
 # What is where
 
+
 def vrack_of(store: Store, kind: str, target: str) -> str | None:
     """The vRack that a project, a load balancer, an interface or a block is in."""
     return next((name for name in store.children(BASE) if store.get(BASE, name, kind, target)), None)
@@ -57,23 +66,43 @@ def vrack_of(store: Store, kind: str, target: str) -> str | None:
 
 def server_with(store: Store, interface: str) -> str | None:
     """The dedicated server that an interface belongs to."""
-    return next((name for name in store.children(*SERVERS)
-                 if store.get(*SERVERS, name, "virtualNetworkInterface", interface)), None)
+    return next(
+        (name for name in store.children(*SERVERS) if store.get(*SERVERS, name, "virtualNetworkInterface", interface)),
+        None,
+    )
 
 
 # Attach and detach
 
+
 def begin(call: Call, vrack: str, function: str, kind: str, target: str, then: Effect, *args: object) -> Object:
-    running = {found["targetDomain"]: name for name in call.store.children(BASE)
-               for found in call.store.children(BASE, name, "task").values()}
+    running = {
+        found["targetDomain"]: name
+        for name in call.store.children(BASE)
+        for found in call.store.children(BASE, name, "task").values()
+    }
     if target in running:
         raise ApiError(409, f"A task is already running on {target}, in vRack {running[target]}")
     number = call.store.next_id()
-    body = {"id": number, "serviceName": vrack, "function": function, "targetDomain": target, "orderId": None,
-            "lastUpdate": now(), "todoDate": now()}
-    return call.tasks.start([BASE, vrack, "task", number], body, states=("init", "todo", "doing"), vanish=True,
-                            then=then, args=(vrack, kind, target, *args), subjects=[("vrack", vrack)],
-                            failure="cancelled")
+    body = {
+        "id": number,
+        "serviceName": vrack,
+        "function": function,
+        "targetDomain": target,
+        "orderId": None,
+        "lastUpdate": now(),
+        "todoDate": now(),
+    }
+    return call.tasks.start(
+        [BASE, vrack, "task", number],
+        body,
+        states=("init", "todo", "doing"),
+        vanish=True,
+        then=then,
+        args=(vrack, kind, target, *args),
+        subjects=[("vrack", vrack)],
+        failure="cancelled",
+    )
 
 
 @effect
@@ -101,7 +130,7 @@ View = Callable[[str, Object], Object]
 Removable = Callable[[Call, str], None]
 
 
-def removable(call: Call, target: str) -> None:
+def removable(_call: Call, _target: str) -> None:
     """Nothing stands in the way of a detachment."""
 
 
@@ -155,17 +184,36 @@ def gateway_of(value: str) -> str:
     return str(network[-2] if network.num_addresses > 2 else network[0])
 
 
-def block_view(vrack: str, body: Object) -> Object:
+def block_view(_vrack: str, body: Object) -> Object:
     region = body["region"] or "eu-west-rbx"
-    return {"ip": body["block"], "gateway": gateway_of(body["block"]), "zone": region.rpartition("-")[2],
-            "region": region}
+    return {
+        "ip": body["block"],
+        "gateway": gateway_of(body["block"]),
+        "zone": region.rpartition("-")[2],
+        "region": region,
+    }
 
 
-link("cloudProject", Fields(project=Needed(text)), "project",
-     lambda store, project: store.get("cloud", "project", project),
-     lambda vrack, body: {"vrack": vrack, **body}, without_networks)
-link("dedicatedServerInterface", Fields(dedicatedServerInterface=Needed(text)), "dedicatedServerInterface",
-     vrack_interface, lambda vrack, body: {"vrack": vrack, **body})
-link("ipLoadbalancing", Fields(ipLoadbalancing=Needed(text)), "ipLoadbalancing",
-     lambda store, name: store.get("ipLoadbalancing", name), lambda vrack, body: {"vrack": vrack, **body})
+link(
+    "cloudProject",
+    Fields(project=Needed(text)),
+    "project",
+    lambda store, project: store.get("cloud", "project", project),
+    lambda vrack, body: {"vrack": vrack, **body},
+    without_networks,
+)
+link(
+    "dedicatedServerInterface",
+    Fields(dedicatedServerInterface=Needed(text)),
+    "dedicatedServerInterface",
+    vrack_interface,
+    lambda vrack, body: {"vrack": vrack, **body},
+)
+link(
+    "ipLoadbalancing",
+    Fields(ipLoadbalancing=Needed(text)),
+    "ipLoadbalancing",
+    lambda store, name: store.get("ipLoadbalancing", name),
+    lambda vrack, body: {"vrack": vrack, **body},
+)
 link("ip", Fields(block=Needed(block), region=text), "block", lambda store, name: store.get("ip", name), block_view)

@@ -3,6 +3,7 @@
 It answers for A, AAAA, CNAME (to names that it serves itself), MX, TXT, SPF, DKIM, DMARC, SRV and CAA records; the
 other types are kept by the API and not served.
 """
+
 import re
 from collections.abc import Callable
 
@@ -22,7 +23,7 @@ def owner(record: Object, zone: str) -> str:
     return f"{record['subDomain']}.{zone}" if record["subDomain"] not in ("", "@", None) else zone
 
 
-def host(name: str, record: Object, zone: str) -> str:
+def host(name: str, record: Object, _zone: str) -> str:
     return f"host-record={name},{record['target']}" + (f",{record['ttl']}" if record["ttl"] else "")
 
 
@@ -35,7 +36,7 @@ def mail(name: str, record: Object, zone: str) -> str:
     return f"mx-host={name},{absolute(target, zone)},{int(preference)}"
 
 
-def words(name: str, record: Object, zone: str) -> str:
+def words(name: str, record: Object, _zone: str) -> str:
     text = record["target"].strip('"').replace("\\", "\\\\").replace('"', '\\"')
     return f'txt-record={name},"{text}"'
 
@@ -45,14 +46,23 @@ def service(name: str, record: Object, zone: str) -> str:
     return f"srv-host={name},{absolute(target, zone)},{int(port)},{int(priority)},{int(weight)}"
 
 
-def authority(name: str, record: Object, zone: str) -> str:
+def authority(name: str, record: Object, _zone: str) -> str:
     flags, tag, value = record["target"].split(maxsplit=2)
     return f"caa-record={name},{int(flags)},{tag},{value.strip(chr(34))}"
 
 
 LINES: dict[str, Callable[[str, Object, str], str]] = {
-    "A": host, "AAAA": host, "CNAME": alias, "MX": mail, "TXT": words, "SPF": words, "DKIM": words, "DMARC": words,
-    "SRV": service, "CAA": authority}
+    "A": host,
+    "AAAA": host,
+    "CNAME": alias,
+    "MX": mail,
+    "TXT": words,
+    "SPF": words,
+    "DKIM": words,
+    "DMARC": words,
+    "SRV": service,
+    "CAA": authority,
+}
 
 
 def render(zone: str, records: list[Object]) -> str:

@@ -39,7 +39,7 @@ class Session:
     def __init__(self, app: Starlette) -> None:
         self.http = TestClient(app)
 
-    def request(self, method: str, url: str, headers: Any = None, data: str = "", timeout: Any = None) -> Any:
+    def request(self, method: str, url: str, headers: Any = None, data: str = "", timeout: Any = None) -> Any:  # noqa: ARG002
         return self.http.request(method, url, headers=headers, content=data)
 
 

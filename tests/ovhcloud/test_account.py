@@ -1,4 +1,5 @@
 """Everything else that the account owns: vRacks, servers, VPS, networks, buckets, zones, addresses."""
+
 import json
 import time
 from typing import Any
@@ -84,8 +85,14 @@ class TestDedicated:
         assert machine_of(app.state.store, SERVER)["on"] is False
 
     def test_an_installation(self, app: Starlette, call: Client) -> None:
-        task = call("POST", f"{DEDICATED}/reinstall", {"operatingSystem": "debian12_64", "customizations": {
-            "hostname": "haproxy-1", "sshKey": "ssh-ed25519 AAAA"}})
+        task = call(
+            "POST",
+            f"{DEDICATED}/reinstall",
+            {
+                "operatingSystem": "debian12_64",
+                "customizations": {"hostname": "haproxy-1", "sshKey": "ssh-ed25519 AAAA"},
+            },
+        )
         assert (task["function"], task["status"]) == ("reinstallServer", "init")
         assert call("GET", f"{DEDICATED}/install/status")["progress"]
         wait()
@@ -172,8 +179,14 @@ def network(call: Client) -> Object:
     return found
 
 
-SUBNET = {"network": "10.8.0.0/24", "start": "10.8.0.10", "end": "10.8.0.99", "region": "GRA11", "dhcp": False,
-          "noGateway": False}
+SUBNET = {
+    "network": "10.8.0.0/24",
+    "start": "10.8.0.10",
+    "end": "10.8.0.99",
+    "region": "GRA11",
+    "dhcp": False,
+    "noGateway": False,
+}
 
 
 class TestNetworks:
@@ -185,7 +198,8 @@ class TestNetworks:
         with pytest.raises(ResourceConflictError, match="not attached to a vRack"):
             call("POST", f"{CLOUD}/network/private", {"name": "n"})
 
-    def test_a_vlan_is_used_once(self, call: Client, network: Object) -> None:
+    @pytest.mark.usefixtures("network")
+    def test_a_vlan_is_used_once(self, call: Client) -> None:
         with pytest.raises(ResourceConflictError, match="vlanId 8"):
             call("POST", f"{CLOUD}/network/private", {"name": "other", "vlanId": 8})
 
@@ -193,7 +207,8 @@ class TestNetworks:
         with pytest.raises(ResourceConflictError, match="already activated"):
             call("POST", f"{CLOUD}/network/private/{network['id']}/region", {"region": "GRA11"})
 
-    def test_storage_regions_have_no_networks(self, call: Client, network: Object) -> None:
+    @pytest.mark.usefixtures("network")
+    def test_storage_regions_have_no_networks(self, call: Client) -> None:
         with pytest.raises(BadParametersError, match="object storage only"):
             call("POST", f"{CLOUD}/network/private", {"name": "n", "regions": ["GRA"]})
 
@@ -201,8 +216,11 @@ class TestNetworks:
         subnet = call("POST", f"{CLOUD}/network/private/{network['id']}/subnet", SUBNET)
         assert subnet["gatewayIp"] == "10.8.0.1"
         openstack = network["regions"][0]["openstackId"]
-        made = call("POST", f"{CLOUD}/region/GRA11/network/{openstack}/subnet/{subnet['id']}/gateway",
-                    {"name": "gw", "model": "s"})
+        made = call(
+            "POST",
+            f"{CLOUD}/region/GRA11/network/{openstack}/subnet/{subnet['id']}/gateway",
+            {"name": "gw", "model": "s"},
+        )
         assert made["status"] == "in-progress"
         wait()
         done = call("GET", f"{CLOUD}/operation/{made['id']}")
@@ -210,15 +228,17 @@ class TestNetworks:
         assert (done["status"], gateway["status"]) == ("completed", "active")
         with pytest.raises(BadParametersError, match="gateway"):
             call("DELETE", f"{CLOUD}/network/private/{network['id']}/subnet/{subnet['id']}")
+        call("PUT", f"{CLOUD}/region/GRA11/gateway/{gateway['id']}", {"model": "m"})
         with pytest.raises(BadParametersError, match="smaller"):
-            call("PUT", f"{CLOUD}/region/GRA11/gateway/{gateway['id']}", {"model": "m"})
             call("PUT", f"{CLOUD}/region/GRA11/gateway/{gateway['id']}", {"model": "s"})
         call("DELETE", f"{CLOUD}/region/GRA11/gateway/{gateway['id']}")
         wait()
         assert gone(call, f"{CLOUD}/region/GRA11/gateway/{gateway['id']}")
 
-    @pytest.mark.parametrize("change", [{"start": "10.9.0.1"}, {"end": "10.8.0.9"}, {"network": "10.8.0.1/24"},
-                                        {"region": "BHS5"}, {"region": None}])
+    @pytest.mark.parametrize(
+        "change",
+        [{"start": "10.9.0.1"}, {"end": "10.8.0.9"}, {"network": "10.8.0.1/24"}, {"region": "BHS5"}, {"region": None}],
+    )
     def test_bad_subnets(self, call: Client, network: Object, change: Object) -> None:
         with pytest.raises(BadParametersError):
             call("POST", f"{CLOUD}/network/private/{network['id']}/subnet", {**SUBNET, **change})
@@ -251,10 +271,6 @@ def user(call: Client) -> Object:
     return found
 
 
-def policy(*statements: Object) -> Object:
-    return {"policy": json.dumps({"Statement": list(statements)})}
-
-
 class TestUsers:
     def test_a_user(self, call: Client, user: Object) -> None:
         assert (user["status"], user["roles"][0]["name"]) == ("ok", "objectstore_operator")
@@ -281,8 +297,16 @@ class TestUsers:
         wait()
         assert gone(call, f"{CLOUD}/user/{user['id']}")
 
-    @pytest.mark.parametrize("text", ["x", "[]", "{}", '{"Statement": [{"Effect": "Maybe"}]}',
-                                      '{"Statement": [{"Effect": "Allow", "Action": "s3:*"}]}'])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "x",
+            "[]",
+            "{}",
+            '{"Statement": [{"Effect": "Maybe"}]}',
+            '{"Statement": [{"Effect": "Allow", "Action": "s3:*"}]}',
+        ],
+    )
     def test_bad_policies(self, call: Client, user: Object, text: str) -> None:
         with pytest.raises(BadParametersError, match="policy"):
             call("POST", f"{CLOUD}/user/{user['id']}/policy", {"policy": text})
@@ -290,8 +314,16 @@ class TestUsers:
 
 class TestStorage:
     def test_a_bucket(self, call: Client) -> None:
-        made = call("POST", STORAGE, {"name": "sofoot-backup", "versioning": {"status": "enabled"},
-                                      "encryption": {"sseAlgorithm": "AES256"}, "tags": {"stack": "sofoot"}})
+        made = call(
+            "POST",
+            STORAGE,
+            {
+                "name": "sofoot-backup",
+                "versioning": {"status": "enabled"},
+                "encryption": {"sseAlgorithm": "AES256"},
+                "tags": {"stack": "sofoot"},
+            },
+        )
         assert made["virtualHost"] == "https://sofoot-backup.s3.gra.io.cloud.ovh.net/"
         assert call("GET", f"{STORAGE}/sofoot-backup") == made
         assert (made["region"], made["objectsCount"], made["objects"]) == ("GRA", 0, [])
@@ -311,16 +343,20 @@ class TestStorage:
 
     def test_a_bucket_that_is_not_empty_stays(self, app: Starlette, call: Client) -> None:
         call("POST", STORAGE, {"name": "photos"})
-        app.state.openstack.bucket(PROJECT, "GRA", "photos").objects += [
-            StoredObject(f"{n}.jpg", 10, "e", "2026-01-01T00:00:00Z") for n in range(3)]
+        app.state.openstack.buckets["photos"] = [
+            StoredObject(f"{n}.jpg", 10, "e", "2026-01-01T00:00:00Z") for n in range(3)
+        ]
         with pytest.raises(ResourceConflictError, match="BucketNotEmpty"):
             call("DELETE", f"{STORAGE}/photos")
         assert call("GET", f"{STORAGE}/photos?limit=2")["objectsCount"] == 3
         listed = call("GET", f"{STORAGE}/photos/object?withVersions=true&limit=2")
         assert [found["key"] for found in listed] == ["0.jpg", "1.jpg"]
         while listed := call("GET", f"{STORAGE}/photos/object?withVersions=true"):
-            call("POST", f"{STORAGE}/photos/bulkDeleteObjects",
-                 {"objects": [{"key": found["key"], "versionId": found["versionId"]} for found in listed]})
+            call(
+                "POST",
+                f"{STORAGE}/photos/bulkDeleteObjects",
+                {"objects": [{"key": found["key"], "versionId": found["versionId"]} for found in listed]},
+            )
         call("DELETE", f"{STORAGE}/photos")
 
     def test_versioning_can_only_be_suspended(self, call: Client) -> None:
@@ -347,28 +383,37 @@ class TestStorage:
         with pytest.raises(ResourceNotFoundError, match="object storage"):
             call("GET", f"{CLOUD}/region/GRA11/storage")
 
-    @pytest.mark.parametrize(("statements", "rights"), [
-        ([], set()),
-        ([{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::photos/*"]}], {"read"}),
-        ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photos/*"}], {"read", "write"}),
-        ([{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}], {"read", "write"}),
-        ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photo/*"}], set()),
-        ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photos"}], set()),
-        ([{"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
-          {"Effect": "Deny", "Action": "s3:Put*", "Resource": "arn:aws:s3:::photos/*"}], {"read"}),
-    ])
+    @pytest.mark.parametrize(
+        ("statements", "rights"),
+        [
+            ([], set()),
+            ([{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::photos/*"]}], {"read"}),
+            ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photos/*"}], {"read", "write"}),
+            ([{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}], {"read", "write"}),
+            ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photo/*"}], set()),
+            ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photos"}], set()),
+            (
+                [
+                    {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+                    {"Effect": "Deny", "Action": "s3:Put*", "Resource": "arn:aws:s3:::photos/*"},
+                ],
+                {"read"},
+            ),
+        ],
+    )
     def test_what_a_policy_grants(self, statements: list[Object], rights: set[str]) -> None:
         assert storage.access({"Statement": statements}, "photos") == rights
 
     def test_owners_and_policies_become_access_lists(self, app: Starlette, call: Client, user: Object) -> None:
-        seen: dict[str, dict[str, set[str]]] = {}
-        app.state.openstack.set_access = lambda p, r, name, rights: seen.update({name: rights})
+        seen: dict[str, tuple[list[str], list[str]]] = {}
+        app.state.openstack.set_access = lambda name, *lists: seen.update({name: lists})
         call("POST", STORAGE, {"name": "own", "ownerId": user["id"]})
         call("POST", STORAGE, {"name": "other"})
-        assert seen == {"own": {user["openstackId"]: {"read", "write"}}, "other": {user["openstackId"]: set()}}
-        call("POST", f"{CLOUD}/user/{user['id']}/policy",
-             policy({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::other/*"}))
-        assert seen["other"] == {user["openstackId"]: {"read"}}
+        identity = user["openstackId"]
+        assert seen == {"own": ([identity], [identity]), "other": ([], [])}
+        reading = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::other/*"}
+        call("POST", f"{CLOUD}/user/{user['id']}/policy", {"policy": json.dumps({"Statement": [reading]})})
+        assert seen["other"] == ([identity], [])
 
 
 class TestDomain:
@@ -392,9 +437,17 @@ class TestDomain:
         call("PUT", f"{ZONE}/record/{made['id']}", {"target": "198.18.30.2"})
         assert call("GET", f"{ZONE}/record/{made['id']}")["target"] == "198.18.30.2"
 
-    @pytest.mark.parametrize("body", [
-        {"fieldType": "A", "target": "x"}, {"fieldType": "AAAA", "target": "1.2.3.4"}, {"fieldType": "X", "target": "x"},
-        {"fieldType": "A"}, {"fieldType": "A", "target": "1.2.3.4", "ttl": 5}, {"fieldType": "A", "target": "1.2.3.4", "ttl": "60"}])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"fieldType": "A", "target": "x"},
+            {"fieldType": "AAAA", "target": "1.2.3.4"},
+            {"fieldType": "X", "target": "x"},
+            {"fieldType": "A"},
+            {"fieldType": "A", "target": "1.2.3.4", "ttl": 5},
+            {"fieldType": "A", "target": "1.2.3.4", "ttl": "60"},
+        ],
+    )
     def test_bad_records(self, call: Client, body: Object) -> None:
         with pytest.raises(BadParametersError):
             self.record(call, **body)
@@ -405,16 +458,29 @@ class TestDomain:
             self.record(call, fieldType="CNAME", subDomain="www", target="sofoot.example.")
 
     def test_the_lines_of_the_name_server(self) -> None:
-        records = [{"id": n, "fieldType": kind, "subDomain": name, "target": target, "ttl": ttl}
-                   for n, (kind, name, target, ttl) in enumerate([
-                       ("A", "www", "198.18.30.1", 60), ("A", "www", "198.18.30.2", 0), ("CNAME", "cdn", "www", 0),
-                       ("MX", "", "10 mail.example.org.", 0), ("TXT", "", '"v=spf1 -all"', 0),
-                       ("SRV", "_sip._tcp", "1 2 5060 www", 0), ("NS", "", "dns.example.", 0)])]
+        records = [
+            {"id": n, "fieldType": kind, "subDomain": name, "target": target, "ttl": ttl}
+            for n, (kind, name, target, ttl) in enumerate(
+                [
+                    ("A", "www", "198.18.30.1", 60),
+                    ("A", "www", "198.18.30.2", 0),
+                    ("CNAME", "cdn", "www", 0),
+                    ("MX", "", "10 mail.example.org.", 0),
+                    ("TXT", "", '"v=spf1 -all"', 0),
+                    ("SRV", "_sip._tcp", "1 2 5060 www", 0),
+                    ("NS", "", "dns.example.", 0),
+                ]
+            )
+        ]
         assert zones.render("sofoot.example", records).splitlines() == [
-            "local=/sofoot.example/", "host-record=www.sofoot.example,198.18.30.1,60",
-            "host-record=www.sofoot.example,198.18.30.2", "cname=cdn.sofoot.example,www.sofoot.example",
-            "mx-host=sofoot.example,mail.example.org,10", 'txt-record=sofoot.example,"v=spf1 -all"',
-            "srv-host=_sip._tcp.sofoot.example,www.sofoot.example,5060,1,2"]
+            "local=/sofoot.example/",
+            "host-record=www.sofoot.example,198.18.30.1,60",
+            "host-record=www.sofoot.example,198.18.30.2",
+            "cname=cdn.sofoot.example,www.sofoot.example",
+            "mx-host=sofoot.example,mail.example.org,10",
+            'txt-record=sofoot.example,"v=spf1 -all"',
+            "srv-host=_sip._tcp.sofoot.example,www.sofoot.example,5060,1,2",
+        ]
 
 
 class TestAddresses:

@@ -1,4 +1,5 @@
 """The balancer's HAProxy: what the API holds, rendered, checked by HAProxy itself, and answering."""
+
 import http.client
 import http.server
 import shutil
@@ -45,7 +46,7 @@ def servers() -> Iterator[Callable[[str], int]]:
 
     def start(name: str) -> int:
         class Page(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 self.send_response(200)
                 for header in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Client", "Remote-IP"):
                     self.send_header(f"Saw-{header}", self.headers.get(header, ""))
@@ -54,10 +55,12 @@ def servers() -> Iterator[Callable[[str], int]]:
 
             def log_message(self, *args: Any) -> None:
                 pass
+
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
         running.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return server.server_port
+
     yield start
     for server in running:
         server.shutdown()
@@ -90,8 +93,14 @@ def start(app: Starlette, haproxy: str, tmp_path: Path) -> Iterator[Start]:
         assert text
         (tmp_path / "haproxy.cfg").write_text(text)
         subprocess.run([haproxy, "-c", "-f", "haproxy.cfg"], cwd=tmp_path, check=True, capture_output=True)
-        processes.append(subprocess.Popen([haproxy, "-db", "-f", "haproxy.cfg"], cwd=tmp_path,
-                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        processes.append(
+            subprocess.Popen(
+                [haproxy, "-db", "-f", "haproxy.cfg"],
+                cwd=tmp_path,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
 
         def get(port: int, path: str = "/", **headers: str) -> Answer:
             for _ in range(100):
@@ -104,7 +113,9 @@ def start(app: Starlette, haproxy: str, tmp_path: Path) -> Iterator[Start]:
                 except ConnectionRefusedError:
                     time.sleep(0.02)
             raise AssertionError(f"nothing listens on {port}")
+
         return get
+
     yield run
     for process in processes:
         process.kill()
@@ -117,8 +128,11 @@ def site(call: Client, *ports: int, farm: Object | None = None, frontend: Object
     for port in ports:
         call("POST", f"{LB}/http/farm/{number}/server", {"address": "127.0.0.1", "port": port, "status": "active"})
     listening = free_port()
-    call("POST", f"{LB}/http/frontend", {"zone": "all", "port": str(listening), "defaultFarmId": number,
-                                         **(frontend or {})})
+    call(
+        "POST",
+        f"{LB}/http/frontend",
+        {"zone": "all", "port": str(listening), "defaultFarmId": number, **(frontend or {})},
+    )
     return listening, number
 
 
@@ -138,22 +152,29 @@ def test_the_client_is_told_to_the_servers(call: Client, servers: Callable[[str]
 
 def test_weights(call: Client, servers: Callable[[str], int], start: Start) -> None:
     port, farm = site(call, servers("a"))
-    call("POST", f"{LB}/http/farm/{farm}/server",
-         {"address": "127.0.0.1", "port": servers("b"), "status": "active", "weight": 3})
+    call(
+        "POST",
+        f"{LB}/http/farm/{farm}/server",
+        {"address": "127.0.0.1", "port": servers("b"), "status": "active", "weight": 3},
+    )
     get = start()
     assert [get(port)[2] for _ in range(8)].count("b") == 6
 
 
 def test_a_server_that_is_gone_costs_no_request(call: Client, servers: Callable[[str], int], start: Start) -> None:
     port, farm = site(call, servers("a"))
-    call("POST", f"{LB}/http/farm/{farm}/server",
-         {"address": "127.0.0.1", "port": free_port(), "status": "active", "probe": True})
+    call(
+        "POST",
+        f"{LB}/http/farm/{farm}/server",
+        {"address": "127.0.0.1", "port": free_port(), "status": "active", "probe": True},
+    )
     get = start()
     assert {get(port)[::2] for _ in range(6)} == {(200, "a")}
 
 
 def test_an_inactive_server_gets_nothing_and_a_backup_only_then(
-        call: Client, servers: Callable[[str], int], start: Start) -> None:
+    call: Client, servers: Callable[[str], int], start: Start
+) -> None:
     port, farm = site(call)
     for name, more in (("off", {"status": "inactive"}), ("backup", {"status": "active", "backup": True})):
         call("POST", f"{LB}/http/farm/{farm}/server", {"address": "127.0.0.1", "port": servers(name), **more})
@@ -178,14 +199,16 @@ def test_sources(call: Client, servers: Callable[[str], int], start: Start) -> N
 
 def test_a_redirection(call: Client, start: Start) -> None:
     listening = free_port()
-    call("POST", f"{LB}/http/frontend", {"zone": "all", "port": str(listening),
-                                         "redirectLocation": "https://${host}${uri}"})
+    call(
+        "POST",
+        f"{LB}/http/frontend",
+        {"zone": "all", "port": str(listening), "redirectLocation": "https://${host}${uri}"},
+    )
     status, headers, _ = start()(listening, "/a?b=50%25", Host="www.sofoot.example:80")
     assert (status, headers["location"]) == (302, "https://www.sofoot.example/a?b=50%25")
 
 
-def test_the_first_route_that_matches_wins_by_weight(
-        call: Client, servers: Callable[[str], int], start: Start) -> None:
+def test_the_first_route_that_matches_wins_by_weight(call: Client, servers: Callable[[str], int], start: Start) -> None:
     port, _ = site(call, servers("site"))
     frontend = call("GET", f"{LB}/http/frontend")[0]
     _, other = site(call, servers("api"))
@@ -193,6 +216,7 @@ def test_the_first_route_that_matches_wins_by_weight(
     def route(weight: int, action: Object, **rule: Any) -> None:
         made = call("POST", f"{LB}/http/route", {"frontendId": frontend, "weight": weight, "action": action})["routeId"]
         call("POST", f"{LB}/http/route/{made}/rule", rule)
+
     route(20, {"type": "reject", "status": 403}, field="uri", match="startswith", pattern="/api")
     route(10, {"type": "farm", "target": str(other)}, field="uri", match="matches", pattern="^/api/v[12]/")
     route(5, {"type": "redirect", "target": "/it's", "status": 301}, field="header", subField="X-Old", match="exists")
@@ -221,28 +245,68 @@ def test_everything_at_once_is_valid(app: Starlette, call: Client, haproxy: str,
     for number, kind in enumerate(["http", "internal", "mysql", "oco", "pgsql", "smtp", "tcp"]):
         for match in ("contains", "default", "internal", "matches", "status"):
             probe = {"type": kind, "match": match, "pattern": "[23]..", "negate": True, "port": 81, "forceSsl": True}
-            farm = call("POST", f"{LB}/tcp/farm", {"zone": "all", "probe": probe, "balance": "first", "port": 80,
-                                                  "stickiness": "sourceIp",
-                                                  "vrackNetworkId": network["vrackNetworkId"]})["farmId"]
-            call("POST", f"{LB}/tcp/farm/{farm}/server", {
-                "address": "10.0.0.9", "status": "active", "probe": True, "weight": 0,
-                "onMarkedDown": "shutdown-sessions", "proxyProtocolVersion": "v2-ssl-cn"})
-        call("POST", f"{LB}/tcp/frontend", {"zone": "all", "port": str(1000 + number), "defaultFarmId": farm,
-                                            "ssl": True, "defaultSslId": ssl})
-    frontend = call("POST", f"{LB}/http/frontend", {"zone": "all", "port": "443,8443-8450", "ssl": True, "hsts": True,
-                                                    "allowedSource": ["192.0.2.0/24", "2001:db8::/32"]})["frontendId"]
+            farm = call(
+                "POST",
+                f"{LB}/tcp/farm",
+                {
+                    "zone": "all",
+                    "probe": probe,
+                    "balance": "first",
+                    "port": 80,
+                    "stickiness": "sourceIp",
+                    "vrackNetworkId": network["vrackNetworkId"],
+                },
+            )["farmId"]
+            call(
+                "POST",
+                f"{LB}/tcp/farm/{farm}/server",
+                {
+                    "address": "10.0.0.9",
+                    "status": "active",
+                    "probe": True,
+                    "weight": 0,
+                    "onMarkedDown": "shutdown-sessions",
+                    "proxyProtocolVersion": "v2-ssl-cn",
+                },
+            )
+        call(
+            "POST",
+            f"{LB}/tcp/frontend",
+            {"zone": "all", "port": str(1000 + number), "defaultFarmId": farm, "ssl": True, "defaultSslId": ssl},
+        )
+    frontend = call(
+        "POST",
+        f"{LB}/http/frontend",
+        {
+            "zone": "all",
+            "port": "443,8443-8450",
+            "ssl": True,
+            "hsts": True,
+            "allowedSource": ["192.0.2.0/24", "2001:db8::/32"],
+        },
+    )["frontendId"]
     for field in ("cookie", "header", "host", "method", "protocol", "query", "source", "uri"):
         matches = ["in", "is"] if field == "source" else ["contains", "endswith", "exists", "in", "is", "matches"]
         route = call("POST", f"{LB}/http/route", {"frontendId": frontend, "action": {"type": "reject"}})["routeId"]
         for match in matches:
-            call("POST", f"{LB}/http/route/{route}/rule", {
-                "field": field, "subField": "X-A", "match": match, "negate": True,
-                "pattern": "192.0.2.0/24" if field == "source" else "a 'quoted' \"word\" # $HOME \\ %"})
-    sni = call("POST", f"{LB}/tcp/route", {"frontendId": call("GET", f"{LB}/tcp/frontend")[0],
-                                           "action": {"type": "reject"}})["routeId"]
+            call(
+                "POST",
+                f"{LB}/http/route/{route}/rule",
+                {
+                    "field": field,
+                    "subField": "X-A",
+                    "match": match,
+                    "negate": True,
+                    "pattern": "192.0.2.0/24" if field == "source" else "a 'quoted' \"word\" # $HOME \\ %",
+                },
+            )
+    sni = call(
+        "POST", f"{LB}/tcp/route", {"frontendId": call("GET", f"{LB}/tcp/frontend")[0], "action": {"type": "reject"}}
+    )["routeId"]
     call("POST", f"{LB}/tcp/route/{sni}/rule", {"field": "sni", "match": "is", "pattern": "a.example"})
     text = text_of(app, tmp_path)
-    assert text and "source 10.0.0.65 interface vrack.100" in text
+    assert text
+    assert "source 10.0.0.65 interface vrack.100" in text
     (tmp_path / "haproxy.cfg").write_text(text)
     checked = subprocess.run([haproxy, "-c", "-f", "haproxy.cfg"], cwd=tmp_path, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
@@ -250,8 +314,18 @@ def test_everything_at_once_is_valid(app: Starlette, call: Client, haproxy: str,
 
 
 def test_the_state_of_a_server() -> None:
-    rows = ("# pxname,svname,status,check_status,check_code,last_chk\n"
-            "http_farm_1,server_7,UP 1/2,L7OK,200,OK\nhttp_farm_1,BACKEND,UP,,,\n")
-    assert balancer.read_state(rows, 7) == [{"instanceId": 1, "status": "up", "checkStatus": "L7OK", "checkCode": "200",
-                                             "lastCheckContent": "OK", "checkTime": None}]
+    rows = (
+        "# pxname,svname,status,check_status,check_code,last_chk\n"
+        "http_farm_1,server_7,UP 1/2,L7OK,200,OK\nhttp_farm_1,BACKEND,UP,,,\n"
+    )
+    assert balancer.read_state(rows, 7) == [
+        {
+            "instanceId": 1,
+            "status": "up",
+            "checkStatus": "L7OK",
+            "checkCode": "200",
+            "lastCheckContent": "OK",
+            "checkTime": None,
+        }
+    ]
     assert balancer.read_state(rows, 8) == []

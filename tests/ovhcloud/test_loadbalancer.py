@@ -1,4 +1,5 @@
 """/ipLoadbalancing: what is declared, what is in force, and what is refused."""
+
 import datetime
 import time
 
@@ -39,12 +40,21 @@ def self_signed(name: str) -> tuple[str, str]:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     start = datetime.datetime(2026, 1, 1)
-    certificate = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-                   .serial_number(7).not_valid_before(start).not_valid_after(start + datetime.timedelta(days=3650))
-                   .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-                   .sign(key, hashes.SHA256()))
-    return (certificate.public_bytes(Encoding.PEM).decode(),
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=3650))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(Encoding.PEM).decode(),
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+    )
 
 
 class TestRefresh:
@@ -103,10 +113,16 @@ class TestObjects:
         server = call("POST", f"{LB}/http/farm/{farm}/server", {"address": "10.0.0.1", "status": "active"})
         assert (server["backendId"], server["weight"], server["serverState"]) == (farm, 1, [])
 
-    @pytest.mark.parametrize("body", [
-        {"address": "10.0.0.1", "status": "up"}, {"address": "::1", "status": "active"}, {"status": "active"},
-        {"address": "10.0.0.1", "status": "active", "weight": 257},
-        {"address": "10.0.0.1", "status": "active", "proxyProtocolVersion": "v9"}])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"address": "10.0.0.1", "status": "up"},
+            {"address": "::1", "status": "active"},
+            {"status": "active"},
+            {"address": "10.0.0.1", "status": "active", "weight": 257},
+            {"address": "10.0.0.1", "status": "active", "proxyProtocolVersion": "v9"},
+        ],
+    )
     def test_bad_servers(self, call: Client, body: Object) -> None:
         farm = call("POST", f"{LB}/http/farm", {"zone": "all"})["farmId"]
         with pytest.raises(BadParametersError):
@@ -130,8 +146,11 @@ class TestObjects:
 
     def test_allowed_and_denied_sources_exclude_each_other(self, call: Client) -> None:
         with pytest.raises(BadParametersError, match="deniedSource"):
-            call("POST", f"{LB}/http/frontend", {"zone": "all", "port": "80", "allowedSource": ["192.0.2.0/24"],
-                                                 "deniedSource": ["192.0.2.1/32"]})
+            call(
+                "POST",
+                f"{LB}/http/frontend",
+                {"zone": "all", "port": "80", "allowedSource": ["192.0.2.0/24"], "deniedSource": ["192.0.2.1/32"]},
+            )
 
     @pytest.mark.parametrize("header", ["X-A", "X A: 1", "X-A: 1\nX-B: 2", ": 1"])
     def test_bad_headers(self, call: Client, header: str) -> None:
@@ -149,9 +168,17 @@ class TestObjects:
         with pytest.raises(ResourceNotFoundError):
             call("POST", f"{LB}/http/frontend", {"zone": "all", "port": "80", "defaultFarmId": farm})
 
-    @pytest.mark.parametrize(("action", "word"), [
-        ({"type": "farm"}, "target"), ({"type": "farm", "target": "x"}, "target"), ({"type": "redirect"}, "target"),
-        ({"type": "redirect", "target": "/", "status": 404}, "status"), ({"type": "nope"}, "type"), ({}, "type")])
+    @pytest.mark.parametrize(
+        ("action", "word"),
+        [
+            ({"type": "farm"}, "target"),
+            ({"type": "farm", "target": "x"}, "target"),
+            ({"type": "redirect"}, "target"),
+            ({"type": "redirect", "target": "/", "status": 404}, "status"),
+            ({"type": "nope"}, "type"),
+            ({}, "type"),
+        ],
+    )
     def test_bad_routes(self, call: Client, action: Object, word: str) -> None:
         with pytest.raises(BadParametersError, match=word):
             call("POST", f"{LB}/http/route", {"action": action})
@@ -161,43 +188,55 @@ class TestObjects:
         rule = call("POST", f"{LB}/http/route/{route}/rule", {"field": "uri", "match": "startswith", "pattern": "/a"})
         assert [found["ruleId"] for found in call("GET", f"{LB}/http/route/{route}")["rules"]] == [rule["ruleId"]]
 
-    @pytest.mark.parametrize("rule", [
-        {"field": "weather", "match": "is", "pattern": "x"}, {"field": "header", "match": "exists"},
-        {"field": "uri", "match": "is"}, {"field": "header", "match": "exists", "subField": "X) }"}])
+    @pytest.mark.parametrize(
+        "rule",
+        [
+            {"field": "weather", "match": "is", "pattern": "x"},
+            {"field": "header", "match": "exists"},
+            {"field": "uri", "match": "is"},
+            {"field": "header", "match": "exists", "subField": "X) }"},
+        ],
+    )
     def test_bad_rules(self, call: Client, rule: Object) -> None:
         route = call("POST", f"{LB}/http/route", {"action": {"type": "reject"}})["routeId"]
         with pytest.raises(BadParametersError):
             call("POST", f"{LB}/http/route/{route}/rule", rule)
 
 
-class TestNetworks:
-    NETWORK = {"subnet": "10.0.0.0/24", "natIp": "10.0.0.64/28", "vlan": 100}
+NETWORK = {"subnet": "10.0.0.0/24", "natIp": "10.0.0.64/28", "vlan": 100}
 
+
+class TestNetworks:
     def test_only_in_a_vrack(self, call: Client) -> None:
         with pytest.raises(ResourceConflictError, match="vRack"):
-            call("POST", f"{LB}/vrack/network", self.NETWORK)
+            call("POST", f"{LB}/vrack/network", NETWORK)
 
     def test_a_network_tells_which_farms_use_it(self, call: Client) -> None:
         in_vrack(call)
-        number = call("POST", f"{LB}/vrack/network", self.NETWORK)["vrackNetworkId"]
+        number = call("POST", f"{LB}/vrack/network", NETWORK)["vrackNetworkId"]
         farm = call("POST", f"{LB}/http/farm", {"zone": "all", "vrackNetworkId": number})["farmId"]
         assert call("GET", f"{LB}/vrack/network/{number}")["farmId"] == [{"type": "http", "id": farm}]
         with pytest.raises(ResourceConflictError, match="still used"):
             call("DELETE", f"{LB}/vrack/network/{number}")
 
-    @pytest.mark.parametrize("change", [{"natIp": "10.0.1.0/28"}, {"natIp": "10.0.0.64/31"}, {"vlan": 5000},
-                                        {"subnet": "10.0.0.1/24"}])
+    @pytest.mark.parametrize(
+        "change", [{"natIp": "10.0.1.0/28"}, {"natIp": "10.0.0.64/31"}, {"vlan": 5000}, {"subnet": "10.0.0.1/24"}]
+    )
     def test_bad_networks(self, call: Client, change: Object) -> None:
         in_vrack(call)
         with pytest.raises(BadParametersError):
-            call("POST", f"{LB}/vrack/network", {**self.NETWORK, **change})
+            call("POST", f"{LB}/vrack/network", {**NETWORK, **change})
 
 
 class TestCertificates:
     def test_a_certificate_is_described_and_its_key_kept(self, app: Starlette, call: Client) -> None:
         certificate, key = self_signed("www.sofoot.example")
         made = call("POST", f"{LB}/ssl", {"certificate": certificate, "key": key, "displayName": "site"})
-        assert (made["san"], made["subject"], made["type"]) == (["www.sofoot.example"], "CN=www.sofoot.example", "custom")
+        assert (made["san"], made["subject"], made["type"]) == (
+            ["www.sofoot.example"],
+            "CN=www.sofoot.example",
+            "custom",
+        )
         assert "PRIVATE KEY" not in str(call("GET", f"{LB}/ssl/{made['id']}"))
         refresh(call)
         assert applied(app)["certificates"] == [made["id"]]

@@ -1,4 +1,5 @@
 """What a server's first boot reads."""
+
 import base64
 import email
 import json
@@ -8,8 +9,13 @@ import pytest
 from sandbox.ovhcloud import seed
 from sandbox.ovhcloud.store import Object
 
-WANTED: Object = {"hostname": "web-1", "ssh_key": "ssh-ed25519 AAAA", "user_data": None, "script": None,
-                  "metadata": {"role": "web"}}
+WANTED: Object = {
+    "hostname": "web-1",
+    "ssh_key": "ssh-ed25519 AAAA",
+    "user_data": None,
+    "script": None,
+    "metadata": {"role": "web"},
+}
 NIC = seed.PublicNic("0c:42:a1:10:01:01", "198.18.16.1")
 
 
@@ -30,12 +36,18 @@ def test_the_public_address_is_on_the_public_interface() -> None:
     assert layout["networks"][0]["routes"][0]["gateway"] == "198.18.0.1"
 
 
-@pytest.mark.parametrize(("given", "got"), [
-    ("#cloud-config\npackages: [vim]\n", "#cloud-config\npackages: [vim]\n"),
-    (base64.b64encode(b"#cloud-config\nruncmd: [\"echo '\\\\n'\"]\n").decode(), "#cloud-config\nruncmd: [\"echo '\\\\n'\"]\n"),
-    ("#cloud-config\\npackages: [vim]\\n", "#cloud-config\npackages: [vim]\n"),
-    ("a\\\\nb", "a\\nb"),
-])
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ("#cloud-config\npackages: [vim]\n", "#cloud-config\npackages: [vim]\n"),
+        (
+            base64.b64encode(b"#cloud-config\nruncmd: [\"echo '\\\\n'\"]\n").decode(),
+            "#cloud-config\nruncmd: [\"echo '\\\\n'\"]\n",
+        ),
+        ("#cloud-config\\npackages: [vim]\\n", "#cloud-config\npackages: [vim]\n"),
+        ("a\\\\nb", "a\\nb"),
+    ],
+)
 def test_user_data_in_clear_has_its_escapes_expanded_and_base64_has_not(given: str, got: str) -> None:
     assert read("user_data", user_data=given).decode() == got
 
