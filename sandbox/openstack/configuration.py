@@ -55,10 +55,11 @@ def s3_name(region: str) -> str:
 
 
 def vracks() -> list[str]:
-    """The vRacks of the customer's account: Neutron's physical networks."""
+    """The vRacks of the customer's account in every region: Neutron's physical networks (keys.py)."""
     if not ACCOUNT.exists():
         return []
-    return sorted((yaml.safe_load(ACCOUNT.read_text()) or {}).get("vracks") or {})
+    names = sorted((yaml.safe_load(ACCOUNT.read_text()) or {}).get("vracks") or {})
+    return [f"{name}@{region}" for name in names for region in COMPUTE_REGIONS]
 
 
 def write(secrets: Secrets, venv: pathlib.Path) -> None:
