@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.claims"]
+
 
 @pytest.fixture(scope="session")
 def ssh_key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:

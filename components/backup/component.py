@@ -20,9 +20,13 @@ Count = Annotated[int, Field(ge=0)]
 class RetentionArgs(Args):
     """How many of the last hours, days, weeks and months keep a snapshot: the last one of each."""
 
+    # Hours.
     hourly: Count = 0
+    # Days.
     daily: Count = 0
+    # Weeks.
     weekly: Count = 0
+    # Months.
     monthly: Count = 0
 
     @model_validator(mode="after")
@@ -37,8 +41,9 @@ class BackupArgs(Args):
 
     # Where the data is. A database is best read on its replica.
     machine: Machine
-    # Where the backup goes, and the key of a writer of this bucket; both are of an ObjectStorage.
+    # Where the backup goes: a bucket of an `ObjectStorage`.
     bucket: Bucket
+    # The key of a writer of this bucket.
     user: BucketUser
     # Files and directories to save.
     paths: Many[str] = ()
@@ -48,6 +53,7 @@ class BackupArgs(Args):
     mysql: bool = False
     # When: a calendar expression of systemd ("daily", "*-*-* 03:15:00", "*:0/30"), in the machine's time zone.
     schedule: Annotated[str, AfterValidator(calendar)]
+    # What is kept of earlier runs.
     retention: RetentionArgs
     # Do not wait for the schedule: the first run begins, in the background, when the machine is set up.
     run_first: bool = False

@@ -41,12 +41,15 @@ class ThresholdsArgs(Args):
 class MailArgs(Args):
     """By mail, through a server that takes it."""
 
+    # The addressees.
     to: Many[MailAddress] = Field(min_length=1)
     # The sender.
     sender: MailAddress
     # host:port of the mail server; the connection is encrypted by STARTTLS.
     server: str = Field(pattern=r"^[a-zA-Z0-9.-]+:[0-9]+$")
+    # Where the server asks for a name and a password; the password is kept secret.
     username: str | None = None
+    # Goes with the name.
     password: str | pulumi.Output[str] | None = None
 
     @model_validator(mode="after")
@@ -65,6 +68,7 @@ class MonitoringArgs(Args):
     machines: Many[Machine] = Field(min_length=1)
     # Over which addresses. public: the watching machine is adopted, so that its address is known to every firewall.
     over: Literal["private", "public"] = "private"
+    # What a figure must pass before somebody is told.
     thresholds: ThresholdsArgs = ThresholdsArgs()
     # Whom alerts are sent to; with neither they are only shown.
     mail: MailArgs | None = None

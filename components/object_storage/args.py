@@ -69,7 +69,9 @@ class ReplicationArgs(Args):
 
     # A bucket that exists and has versioning.
     bucket: BucketName
+    # Where that bucket is.
     region: Region
+    # How its copies are kept.
     storage_class: Literal["STANDARD", "STANDARD_IA", "HIGH_PERF"] = "STANDARD"
     # Only keys that begin with this; all of them by default.
     prefix: str = ""
@@ -82,12 +84,15 @@ class BucketArgs(Args):
 
     # Bucket names are OVHcloud's, not yours: no two customers have the same. Without one: "<prefix>-<label>".
     name: BucketName | None = None
+    # Keep what is overwritten or deleted as an older version.
     versioning: bool = False
     # At rest, with the platform's keys.
     encryption: Literal["AES256", "plaintext"] = "AES256"
     # Rule's name -> what it deletes.
     lifecycle: Mapping[Label, LifecycleArgs] = {}
+    # For how long nobody can delete.
     object_lock: ObjectLockArgs | None = None
+    # Copies in another region.
     replication: ReplicationArgs | None = None
     # Users who may list and read.
     readers: Many[Label] = ()

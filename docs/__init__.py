@@ -1,0 +1,1 @@
+"""What is written by hand about the project, and what is generated from it."""
