@@ -11,7 +11,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sandbox.toolchain import engine, plugins
-from sandbox.toolchain.home import Failures, ToolchainError, casebook_home, locked, pulumi_home, say, toolchain_home, write
+from sandbox.toolchain.home import (
+    Failures,
+    ToolchainError,
+    casebook_home,
+    locked,
+    pulumi_home,
+    say,
+    toolchain_home,
+    write,
+)
 
 
 def prepare() -> None:
@@ -63,7 +72,9 @@ def passphrase_file() -> Path:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m sandbox.toolchain", description="Pulumi's CLI and plugins for this project.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.toolchain", description="Pulumi's CLI and plugins for this project."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare", help="make them ready: found, downloaded or built")
     commands.add_parser("env", help="print the exports of a prepared shell")

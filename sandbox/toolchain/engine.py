@@ -59,7 +59,9 @@ def on_path() -> tuple[Engine | None, str]:
     command = shutil.which("pulumi", path=os.pathsep.join(folders))
     if not command:
         return None, "none on PATH"
-    done = subprocess.run([command, "version"], capture_output=True, text=True, env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"})
+    done = subprocess.run(
+        [command, "version"], capture_output=True, text=True, env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    )
     found = re.match(r"v?(\d+)\.(\d+)\.\S+", done.stdout)
     if not found:
         return None, f"{command} does not tell its version"
@@ -83,8 +85,12 @@ def download(version: str, folder: Path, failures: Failures) -> str | None:
         try:
             script = fetched(INSTALLER)
             # It installs into ROOT/bin, and would edit the user's shell profile.
-            done = subprocess.run(["sh", "-s", "--", "--version", version, "--install-root", str(folder), "--no-edit-path"],
-                                  input=script, capture_output=True, timeout=900)
+            done = subprocess.run(
+                ["sh", "-s", "--", "--version", version, "--install-root", str(folder), "--no-edit-path"],
+                input=script,
+                capture_output=True,
+                timeout=900,
+            )
             if done.returncode == 0 and (folder / "bin" / "pulumi").exists():
                 return None
             lines = done.stderr.decode(errors="replace").strip().splitlines()
@@ -98,10 +104,21 @@ def download(version: str, folder: Path, failures: Failures) -> str | None:
 
 
 def build(reason: str) -> Engine:
-    found = re.search(r"^require github.com/pulumi/pulumi/pkg/v3 v(\S+)", (SOURCE / "cli" / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(
+        r"^require github.com/pulumi/pulumi/pkg/v3 v(\S+)", (SOURCE / "cli" / "go.mod").read_text(), re.MULTILINE
+    )
     if not found:
         raise ToolchainError("cli/go.mod does not require github.com/pulumi/pulumi/pkg/v3; restore the file from git")
-    folder = golang.built("cli", "pulumi", BUILT_PACKAGE, f"-X {VERSION_VARIABLE}=v{found[1]}",
-                          f"pulumi {found[1]} (3 minutes on two cores)").parent
-    write(folder / "pulumi-language-python", LANGUAGE_HOST.format(python=sys.executable, program=SOURCE / "language.py"), 0o755)
+    folder = golang.built(
+        "cli",
+        "pulumi",
+        BUILT_PACKAGE,
+        f"-X {VERSION_VARIABLE}=v{found[1]}",
+        f"pulumi {found[1]} (3 minutes on two cores)",
+    ).parent
+    write(
+        folder / "pulumi-language-python",
+        LANGUAGE_HOST.format(python=sys.executable, program=SOURCE / "language.py"),
+        0o755,
+    )
     return Engine(folder, found[1], "built from Go modules", reason)

@@ -1,4 +1,4 @@
-"""Runs one Pulumi program in this interpreter; the language host starts it and writes the settings to its standard input.
+"""Runs one Pulumi program in this interpreter. The language host starts it and writes the settings to its stdin.
 
 It uses nothing but the SDK: the interpreter may be another one than the host's.
 """
@@ -11,6 +11,7 @@ import runpy
 import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pulumi
@@ -21,15 +22,22 @@ EXPLAINED = 32
 
 def main() -> int:
     given = json.load(sys.stdin)
-    sys.stdin = open(os.devnull)
+    sys.stdin = Path(os.devnull).open()  # noqa: SIM115 (as long as the program runs)
     program = given["program"]
     pulumi.runtime.set_all_config(given["config"], given["secrets"])
-    pulumi.runtime.reset_options(project=given["project"], stack=given["stack"], root_directory=given["root"], parallel=given["parallel"],
-                                 engine_address=given["engine"], monitor_address=given["monitor"], preview=given["preview"],
-                                 organization=given["organization"] or "organization")
-    folder = program if os.path.isdir(program) else os.path.dirname(program)
-    # A script's own folder leads the path; here this file's folder stands in its place.
-    sys.path[0] = folder
+    pulumi.runtime.reset_options(
+        project=given["project"],
+        stack=given["stack"],
+        root_directory=given["root"],
+        parallel=given["parallel"],
+        engine_address=given["engine"],
+        monitor_address=given["monitor"],
+        preview=given["preview"],
+        organization=given["organization"] or "organization",
+    )
+    folder = Path(program).absolute()
+    folder = folder if folder.is_dir() else folder.parent
+    sys.path.insert(0, str(folder))
     sys.argv = [program, *given["arguments"]]
     # A failed program leaves futures behind; asyncio would report every one of them.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -59,11 +67,10 @@ def run(program: str) -> None:
     runpy.run_path(program, run_name="__main__")
 
 
-def told(error: Exception, folder: str) -> str:
+def told(error: Exception, folder: Path) -> str:
     """The traceback from the program's own first line on: how it came to be called is no news to the reader."""
     found = traceback.TracebackException.from_exception(error)
-    root = os.path.abspath(folder) + os.sep
-    ours = [n for n, frame in enumerate(found.stack) if os.path.isabs(frame.filename) and os.path.abspath(frame.filename).startswith(root)]
+    ours = [number for number, frame in enumerate(found.stack) if folder in Path(frame.filename).parents]
     if ours:
         del found.stack[: ours[0]]
     return "".join(found.format())

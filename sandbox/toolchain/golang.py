@@ -33,11 +33,23 @@ def built(name: str, program: str, package: str, linker_flags: str, note: str) -
     shutil.rmtree(draft, ignore_errors=True)
     say(f"building {note}; this happens once")
     started = time.monotonic()
-    command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {linker_flags}",
-               "-o", str(draft / program), package]
+    command = [
+        go,
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        f"-s -w {linker_flags}",
+        "-o",
+        str(draft / program),
+        package,
+    ]
     try:
-        with reported(note):
-            done = subprocess.run(command, cwd=source, env={**environment, "CGO_ENABLED": "0"}, capture_output=True, text=True)
+        with Reported(note):
+            done = subprocess.run(
+                command, cwd=source, env={**environment, "CGO_ENABLED": "0"}, capture_output=True, text=True
+            )
         if done.returncode:
             raise ToolchainError(explained(note, done.stderr))
         draft.rename(folder)
@@ -47,7 +59,7 @@ def built(name: str, program: str, package: str, linker_flags: str, note: str) -
     return folder / program
 
 
-class reported:
+class Reported:
     """Says every quarter of a minute that a build is still under way."""
 
     def __init__(self, note: str) -> None:
@@ -70,15 +82,21 @@ def explained(note: str, output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip() and not line.startswith("go: downloading")]
     last = lines[-1].strip() if lines else "no output"
     if "no space left" in output.lower():
-        return f"{note} cannot be built: the disk is full; free 3 GB (Go's caches and {toolchain_home()}) and run this again"
+        return (
+            f"{note} cannot be built: the disk is full; free 3 GB for Go's caches and {toolchain_home()}, and try again"
+        )
     if re.search(r"dial tcp|no such host|i/o timeout|connection re(fused|set)|TLS handshake|proxyconnect", output):
-        return f"{note} cannot be built: its Go modules cannot be fetched ({last}); mend the network or GOPROXY and run this again"
+        return (
+            f"{note} cannot be built: its Go modules cannot be fetched ({last}); "
+            "mend the network or GOPROXY and run this again"
+        )
     return f"{note} cannot be built: {last}"
 
 
 def needed_version(go_mod: Path) -> tuple[int, int]:
     found = re.search(r"^go (\d+)\.(\d+)", go_mod.read_text(), re.MULTILINE)
-    assert found, go_mod
+    if not found:
+        raise ToolchainError(f"{go_mod} names no Go version; restore the file from git")
     return int(found[1]), int(found[2])
 
 
@@ -99,19 +117,25 @@ def find_go(needed: tuple[int, int]) -> tuple[str, dict[str, str]]:
             seen.append(f"{path} is {version[0]}.{version[1]}")
     wanted = f"{needed[0]}.{needed[1]}"
     there = f"only an older one ({seen[0]})" if seen else "none here"
-    raise ToolchainError(f"Pulumi must be built and needs Go {wanted} or later, but there is {there}: put Pulumi's own CLI on PATH, "
-                         f"or install Go {wanted} in /usr/local/go, and run this again")
+    raise ToolchainError(
+        f"Pulumi must be built and needs Go {wanted} or later, but there is {there}: put Pulumi's own CLI on PATH, "
+        f"or install Go {wanted} in /usr/local/go, and run this again"
+    )
 
 
 def candidates() -> list[str]:
-    newest_first = sorted(Path("/usr/lib").glob("go-1.*/bin/go"), key=lambda p: int(p.parts[3].split(".")[1]), reverse=True)
+    newest_first = sorted(
+        Path("/usr/lib").glob("go-1.*/bin/go"), key=lambda p: int(p.parts[3].split(".")[1]), reverse=True
+    )
     paths = [shutil.which("go"), "/usr/local/go/bin/go", *map(str, newest_first)]
     return [path for path in paths if path and os.access(path, os.X_OK)]
 
 
 def version_of(go: str) -> tuple[int, int] | None:
     # Without GOTOOLCHAIN=local this might already fetch a toolchain.
-    done = subprocess.run([go, "version"], capture_output=True, text=True, cwd="/", env={**os.environ, "GOTOOLCHAIN": "local"})
+    done = subprocess.run(
+        [go, "version"], capture_output=True, text=True, cwd="/", env={**os.environ, "GOTOOLCHAIN": "local"}
+    )
     found = re.search(r"go(\d+)\.(\d+)", done.stdout)
     return (int(found[1]), int(found[2])) if found and done.returncode == 0 else None
 
@@ -120,10 +144,15 @@ def install_from_apt() -> None:
     """The newest Go that apt has, if it is one that can fetch a newer toolchain itself."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return
-    listed = subprocess.run(["apt-cache", "search", "--names-only", r"^golang-1\.[0-9]+-go$"], capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["apt-cache", "search", "--names-only", r"^golang-1\.[0-9]+-go$"], capture_output=True, text=True
+    ).stdout
     versions = sorted({int(minor) for minor in re.findall(r"^golang-1\.(\d+)-go", listed, re.MULTILINE)})
     if versions and (1, versions[-1]) >= SELF_UPDATING:
         package = f"golang-1.{versions[-1]}-go"
         say(f"installing {package} with apt")
-        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", package], capture_output=True,
-                       env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        subprocess.run(
+            ["apt-get", "install", "-y", "--no-install-recommends", package],
+            capture_output=True,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        )

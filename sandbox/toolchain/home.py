@@ -43,9 +43,11 @@ def locked() -> Iterator[None]:
     folder = toolchain_home()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / "lock", "w")
+        handle = (folder / "lock").open("w")
     except OSError as error:
-        raise ToolchainError(f"{folder} cannot be written ({error.strerror}); set CASEBOOK_HOME to a folder that can") from error
+        raise ToolchainError(
+            f"{folder} cannot be written ({error.strerror}); set CASEBOOK_HOME to a folder that can"
+        ) from error
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,7 +63,7 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
         file.write(text)
     draft.chmod(mode)
     draft.replace(path)
@@ -77,7 +79,7 @@ def fingerprint(folder: Path) -> str:
 
 
 class Failures:
-    """Downloads that failed lately. They are not tried again for some hours, so that a warm run never waits for them."""
+    """Downloads that failed lately. For some hours they are not tried again: a warm run never waits for them."""
 
     KEPT_SECONDS = 6 * 3600
 
@@ -86,7 +88,9 @@ class Failures:
         self.lock = threading.Lock()
         try:
             found: dict[str, dict[str, Any]] = json.loads(self.path.read_text())
-            self.known = {what: entry for what, entry in found.items() if 0 <= time.time() - entry["at"] < self.KEPT_SECONDS}
+            self.known = {
+                what: entry for what, entry in found.items() if 0 <= time.time() - entry["at"] < self.KEPT_SECONDS
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self.known = {}
 

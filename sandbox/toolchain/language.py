@@ -33,7 +33,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self.engine = engine
         self.programs: set[subprocess.Popen[bytes]] = set()
 
-    def Handshake(self, request: pb.LanguageHandshakeRequest, context: grpc.ServicerContext) -> pb.LanguageHandshakeResponse:
+    def Handshake(
+        self, request: pb.LanguageHandshakeRequest, context: grpc.ServicerContext
+    ) -> pb.LanguageHandshakeResponse:
         self.engine = request.engine_address or self.engine
         return pb.LanguageHandshakeResponse()
 
@@ -66,14 +68,26 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             python = interpreter(options, request.info.root_directory)
         except FileNotFoundError as error:
             return pb.RunResponse(error=str(error))
-        program = os.path.join(request.info.program_directory, request.info.entry_point)
+        program = str(Path(request.info.program_directory, request.info.entry_point))
         settings = {
-            "project": request.project, "stack": request.stack, "organization": request.organization,
-            "monitor": request.monitor_address, "engine": self.engine, "parallel": request.parallel, "preview": request.dryRun,
-            "root": request.info.root_directory, "config": dict(request.config), "secrets": list(request.configSecretKeys),
-            "program": program, "arguments": list(request.args),
+            "project": request.project,
+            "stack": request.stack,
+            "organization": request.organization,
+            "monitor": request.monitor_address,
+            "engine": self.engine,
+            "parallel": request.parallel,
+            "preview": request.dryRun,
+            "root": request.info.root_directory,
+            "config": dict(request.config),
+            "secrets": list(request.configSecretKeys),
+            "program": program,
+            "arguments": list(request.args),
         }
-        process = subprocess.Popen([python, "-u", str(EXECUTOR)], stdin=subprocess.PIPE, cwd=request.pwd or request.info.program_directory)
+        process = subprocess.Popen(
+            [python, "-P", "-u", str(EXECUTOR)],
+            stdin=subprocess.PIPE,
+            cwd=request.pwd or request.info.program_directory,
+        )
         self.programs.add(process)
         context.add_callback(process.kill)
         try:
@@ -103,8 +117,10 @@ def interpreter(options: dict[str, object], root: str) -> str:
         return os.environ.get("PULUMI_PYTHON_CMD") or sys.executable
     python = Path(root, str(folder), "bin", "python")
     if not python.exists():
-        raise FileNotFoundError(f"The 'virtualenv' option in Pulumi.yaml is set to {str(folder)!r}, but {python} doesn't exist; "
-                                f"create it with `python3 -m venv {Path(root, str(folder))}` and install the project's requirements in it")
+        raise FileNotFoundError(
+            f"The 'virtualenv' option in Pulumi.yaml is set to {str(folder)!r}, but {python} doesn't exist; "
+            f"create it with `python3 -m venv {Path(root, str(folder))}` and install the project's requirements in it"
+        )
     return str(python)
 
 

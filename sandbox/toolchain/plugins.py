@@ -65,7 +65,9 @@ def wanted(name: str) -> Wanted:
     """What the SDK's own pulumi-plugin.json says; reading it spares the second an import takes."""
     spec = importlib.util.find_spec(f"pulumi_{name}")
     if spec is None or not spec.submodule_search_locations:
-        raise ToolchainError(f"the Python package pulumi-{name} is not installed; install the project's requirements and run this again")
+        raise ToolchainError(
+            f"the Python package pulumi-{name} is not installed; install the project's requirements and run this again"
+        )
     found = json.loads((Path(spec.submodule_search_locations[0]) / "pulumi-plugin.json").read_text())
     return Wanted(name, found["version"], found.get("server", ""))
 
@@ -148,6 +150,7 @@ def place_bridge(plugin: Wanted) -> None:
 
 def place_stand_in(plugin: Wanted) -> None:
     write(plugin.folder / MARK, "")
-    script = STAND_IN.format(name=plugin.name, version=plugin.version, python=sys.executable,
-                             program=SOURCE / "standin" / "__main__.py")
+    script = STAND_IN.format(
+        name=plugin.name, version=plugin.version, python=sys.executable, program=SOURCE / "standin" / "__main__.py"
+    )
     write(plugin.program, script, 0o755)

@@ -7,7 +7,10 @@ import importlib
 import sys
 from pathlib import Path
 
-if __package__ in (None, ""):  # started by path: the program it serves has a working directory and a PYTHONPATH of its own
+if __package__ in (
+    None,
+    "",
+):  # started by path: the program it serves has a working directory and a PYTHONPATH of its own
     sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from sandbox.toolchain.standin.protocol import serve

@@ -48,7 +48,8 @@ class Changes:
         """Objects pair up by position, other values by longest common subsequence."""
         if item.kind == "object":
             for n in range(max(len(old), len(new))):
-                self.compare(f"{path}[{n}]", *(side[n] if n < len(side) else None for side in (old, new)), item)
+                before, after = (side[n] if n < len(side) else None for side in (old, new))
+                self.compare(f"{path}[{n}]", before, after, item)
             return
         steps = difflib.SequenceMatcher(None, [*map(repr, old)], [*map(repr, new)], autojunk=False).get_opcodes()
         gone = {n for kind, start, end, *_ in steps if kind != "equal" for n in range(start, end)}
@@ -67,8 +68,15 @@ class Diff:
     delete_first: bool = False
 
 
-def diff(old: Values, new: Values, shape: Shape, replaces: Callable[[str], bool], ignored: Collection[str] = (),
-         sets: Collection[str] = (), kept: Collection[str] = ()) -> Diff:
+def diff(
+    old: Values,
+    new: Values,
+    shape: Shape,
+    replaces: Callable[[str], bool],
+    ignored: Collection[str] = (),
+    sets: Collection[str] = (),
+    kept: Collection[str] = (),
+) -> Diff:
     """Compare every input of a shape."""
     changes = Changes(sets, kept)
     for name, inner in shape.properties.items():

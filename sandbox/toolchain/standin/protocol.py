@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
@@ -23,7 +23,7 @@ from sandbox.toolchain.standin.values import Path, Values, plain, struct, withou
 
 LARGEST_MESSAGE = 400 << 20
 SEVERITIES = {"status": engine_pb2.INFO, "warning": engine_pb2.WARNING}
-Context = grpc.ServicerContext
+Context: TypeAlias = grpc.ServicerContext
 Answer = TypeVar("Answer")
 
 
@@ -52,8 +52,14 @@ def fail_with_state(context: Context, error: InitFailed, request: Any) -> None:
     given = request.properties if isinstance(request, pb.CreateRequest) else request.news
     inputs, secrets = plain(given)
     detail = any_pb2.Any()
-    detail.Pack(pb.ErrorResourceInitFailed(id=error.number, properties=struct(error.outputs, secrets), reasons=[error.reason],
-                                           inputs=struct(inputs, secrets)))
+    detail.Pack(
+        pb.ErrorResourceInitFailed(
+            id=error.number,
+            properties=struct(error.outputs, secrets),
+            reasons=[error.reason],
+            inputs=struct(inputs, secrets),
+        )
+    )
     status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=error.reason, details=[detail])
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     context.abort(grpc.StatusCode.UNKNOWN, error.reason)
@@ -62,7 +68,9 @@ def fail_with_state(context: Context, error: InitFailed, request: Any) -> None:
 class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     """One provider: its package name, the version of its SDK, and what it serves."""
 
-    def __init__(self, package: str, version: str, resources: Mapping[str, Resource], functions: Mapping[str, Invokable]) -> None:
+    def __init__(
+        self, package: str, version: str, resources: Mapping[str, Resource], functions: Mapping[str, Invokable]
+    ) -> None:
         self.package, self.version = package, version
         self.resources, self.functions = resources, functions
         self.cancelled = threading.Event()
@@ -83,7 +91,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=self.version)
 
     def GetSchema(self, request: pb.GetSchemaRequest, context: Context) -> pb.GetSchemaResponse:
-        """Only a name and a version: programs run without a schema; YAML programs and `pulumi import` need the real plugin."""
+        """Only a name and a version: programs need no schema; YAML and `pulumi import` need the real plugin."""
         return pb.GetSchemaResponse(schema=f'{{"name": "{self.package}", "version": "{self.version}"}}')
 
     def CheckConfig(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
@@ -104,8 +112,10 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     def resource(self, urn: str) -> Resource:
         token = urn.split("::")[2].split("$")[-1].partition(":")[2]
         if token not in self.resources:
-            raise KeyError(f"the stand-in for the {self.package} plugin has no resource {self.package}:{token}; "
-                           "it needs Pulumi's own plugin")
+            raise KeyError(
+                f"the stand-in for the {self.package} plugin has no resource {self.package}:{token}; "
+                "it needs Pulumi's own plugin"
+            )
         return self.resources[token]
 
     def call(self, urn: str) -> Call:
@@ -114,7 +124,11 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     def log(self, urn: str, severity: str, text: str) -> None:
         """Show the user a line; one of severity "status" only while the work goes on."""
         if self.engine:
-            self.engine.Log(engine_pb2.LogRequest(severity=SEVERITIES[severity], message=text, urn=urn, ephemeral=severity == "status"))
+            self.engine.Log(
+                engine_pb2.LogRequest(
+                    severity=SEVERITIES[severity], message=text, urn=urn, ephemeral=severity == "status"
+                )
+            )
 
     @guarded
     def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
@@ -123,7 +137,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         inputs, mistakes = resource.check(given, plain(request.olds)[0], call, request.randomSeed)
         if mistakes:
             told = [resource.failure(call.name, mistake) for mistake in mistakes]
-            return pb.CheckResponse(inputs=request.news, failures=[pb.CheckFailure(property=where, reason=why) for where, why in told])
+            return pb.CheckResponse(
+                inputs=request.news, failures=[pb.CheckFailure(property=where, reason=why) for where, why in told]
+            )
         return pb.CheckResponse(inputs=struct({k: v for k, v in inputs.items() if v is not None}, secrets))
 
     @guarded
@@ -131,9 +147,14 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         old, new = plain(request.olds)[0], plain(request.news)[0]
         found = self.resource(request.urn).diff(old, new, list(request.ignoreChanges))
         kinds = {path: pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(kind)) for path, kind in found.detailed.items()}
-        return pb.DiffResponse(changes=pb.DiffResponse.DIFF_SOME if found.changed else pb.DiffResponse.DIFF_NONE,
-                               diffs=found.changed, replaces=found.replaces, detailedDiff=kinds, hasDetailedDiff=True,
-                               deleteBeforeReplace=found.delete_first)
+        return pb.DiffResponse(
+            changes=pb.DiffResponse.DIFF_SOME if found.changed else pb.DiffResponse.DIFF_NONE,
+            diffs=found.changed,
+            replaces=found.replaces,
+            detailedDiff=kinds,
+            hasDetailedDiff=True,
+            deleteBeforeReplace=found.delete_first,
+        )
 
     @guarded
     def Create(self, request: pb.CreateRequest, context: Context) -> pb.CreateResponse:
@@ -164,7 +185,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         if found is None:
             return pb.ReadResponse()
         number, outputs, inputs = found
-        return pb.ReadResponse(id=number, properties=self.outputs(resource, outputs, secrets), inputs=struct(inputs, input_secrets))
+        return pb.ReadResponse(
+            id=number, properties=self.outputs(resource, outputs, secrets), inputs=struct(inputs, input_secrets)
+        )
 
     @guarded
     def Delete(self, request: pb.DeleteRequest, context: Context) -> empty_pb2.Empty:
@@ -180,14 +203,18 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         token = request.tok.partition(":")[2]
         if token not in self.functions:
-            raise KeyError(f"the stand-in for the {self.package} plugin has no function {self.package}:{token}; it needs Pulumi's own plugin")
+            raise KeyError(
+                f"the stand-in for the {self.package} plugin has no function {self.package}:{token}; "
+                "it needs Pulumi's own plugin"
+            )
         function = self.functions[token]
         given = {k: v for k, v in plain(request.args)[0].items() if v is not None}
         failures = [f"Missing required property {name!r}" for name in function.needed if name not in given]
         failures += [f"Unknown property {name!r}" for name in given if name not in (*function.needed, *function.others)]
         if failures:
             return pb.InvokeResponse(failures=[pb.CheckFailure(reason=reason) for reason in failures])
-        return pb.InvokeResponse(**{"return": struct(function.compute(given, self.call("")))})
+        answer: dict[str, Any] = {"return": struct(function.compute(given, self.call("")))}
+        return pb.InvokeResponse(**answer)
 
     def Cancel(self, request: empty_pb2.Empty, context: Context) -> empty_pb2.Empty:
         self.cancelled.set()

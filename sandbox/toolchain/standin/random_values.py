@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 import uuid
-from typing import Any, ClassVar
+from typing import Any
 
 from sandbox.toolchain.standin.protocol import StandIn
 from sandbox.toolchain.standin.resource import Call, Resource
@@ -22,12 +22,16 @@ LOWER = "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 MINIMA = ("minUpper", "minLower", "minNumeric", "minSpecial")
 BCRYPT_ALPHABET = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-ADJECTIVES = ("amber brave calm clever daring eager fair fond gentle happy ideal keen kind lively loyal merry neat noble polite proud "
-              "quick quiet rapid ready sharp smart steady sunny sure tidy valid vital warm wise witty").split()
-ADVERBS = "boldly calmly deeply duly early fairly firmly freely gladly kindly lately mildly neatly openly partly quietly rarely truly".split()
-ANIMALS = ("ant badger bear bee bird bison camel cat crab crane deer dog dove eagle eel falcon finch fox frog gecko goat goose hare hawk heron "
-           "horse ibex jay koala lark lion lynx mole moose moth mouse newt orca otter owl ox panda pig pony puma quail ram raven robin "
-           "seal shrew skunk sloth snail stork swan tiger toad trout viper whale wolf wren yak zebra").split()
+ADJECTIVES = (
+    "amber brave calm clever daring eager fair fond gentle happy ideal keen kind lively loyal merry neat noble polite "
+    "proud quick quiet rapid ready sharp smart steady sunny sure tidy valid vital warm wise witty"
+)
+ADVERBS = "boldly calmly deeply duly early fairly firmly freely gladly kindly lately mildly neatly openly quietly truly"
+ANIMALS = (
+    "ant badger bear bee bird bison camel cat crab crane deer dog dove eagle falcon finch fox frog gecko goat goose "
+    "hare hawk heron horse ibex jay koala lark lion lynx mole moose moth mouse newt orca otter owl ox panda pig pony "
+    "puma quail ram raven robin seal shrew skunk sloth snail stork swan tiger toad trout viper whale wolf wren yak"
+)
 _crypt = threading.Lock()
 
 
@@ -68,24 +72,49 @@ def known(value: Any) -> bool:
 
 def generator(seed: str | None) -> random.Random:
     """Repeatable for a seed, within this stand-in: Go's generator draws other values from the same seed."""
-    return random.Random(seed) if seed else random.SystemRandom()
+    return random.Random(seed) if seed else random.SystemRandom()  # noqa: S311 (a seed is no secret)
 
 
 class String(Random):
-    defaults: ClassVar[Values] = {"lower": True, "minLower": 0, "minNumeric": 0, "minSpecial": 0, "minUpper": 0, "special": True, "upper": True}
+    defaults = {
+        "lower": True,
+        "minLower": 0,
+        "minNumeric": 0,
+        "minSpecial": 0,
+        "minUpper": 0,
+        "special": True,
+        "upper": True,
+    }
 
     def rules(self, wanted: Values) -> list[Mistake]:
         mistakes = []
         length = wanted["length"]
         if known(length) and length < 1:
-            mistakes.append(Mistake("length", f"Invalid Attribute Value. Attribute length value must be at least 1, got: {length}"))
+            mistakes.append(
+                Mistake("length", f"Invalid Attribute Value. Attribute length value must be at least 1, got: {length}")
+            )
         minima = [wanted[name] for name in MINIMA]
         if known(length) and all(map(known, minima)) and 1 <= length < sum(minima):
-            mistakes.append(Mistake("length", "Invalid Attribute Value. Attribute length value must be at least sum of "
-                                              f"min_upper + min_lower + min_numeric + min_special, got: {length}"))
-        kinds = [wanted.get("numeric", wanted.get("number")), wanted.get("special"), wanted.get("upper"), wanted.get("lower")]
+            mistakes.append(
+                Mistake(
+                    "length",
+                    "Invalid Attribute Value. Attribute length value must be at least sum of "
+                    f"min_upper + min_lower + min_numeric + min_special, got: {length}",
+                )
+            )
+        kinds = [
+            wanted.get("numeric", wanted.get("number")),
+            wanted.get("special"),
+            wanted.get("upper"),
+            wanted.get("lower"),
+        ]
         if kinds.count(False) == len(kinds):
-            mistakes.append(Mistake("numeric", "Invalid Attribute Combination. At least one of special, upper, lower, numeric must be true"))
+            mistakes.append(
+                Mistake(
+                    "numeric",
+                    "Invalid Attribute Combination. At least one of special, upper, lower, numeric must be true",
+                )
+            )
         return mistakes
 
     def numeric(self, inputs: Values) -> Values:
@@ -104,8 +133,12 @@ class String(Random):
 
     def draw(self, wanted: Values) -> tuple[str, Values]:
         special = wanted.get("overrideSpecial") or SPECIAL
-        sets = {"minUpper": ("upper", LOWER.upper()), "minLower": ("lower", LOWER), "minNumeric": ("numeric", DIGITS),
-                "minSpecial": ("special", special)}
+        sets = {
+            "minUpper": ("upper", LOWER.upper()),
+            "minLower": ("lower", LOWER),
+            "minNumeric": ("numeric", DIGITS),
+            "minSpecial": ("special", special),
+        }
         everything = "".join(signs for kind, signs in sets.values() if wanted[kind])
         if not everything:
             raise ValueError("the character set specified is empty")
@@ -129,7 +162,12 @@ class Id(Random):
     def draw(self, wanted: Values) -> tuple[str, Values]:
         drawn, prefix = secrets.token_bytes(wanted["byteLength"]), wanted.get("prefix") or ""
         number = base64.urlsafe_b64encode(drawn).rstrip(b"=").decode()
-        texts = {"b64Url": number, "b64Std": base64.b64encode(drawn).decode(), "hex": drawn.hex(), "dec": str(int.from_bytes(drawn, "big"))}
+        texts = {
+            "b64Url": number,
+            "b64Std": base64.b64encode(drawn).decode(),
+            "hex": drawn.hex(),
+            "dec": str(int.from_bytes(drawn, "big")),
+        }
         return number, {name: prefix + text for name, text in texts.items()}
 
 
@@ -138,7 +176,12 @@ class Bytes(Random):
 
     def rules(self, wanted: Values) -> list[Mistake]:
         if known(wanted["length"]) and wanted["length"] < 1:
-            return [Mistake("length", f"Invalid Attribute Value. Attribute length value must be at least 1, got: {wanted['length']}")]
+            return [
+                Mistake(
+                    "length",
+                    f"Invalid Attribute Value. Attribute length value must be at least 1, got: {wanted['length']}",
+                )
+            ]
         return []
 
     def draw(self, wanted: Values) -> tuple[str, Values]:
@@ -151,19 +194,22 @@ class Integer(Random):
     def draw(self, wanted: Values) -> tuple[str, Values]:
         low, high = wanted["min"], wanted["max"]
         if high < low:
-            raise ValueError("Create Random Integer Error: The minimum (minVal) value needs to be smaller than or equal to maximum (maxVal) value.")
+            raise ValueError(
+                "Create Random Integer Error: The minimum (minVal) value needs to be smaller than or equal to "
+                "maximum (maxVal) value."
+            )
         result = generator(wanted.get("seed")).randint(low, high)
         return str(result), {"result": result}
 
 
 class Pet(Random):
-    defaults: ClassVar[Values] = {"length": 2, "separator": "-"}
+    defaults = {"length": 2, "separator": "-"}
 
     def draw(self, wanted: Values) -> tuple[str, Values]:
         length, separator = wanted["length"], wanted["separator"]
-        words = [secrets.choice(ADVERBS) for _ in range(length - 2)]
-        words += [secrets.choice(ADJECTIVES)] if length > 1 else []
-        words += [secrets.choice(ANIMALS)]
+        words = [secrets.choice(ADVERBS.split()) for _ in range(length - 2)]
+        words += [secrets.choice(ADJECTIVES.split())] if length > 1 else []
+        words += [secrets.choice(ANIMALS.split())]
         return separator.join([wanted["prefix"], *words] if wanted.get("prefix") else words), {}
 
 
@@ -191,7 +237,19 @@ def uuid7() -> uuid.UUID:
 
 
 def provider(version: str) -> StandIn:
-    kinds = {"Bytes": Bytes, "Id": Id, "Integer": Integer, "Password": Password, "Pet": Pet, "Shuffle": Shuffle, "String": String,
-             "Uuid": Uuid, "Uuid4": Uuid, "Uuid7": Uuid}
-    resources: dict[str, Resource] = {f"index/random{name}:Random{name}": kind(f"Random{name}") for name, kind in kinds.items()}
+    kinds = {
+        "Bytes": Bytes,
+        "Id": Id,
+        "Integer": Integer,
+        "Password": Password,
+        "Pet": Pet,
+        "Shuffle": Shuffle,
+        "String": String,
+        "Uuid": Uuid,
+        "Uuid4": Uuid,
+        "Uuid7": Uuid,
+    }
+    resources: dict[str, Resource] = {
+        f"index/random{name}:Random{name}": kind(f"Random{name}") for name, kind in kinds.items()
+    }
     return StandIn("random", version, resources, {})

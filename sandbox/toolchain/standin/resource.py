@@ -2,14 +2,19 @@
 
 import functools
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 from sandbox.toolchain.standin import shapes
 from sandbox.toolchain.standin.plan import Diff, diff
 from sandbox.toolchain.standin.shapes import Mistake, Reader, Shape
 from sandbox.toolchain.standin.values import UNKNOWN, Values, without_marks
+
+# What is nearly done when the user presses Ctrl-C may still be finished, and stays known.
+GRACE_SECONDS = 5
 
 
 class Cancelled(Exception):
@@ -34,14 +39,20 @@ class Call:
     urn: str
     log: Callable[[str, str], None]
     cancelled: threading.Event = field(default_factory=threading.Event)
+    end: float | None = None
 
     @property
     def name(self) -> str:
         return self.urn.rpartition("::")[2]
 
     def pause(self, seconds: float) -> None:
-        if self.cancelled.wait(seconds):
-            raise Cancelled("cancelled")
+        """Wait between two looks at something under way. Once cancelled, a little time is left for it to end well."""
+        if not self.cancelled.wait(seconds):
+            return
+        self.end = self.end or time.monotonic() + GRACE_SECONDS
+        if time.monotonic() >= self.end:
+            raise Cancelled("the wait was given up because the update was cancelled")
+        time.sleep(seconds)
 
 
 class Resource:
@@ -55,9 +66,9 @@ class Resource:
 
     module: str
     name: str
-    defaults: ClassVar[Values] = {}
-    secret: ClassVar[tuple[str, ...]] = ()
-    replace: ClassVar[tuple[str, ...] | str] = ()
+    defaults: Mapping[str, Any] = MappingProxyType({})
+    secret: tuple[str, ...] = ()
+    replace: tuple[str, ...] | str = ()
 
     @functools.cached_property
     def shapes(self) -> tuple[Shape, Shape]:
@@ -115,7 +126,9 @@ class Resource:
     def read(self, number: str, state: Values, inputs: Values, call: Call) -> tuple[str, Values, Values] | None:
         """(id, outputs, inputs) as they are now, or None when there is no such thing. Without a state: an import."""
         if not state:
-            raise ValueError(f"{self.module.removeprefix('pulumi_')} {self.name} cannot be imported by the stand-in plugin")
+            raise ValueError(
+                f"{self.module.removeprefix('pulumi_')} {self.name} cannot be imported by the stand-in plugin"
+            )
         return number, state, inputs
 
     def delete(self, number: str, state: Values, call: Call) -> None:

@@ -65,9 +65,14 @@ def shape_of(hint: Any) -> Shape:
 def arguments_shape(arguments: Any) -> Shape:
     """The object shape of an SDK arguments class; what its constructor demands is needed."""
     wire = _types.input_type_py_to_pulumi_names(arguments)
-    needed = tuple(wire[name] for name, parameter in inspect.signature(arguments.__init__).parameters.items()
-                   if name in wire and parameter.default is parameter.empty)
-    return Shape("object", properties={k: shape_of(v) for k, v in _types.input_type_types(arguments).items()}, needed=needed)
+    needed = tuple(
+        wire[name]
+        for name, parameter in inspect.signature(arguments.__init__).parameters.items()
+        if name in wire and parameter.default is parameter.empty
+    )
+    return Shape(
+        "object", properties={k: shape_of(v) for k, v in _types.input_type_types(arguments).items()}, needed=needed
+    )
 
 
 def load(module: str, name: str) -> tuple[Shape, Shape]:
@@ -159,7 +164,7 @@ class Reader:
                 return True
             case "bool", "false" | "0" | 0:
                 return False
-            case ("integer" | "number"), str():
+            case (("integer" | "number"), str()):
                 with contextlib.suppress(ValueError):
                     return int(value) if shape.kind == "integer" else float(value)
         return value
@@ -195,8 +200,11 @@ class StrictReader(Reader):
         if shape.allowed and isinstance(value, str):
             reason = f"Field '{name}' on '{owner}' must be one of {', '.join(shape.allowed)}; got '{value}' instead"
         else:
-            got = {bool: "bool", str: "string", list: "[]interface {}", dict: "map[string]interface {}"}.get(type(value), "float64")
-            reason = f"Field '{name}' on '{owner}' must be a '{GO_TYPES.get(shape.kind, 'map[string]interface {}')}'; got '{got}' instead"
+            got = {bool: "bool", str: "string", list: "[]interface {}", dict: "map[string]interface {}"}.get(
+                type(value), "float64"
+            )
+            wanted = GO_TYPES.get(shape.kind, "map[string]interface {}")
+            reason = f"Field '{name}' on '{owner}' must be a '{wanted}'; got '{got}' instead"
         self.mistakes.append(Mistake(path, reason))
 
     def adapted(self, value: Any, shape: Shape) -> Any:

@@ -4,7 +4,7 @@ https://www.pulumi.com/registry/packages/command/
 """
 
 import secrets
-from typing import Any, ClassVar
+from typing import Any
 
 from sandbox.toolchain.standin.command.copy import copy_file, copy_to_remote
 from sandbox.toolchain.standin.command.local import run_locally
@@ -15,7 +15,16 @@ from sandbox.toolchain.standin.shapes import Mistake, Reader, StrictReader
 from sandbox.toolchain.standin.values import ARCHIVE, ASSET, SIGNATURE, UNKNOWN, Values
 
 CONNECTION_DEFAULTS: Values = {"user": "root", "port": 22, "dialErrorLimit": 10, "perDialTimeout": 15}
-RUN_INPUTS = ("stdin", "logging", "interpreter", "dir", "environment", "assetPaths", "archivePaths", "addPreviousOutputInEnv")
+RUN_INPUTS = (
+    "stdin",
+    "logging",
+    "interpreter",
+    "dir",
+    "environment",
+    "assetPaths",
+    "archivePaths",
+    "addPreviousOutputInEnv",
+)
 
 
 def unique(prefix: str = "") -> str:
@@ -27,7 +36,11 @@ class Native(Resource):
 
     def __init__(self, module: str, name: str, machines: Machines) -> None:
         self.module, self.name, self.machines = f"pulumi_command.{module}", name, machines
-        self.owners = {"": f"{module}.{name}Inputs", "connection": "remote.Connection", "connection.proxy": "remote.ProxyConnection"}
+        self.owners = {
+            "": f"{module}.{name}Inputs",
+            "connection": "remote.Connection",
+            "connection.proxy": "remote.ProxyConnection",
+        }
 
     def reader(self) -> Reader:
         return StrictReader(self.owners)
@@ -86,14 +99,14 @@ class LocalCommand(Command):
 
 
 class RemoteCommand(Command):
-    secret: ClassVar[tuple[str, ...]] = ("connection",)
+    secret = ("connection",)
 
     def run(self, command: str, inputs: Values, old: Values, call: Call) -> Values:
         return self.machines.run(inputs["connection"], command, inputs, old, call)
 
 
 class CopyToRemote(Native):
-    secret: ClassVar[tuple[str, ...]] = ("connection",)
+    secret = ("connection",)
 
     def rules(self, wanted: Values) -> list[Mistake]:
         source = wanted["source"]
@@ -119,13 +132,15 @@ class CopyToRemote(Native):
         return inputs
 
     def copy(self, inputs: Values, call: Call) -> None:
-        self.machines.transfer(inputs["connection"], lambda sftp: copy_to_remote(sftp, inputs["source"], inputs["remotePath"]), call)
+        self.machines.transfer(
+            inputs["connection"], lambda sftp: copy_to_remote(sftp, inputs["source"], inputs["remotePath"]), call
+        )
 
 
 class CopyFile(Native):
     """The older resource: one file, and every change copies it anew."""
 
-    secret: ClassVar[tuple[str, ...]] = ("connection",)
+    secret = ("connection",)
 
     def replaces(self, name: str) -> bool:
         return True
@@ -134,7 +149,9 @@ class CopyFile(Native):
         return inputs
 
     def create(self, inputs: Values, call: Call) -> tuple[str, Values]:
-        self.machines.transfer(inputs["connection"], lambda sftp: copy_file(sftp, inputs["localPath"], inputs["remotePath"]), call)
+        self.machines.transfer(
+            inputs["connection"], lambda sftp: copy_file(sftp, inputs["localPath"], inputs["remotePath"]), call
+        )
         return unique(), inputs
 
 
@@ -145,6 +162,9 @@ def run_function(given: Values, call: Call) -> Any:
 def provider(version: str) -> StandIn:
     machines = Machines()
     resources: dict[str, Resource] = {
-        "local:Command": LocalCommand("local", "Command", machines), "remote:Command": RemoteCommand("remote", "Command", machines),
-        "remote:CopyToRemote": CopyToRemote("remote", "CopyToRemote", machines), "remote:CopyFile": CopyFile("remote", "CopyFile", machines)}
+        "local:Command": LocalCommand("local", "Command", machines),
+        "remote:Command": RemoteCommand("remote", "Command", machines),
+        "remote:CopyToRemote": CopyToRemote("remote", "CopyToRemote", machines),
+        "remote:CopyFile": CopyFile("remote", "CopyFile", machines),
+    }
     return StandIn("command", version, resources, {"local:run": Invokable(run_function, ("command",), RUN_INPUTS)})

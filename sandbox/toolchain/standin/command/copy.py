@@ -1,9 +1,9 @@
 """Copies of files and folders to another machine, with the destinations of the real plugin.
 
-    source   destination is a folder   does not exist   is a file
-    folder   destination/folder        the same         error
-    folder/  into destination          the same         error
-    file     destination/file          destination      overwritten
+source   destination is a folder   does not exist   is a file
+folder   destination/folder        the same         error
+folder/  into destination          the same         error
+file     destination/file          destination      overwritten
 """
 
 import posixpath
@@ -20,7 +20,9 @@ async def copy_to_remote(sftp: "asyncssh.SFTPClient", source: Values, destinatio
     """Copy an asset or an archive (a folder or a file) as the engine gives it."""
     if "text" in source:
         if await sftp.isdir(destination):
-            raise ValueError(f"remote path {destination} is a directory; when using a text asset, remotePath must be a file path")
+            raise ValueError(
+                f"remote path {destination} is a directory; when using a text asset, remotePath must be a file path"
+            )
         await sftp.makedirs(posixpath.dirname(destination) or ".", exist_ok=True)
         await write(sftp, source["text"].encode(), destination)
         return

@@ -1,5 +1,6 @@
 """Commands on this machine."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -17,14 +18,20 @@ from sandbox.toolchain.standin.values import ARCHIVE, ASSET, SIGNATURE, Values
 
 def run_locally(command: str, inputs: Values, old: Values, call: Call) -> Values:
     """stdout and stderr of a command, with assets and archive where they are asked for. Raises when it fails."""
-    folder = inputs.get("dir") or os.getcwd()
+    folder = inputs.get("dir") or str(Path.cwd())
     environment = {**os.environ, **(inputs.get("environment") or {}), **previous(inputs, old)}
     given = (inputs.get("stdin") or "").encode()
     output = Output(inputs.get("logging"), call)
     try:
-        process = subprocess.Popen([*(inputs.get("interpreter") or ("/bin/sh", "-c")), command], cwd=folder, env=environment,
-                                   stdin=subprocess.PIPE if given else subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, start_new_session=True)
+        process = subprocess.Popen(
+            [*(inputs.get("interpreter") or ("/bin/sh", "-c")), command],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
     except OSError as error:
         raise output.failed(f"{error.strerror}: {error.filename}", command) from error
     if given:
@@ -44,20 +51,17 @@ def run_locally(command: str, inputs: Values, old: Values, call: Call) -> Values
 
 
 def feed(process: "subprocess.Popen[bytes]", given: bytes) -> None:
-    assert process.stdin
-    try:
-        with process.stdin as stdin:
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # a command need not read what it is given
             stdin.write(given)
-    except BrokenPipeError:
-        pass  # a command need not read what it is given
 
 
 def collect(process: "subprocess.Popen[bytes]", output: Output, call: Call) -> None:
     """Take both streams until they end. When cancelled, the command ends with everything it started."""
-    assert process.stdout and process.stderr
     with selectors.DefaultSelector() as streams:
-        streams.register(process.stdout, selectors.EVENT_READ, "stdout")
-        streams.register(process.stderr, selectors.EVENT_READ, "stderr")
+        for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
+            if stream:
+                streams.register(stream, selectors.EVENT_READ, name)
         while streams.get_map():
             for key, _ in streams.select(timeout=0.2):
                 data = os.read(key.fd, 1 << 16)
@@ -69,8 +73,6 @@ def collect(process: "subprocess.Popen[bytes]", output: Output, call: Call) -> N
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 raise Cancelled("the command was ended because the update was cancelled")
-    process.stdout.close()
-    process.stderr.close()
     process.wait()
 
 
@@ -95,12 +97,12 @@ def expression(pattern: str) -> re.Pattern[str]:
     """A glob: `*` stays within a folder, `**` does not; `?`, `[a-z]`, `[!a-z]` and `{one,other}` as usual."""
     words = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
     depth, result = 0, ""
-    for token in re.findall(r"\\.|\*\*|\[[^]]*\]|.", pattern, re.DOTALL):
-        depth += (token == "{") - (token == "}")
-        if token.startswith("[") and len(token) > 1:
-            result += token.replace("[!", "[^", 1)
-        elif token in words and (token != "," or depth):
-            result += words[token]
+    for word in re.findall(r"\\.|\*\*|\[[^]]*\]|.", pattern, re.DOTALL):
+        depth += (word == "{") - (word == "}")
+        if word.startswith("[") and len(word) > 1:
+            result += word.replace("[!", "[^", 1)
+        elif word in words and (word != "," or depth):
+            result += words[word]
         else:
-            result += re.escape(token.removeprefix("\\") or token)
+            result += re.escape(word.removeprefix("\\") or word)
     return re.compile(result, re.DOTALL)

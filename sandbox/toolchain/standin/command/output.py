@@ -6,7 +6,12 @@ from sandbox.toolchain.standin.resource import Call
 from sandbox.toolchain.standin.values import Values
 
 PREVIOUS = {"stdout": "PULUMI_COMMAND_STDOUT", "stderr": "PULUMI_COMMAND_STDERR"}
-SHOWN = {None: ("stdout", "stderr"), "stdoutAndStderr": ("stdout", "stderr"), "stdout": ("stdout",), "stderr": ("stderr",)}
+SHOWN = {
+    None: ("stdout", "stderr"),
+    "stdoutAndStderr": ("stdout", "stderr"),
+    "stdout": ("stdout",),
+    "stderr": ("stderr",),
+}
 
 
 class Output:
@@ -41,7 +46,9 @@ class Output:
 
     def failed(self, why: str, command: str) -> RuntimeError:
         self.finish()
-        return RuntimeError(f"{why}: running {json.dumps(command, ensure_ascii=False)}:\n{self.both.decode(errors='replace')}")
+        return RuntimeError(
+            f"{why}: running {json.dumps(command, ensure_ascii=False)}:\n{self.both.decode(errors='replace')}"
+        )
 
 
 def previous(inputs: Values, old: Values) -> dict[str, str]:

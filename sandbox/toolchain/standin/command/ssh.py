@@ -22,9 +22,11 @@ SESSIONS = 8
 IDLE_SECONDS = 5.0
 OPEN_SECONDS = 15
 FIRST_DELAY, LONGEST_DELAY, GROWTH = 0.1, 5.0, 1.5
-NOT_SET = ("Unable to set '{}'. This only works if your SSH server is configured to accept these variables via AcceptEnv. Alternatively, "
-           "if a Bash-like shell runs the command on the remote host, you could prefix the command itself with the variables in the "
-           "form 'VAR=value command'")
+NOT_SET = (
+    "Unable to set '{}'. This only works if your SSH server is configured to accept these variables via AcceptEnv. "
+    "Alternatively, if a Bash-like shell runs the command on the remote host, you could prefix the command itself with "
+    "the variables in the form 'VAR=value command'"
+)
 
 
 class Line:
@@ -35,7 +37,7 @@ class Line:
 
     def __init__(self) -> None:
         self.connection: asyncssh.SSHClientConnection | None = None
-        self.opening: asyncio.Task[None] | None = None
+        self.opening: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self.sessions = asyncio.Semaphore(SESSIONS)
         self.users = 0
         self.closing: asyncio.TimerHandle | None = None
@@ -47,7 +49,7 @@ class Line:
 
 
 class Machines:
-    """Runs commands on machines and copies files to them. Every call blocks its thread; one thread speaks SSH for all."""
+    """Runs commands on machines and copies files to them. Calls block their thread; one thread speaks SSH for all."""
 
     def __init__(self) -> None:
         self.lines: dict[str, Line] = {}
@@ -58,7 +60,9 @@ class Machines:
         """stdout and stderr. Raises when the machine cannot be reached or the command fails."""
         return self.wait(self.run_on(connection, command, inputs, old, call), call)
 
-    def transfer(self, connection: Values, work: Callable[["asyncssh.SFTPClient"], Awaitable[None]], call: Call) -> None:
+    def transfer(
+        self, connection: Values, work: Callable[["asyncssh.SFTPClient"], Awaitable[None]], call: Call
+    ) -> None:
         self.wait(self.transfer_on(connection, work, call), call)
 
     def wait(self, work: Coroutine[Any, Any, Result], call: Call) -> Result:
@@ -84,15 +88,18 @@ class Machines:
         environment: dict[str, str] = inputs.get("environment") or {}
         before = previous(inputs, old)
 
-        async def work(line: Line) -> Values:
-            assert line.connection
-            await self.probe_environment(line, environment, before, call)
+        async def work(machine: "asyncssh.SSHClientConnection") -> Values:
+            await self.probe_environment(machine, environment, before, call)
             output = Output(inputs.get("logging"), call)
             process = await asyncio.wait_for(
-                line.connection.create_process(command, env={**environment, **before}, encoding=None), OPEN_SECONDS)
+                machine.create_process(command, env={**environment, **before}, encoding=None), OPEN_SECONDS
+            )
             try:
-                await asyncio.gather(self.feed(process, inputs.get("stdin") or ""), self.drain(process.stdout, "stdout", output),
-                                     self.drain(process.stderr, "stderr", output))
+                await asyncio.gather(
+                    self.feed(process, inputs.get("stdin") or ""),
+                    self.drain(process.stdout, "stdout", output),
+                    self.drain(process.stderr, "stderr", output),
+                )
                 await process.wait_closed()
             except asyncio.CancelledError:
                 process.kill()
@@ -109,12 +116,13 @@ class Machines:
 
         return await self.with_line(connection, work, call)
 
-    async def probe_environment(self, line: Line, asked: dict[str, str], before: dict[str, str], call: Call) -> None:
+    async def probe_environment(
+        self, machine: "asyncssh.SSHClientConnection", asked: dict[str, str], before: dict[str, str], call: Call
+    ) -> None:
         """SSH servers pass on few variables and need not say which they drop: look."""
         if not asked and not before:
             return
-        assert line.connection
-        found = await line.connection.run("env", env={**asked, **before}, encoding="utf-8", errors="replace")
+        found = await machine.run("env", env={**asked, **before}, encoding="utf-8", errors="replace")
         taken = {row.partition("=")[0] for row in str(found.stdout).splitlines()}
         for name in asked:
             if name not in taken:
@@ -136,15 +144,18 @@ class Machines:
         while data := await stream.read(1 << 16):
             output.take(name, data)
 
-    async def transfer_on(self, connection: Values, work: Callable[["asyncssh.SFTPClient"], Awaitable[None]], call: Call) -> None:
-        async def copy(line: Line) -> None:
-            assert line.connection
-            async with await asyncio.wait_for(line.connection.start_sftp_client(), OPEN_SECONDS) as sftp:
+    async def transfer_on(
+        self, connection: Values, work: Callable[["asyncssh.SFTPClient"], Awaitable[None]], call: Call
+    ) -> None:
+        async def copy(machine: "asyncssh.SSHClientConnection") -> None:
+            async with await asyncio.wait_for(machine.start_sftp_client(), OPEN_SECONDS) as sftp:
                 await work(sftp)
 
         await self.with_line(connection, copy, call)
 
-    async def with_line(self, connection: Values, work: Callable[[Line], Awaitable[Result]], call: Call) -> Result:
+    async def with_line(
+        self, connection: Values, work: Callable[["asyncssh.SSHClientConnection"], Awaitable[Result]], call: Call
+    ) -> Result:
         line = self.lines.setdefault(json.dumps(connection, sort_keys=True), Line())
         line.users += 1
         if line.closing:
@@ -152,31 +163,32 @@ class Machines:
             line.closing = None
         try:
             async with line.sessions:
-                await self.open(line, connection, "Dial", call)
-                return await work(line)
+                return await work(await self.open(line, connection, "Dial", call))
         finally:
             line.users -= 1
             if not line.users:
                 line.closing = asyncio.get_running_loop().call_later(IDLE_SECONDS, line.close)
 
-    async def open(self, line: Line, given: Values, what: str, call: Call) -> None:
+    async def open(self, line: Line, given: Values, what: str, call: Call) -> "asyncssh.SSHClientConnection":
         """Make sure of a connection that answers. Who comes while another dials shares the outcome."""
         if line.opening is None or line.opening.done():
             line.opening = asyncio.create_task(self.reopen(line, given, what, call))
-        await asyncio.shield(line.opening)
+        return await asyncio.shield(line.opening)
 
-    async def reopen(self, line: Line, given: Values, what: str, call: Call) -> None:
-        if line.connection and not line.connection.is_closed() and await answers(line.connection):
-            return
-        line.close()
+    async def reopen(self, line: Line, given: Values, what: str, call: Call) -> "asyncssh.SSHClientConnection":
+        if not line.connection or line.connection.is_closed() or not await answers(line.connection):
+            line.close()
+            line.connection = await self.dial(given, what, call)
+        return line.connection
+
+    async def dial(self, given: Values, what: str, call: Call) -> "asyncssh.SSHClientConnection":
         proxy = given.get("proxy")
         if not proxy:
-            line.connection = await retried(what, given, lambda: connect(given, None), call)
-            return
+            return await retried(what, given, lambda: connect(given, None), call)
         through = self.lines.setdefault(json.dumps(proxy, sort_keys=True), Line())
         try:
-            await self.open(through, proxy, "Dial proxy", call)
-            line.connection = await retried("Dial from proxy", given, lambda: connect(given, through.connection), call)
+            tunnel = await self.open(through, proxy, "Dial proxy", call)
+            return await retried("Dial from proxy", given, lambda: connect(given, tunnel), call)
         except Exception as error:
             raise RuntimeError(f"proxy: {error}") from error
 
@@ -201,9 +213,19 @@ async def connect(given: Values, tunnel: "asyncssh.SSHClientConnection | None") 
         known = ([asyncssh.import_public_key(given["hostKey"])], [], [])
     patience = given["perDialTimeout"] or None
     return await asyncssh.connect(
-        given["host"], int(given["port"]), username=given["user"], password=given.get("password"), client_keys=keys or None,
-        agent_path=given.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK") or None, known_hosts=known, config=None,
-        tunnel=tunnel or (), connect_timeout=patience, login_timeout=patience or 0, keepalive_interval=15)
+        given["host"],
+        int(given["port"]),
+        username=given["user"],
+        password=given.get("password"),
+        client_keys=keys or None,
+        agent_path=given.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK") or None,
+        known_hosts=known,
+        config=None,
+        tunnel=tunnel or (),
+        connect_timeout=patience,
+        login_timeout=patience or 0,
+        keepalive_interval=15,
+    )
 
 
 async def retried(what: str, given: Values, attempt: Callable[[], Awaitable[Result]], call: Call) -> Result:
@@ -215,11 +237,13 @@ async def retried(what: str, given: Values, attempt: Callable[[], Awaitable[Resu
             return await attempt()
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
             raise
-        except (OSError, asyncssh.Error, asyncio.TimeoutError) as error:
+        except (TimeoutError, OSError, asyncssh.Error) as error:
             failures += 1
             why = str(error) or "timed out"
             if -1 < limit < failures:
-                raise RuntimeError(f"after {failures - 1} failed attempts: {given['user']}@{given['host']}:{given['port']}: {why}") from error
+                raise RuntimeError(
+                    f"after {failures - 1} failed attempts: {given['user']}@{given['host']}:{given['port']}: {why}"
+                ) from error
         call.log("status", f"{what} {failures}/{'inf' if limit == -1 else limit} failed: retrying")
         await asyncio.sleep(delay)
         delay = min(delay * GROWTH, LONGEST_DELAY)

@@ -22,12 +22,17 @@ class Ovh(StandIn):
         for entry in entries.values():
             entry.account = self.account
         resources: dict[str, Resource] = {**entries}
-        invokables = {token: Invokable(self.account.bound(function), needed, others)
-                      for token, (function, needed, others) in functions.FUNCTIONS.items()}
+        invokables = {
+            token: Invokable(self.account.bound(function), needed, others)
+            for token, (function, needed, others) in functions.FUNCTIONS.items()
+        }
         super().__init__("ovh", version, resources, invokables)
 
     def configure(self, config: Values) -> None:
-        calm = str(config.get("ignoreInitError") or os.environ.get("OVH_IGNORE_INIT_ERROR", "")).lower() in ("true", "1")
+        calm = str(config.get("ignoreInitError") or os.environ.get("OVH_IGNORE_INIT_ERROR", "")).lower() in (
+            "true",
+            "1",
+        )
         self.account.configure(config, calm)
 
 

@@ -31,7 +31,7 @@ class Account:
         self.starting = threading.Lock()
 
     def configure(self, config: Values, calm: bool) -> None:
-        """Sign in with the provider's configuration, or the environment's. Calm: what fails is told at the first call."""
+        """Sign in with the provider's configuration, or the environment's. Calm: the first call tells a failure."""
         try:
             self.client = None if calm and not config.get("endpoint") else signed_in(config)
         except Exception as error:  # whatever went wrong is the user's to read
@@ -80,8 +80,14 @@ class Api:
     def delete(self, where: str) -> Any:
         return self.client.call("DELETE", where, None, True)
 
-    def wait(self, look: Callable[[], tuple[Any, str]], pending: Collection[str], target: Collection[str], what: str,
-             minutes: float = 60) -> Any:
+    def wait(
+        self,
+        look: Callable[[], tuple[Any, str]],
+        pending: Collection[str],
+        target: Collection[str],
+        what: str,
+        minutes: float = 60,
+    ) -> Any:
         """Look again until the state is a target, and answer what was seen then. Any state not expected is an error."""
         end = time.monotonic() + minutes * 60
         while True:
@@ -94,8 +100,11 @@ class Api:
                 raise RuntimeError(f"timeout while waiting for {what}")
             self.request.pause(POLL_SECONDS)
 
-    def settle(self, where: str, pending: Collection[str], target: Collection[str], what: str, minutes: float = 60) -> Values:
+    def settle(
+        self, where: str, pending: Collection[str], target: Collection[str], what: str, minutes: float = 60
+    ) -> Values:
         """Wait on the `status` of an object."""
+
         def look() -> tuple[Values, str]:
             found: Values = self.get(where)
             return found, found["status"]
@@ -105,6 +114,7 @@ class Api:
 
     def vanish(self, where: str, pending: Collection[str], what: str, minutes: float = 10) -> None:
         """Wait until an object cannot be found."""
+
         def look() -> tuple[None, str]:
             try:
                 return None, self.get(where)["status"]
@@ -115,7 +125,12 @@ class Api:
 
     def vrack_task(self, task: Values) -> None:
         """A vRack task has ended when it can no longer be found."""
-        self.vanish(f"/vrack/{part(task['serviceName'])}/task/{task['id']}", ("init", "todo", "doing"), f"vrack task {task['id']}", 60)
+        self.vanish(
+            f"/vrack/{part(task['serviceName'])}/task/{task['id']}",
+            ("init", "todo", "doing"),
+            f"vrack task {task['id']}",
+            60,
+        )
 
     def server_task(self, server: str, task: Values) -> Values:
         where = f"/dedicated/server/{part(server)}/task/{task['taskId']}"
@@ -128,4 +143,6 @@ def part(value: Any) -> str:
 
 
 def path(template: str, values: Values) -> str:
-    return template.format_map({name: part(value) for name, value in values.items() if not isinstance(value, dict | list)})
+    return template.format_map(
+        {name: part(value) for name, value in values.items() if not isinstance(value, dict | list)}
+    )

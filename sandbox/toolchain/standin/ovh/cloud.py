@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from sandbox.toolchain.standin.ovh.client import APIError, Api, part, path
+from sandbox.toolchain.standin.ovh.client import Api, APIError, part, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.ovh.rules import hashed, network, parses
 from sandbox.toolchain.standin.values import Values
@@ -18,12 +18,13 @@ class NetworkPrivate(Rest):
     replace, defaults, autonamed = ("serviceName", "vlanId"), {"vlanId": 0}, True
 
     def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
-        """The real plugin knows the network only once it is active: if that fails, it is lost to the state."""
-        made = api.post(path(self.base, inputs), self.request(inputs))
-        return made["id"], self.active(api, {**inputs, "id": made["id"]})
+        number = api.post(path(self.base, inputs), self.request(inputs))["id"]
+        return number, self.kept_when_cancelled(number, inputs, lambda: self.active(api, {**inputs, "id": number}))
 
     def active(self, api: Api, values: Values) -> Values:
-        api.settle(path(self.base + self.item, values), ("BUILDING",), ("ACTIVE",), f"private network {values['id']}", 10)
+        api.settle(
+            path(self.base + self.item, values), ("BUILDING",), ("ACTIVE",), f"private network {values['id']}", 10
+        )
         return self.look(api, values) or {}
 
     def change(self, api: Api, values: Values, inputs: Values, old: Values) -> Values:
@@ -50,9 +51,13 @@ class NetworkPrivate(Rest):
 
     def view(self, answer: Values, inputs: Values) -> Values:
         result, regions = super().view(answer, inputs), answer["regions"]
-        result["regionsAttributes"] = [{"openstackid": r["openstackId"] or "", "region": r["region"], "status": r["status"]} for r in regions]
+        result["regionsAttributes"] = [
+            {"openstackid": r["openstackId"] or "", "region": r["region"], "status": r["status"]} for r in regions
+        ]
         first = {r["status"]: r["region"] for r in reversed(regions)}
-        result["regionsStatuses"] = [{"region": r, "status": s} for s, r in first.items()]  # the real plugin keeps one of each
+        result["regionsStatuses"] = [
+            {"region": r, "status": s} for s, r in first.items()
+        ]  # the real plugin keeps one of each
         result["regionsOpenstackIds"] = {r["region"]: r["openstackId"] or "" for r in regions}
         result["regions"] = sorted(r["region"] for r in regions)
         return result
@@ -63,9 +68,11 @@ class Subnet(Rest):
     body = "serviceName networkId dhcp noGateway start end network region"
     import_id, replace, defaults = "{serviceName}/{networkId}/{id}", "*", {"dhcp": False, "noGateway": False}
     zero = ("gatewayIp",)
-    checks = {"start": parses(ipaddress.ip_address, lambda v: '"start" must be a valid IP'),
-              "end": parses(ipaddress.ip_address, lambda v: '"end" must be a valid IP'),
-              "network": parses(network, lambda v: f'"network" is not a valid network value: {v}', slash=True)}
+    checks = {
+        "start": parses(ipaddress.ip_address, lambda v: '"start" must be a valid IP'),
+        "end": parses(ipaddress.ip_address, lambda v: '"end" must be a valid IP'),
+        "network": parses(network, lambda v: f'"network" is not a valid network value: {v}', slash=True),
+    }
 
     def look(self, api: Api, values: Values) -> Values | None:
         """There is no path for one subnet, only the list."""
@@ -74,8 +81,11 @@ class Subnet(Rest):
 
     def view(self, answer: Values, inputs: Values) -> Values:
         pool = answer["ipPools"][0]
-        told = {"network": answer["cidr"], **{k: pool[k] for k in ("dhcp", "start", "end", "region")},
-                "noGateway": not answer["gatewayIp"]}
+        told = {
+            "network": answer["cidr"],
+            **{k: pool[k] for k in ("dhcp", "start", "end", "region")},
+            "noGateway": not answer["gatewayIp"],
+        }
         return {**super().view(answer, inputs), **told}
 
 
@@ -85,8 +95,10 @@ class Gateway(Rest):
     replace = ("networkId", "region", "serviceName", "subnetId")
 
     def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
-        made = api.post(path("/cloud/project/{serviceName}/region/{region}/network/{networkId}/subnet/{subnetId}/gateway", inputs),
-                        self.request(inputs))
+        made = api.post(
+            path("/cloud/project/{serviceName}/region/{region}/network/{networkId}/subnet/{subnetId}/gateway", inputs),
+            self.request(inputs),
+        )
         where = path("/cloud/project/{serviceName}/operation/", inputs) + part(made["id"])
 
         def look() -> tuple[Values, str]:
@@ -107,7 +119,11 @@ class Gateway(Rest):
     def view(self, answer: Values, inputs: Values) -> Values:
         outside = answer["externalInformation"]
         interfaces = [{k: i[k] for k in ("id", "ip", "networkId", "subnetId")} for i in answer["interfaces"]]
-        return {**super().view(answer, inputs), "externalInformations": [outside] if outside else [], "interfaces": interfaces}
+        return {
+            **super().view(answer, inputs),
+            "externalInformations": [outside] if outside else [],
+            "interfaces": interfaces,
+        }
 
 
 RESOURCES: dict[str, Rest] = {

@@ -23,17 +23,26 @@ class Reinstall(Rest):
         if inputs.get("storages"):
             body["storage"] = [self.storage(given) for given in inputs["storages"]]
         server = inputs["serviceName"]
-        done = api.server_task(server, api.post(f"/dedicated/server/{part(server)}/reinstall", body))
-        number = str(done["taskId"])
-        return number, self.kept_safe(number, inputs, lambda: api.get(f"/dedicated/server/{part(server)}/task/{number}"))
+        task = api.post(f"/dedicated/server/{part(server)}/reinstall", body)
+        number = str(task["taskId"])
+        self.kept_when_cancelled(number, inputs, lambda: api.server_task(server, task))
+        return number, self.kept_safe(
+            number, inputs, lambda: api.get(f"/dedicated/server/{part(server)}/task/{number}")
+        )
 
     def storage(self, given: Values) -> Values:
         result: Values = {"diskGroupId": given["diskGroupId"]} if given.get("diskGroupId") else {}
         if given.get("hardwareRaids"):
             result["hardwareRaid"] = given["hardwareRaids"]
         for partitioning in given.get("partitionings") or []:
-            layouts = [{**{k: v for k, v in layout.items() if k != "extras" and not empty(v)}, "raidLevel": layout.get("raidLevel", 1),
-                        "extras": self.extras(layout.get("extras"))} for layout in partitioning.get("layouts") or []]
+            layouts = [
+                {
+                    **{k: v for k, v in layout.items() if k != "extras" and not empty(v)},
+                    "raidLevel": layout.get("raidLevel", 1),
+                    "extras": self.extras(layout.get("extras")),
+                }
+                for layout in partitioning.get("layouts") or []
+            ]
             result["partitioning"] = {k: v for k, v in partitioning.items() if k != "layouts" and not empty(v)}
             if layouts:
                 result["partitioning"]["layout"] = layouts
@@ -41,7 +50,10 @@ class Reinstall(Rest):
 
     def extras(self, given: Any) -> Values:
         first = (given or [{}])[0]
-        return {kind: {"name": first[key][0]["name"]} if first.get(key) else {} for kind, key in (("lv", "lvs"), ("zp", "zps"))}
+        return {
+            kind: {"name": first[key][0]["name"]} if first.get(key) else {}
+            for kind, key in (("lv", "lvs"), ("zp", "zps"))
+        }
 
     def look(self, api: Api, values: Values) -> Values:
         return {}
@@ -86,8 +98,11 @@ class Networking(Rest):
 
     def view(self, answer: Values, inputs: Values) -> Values:
         found = [{"macs": sorted(i["macs"]), "type": i["type"]} for i in answer["interfaces"]]
-        return {**super().view(answer, inputs), "description": answer["status"],  # so does the real plugin
-                "interfaces": sorted(found, key=lambda i: str(i["type"]))}
+        return {
+            **super().view(answer, inputs),
+            "description": answer["status"],  # so does the real plugin
+            "interfaces": sorted(found, key=lambda i: str(i["type"])),
+        }
 
 
 RESOURCES: dict[str, Rest] = {

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from sandbox.toolchain.standin.ovh.client import APIError, Api, path
+from sandbox.toolchain.standin.ovh.client import Api, APIError, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.values import Values
 

@@ -27,28 +27,49 @@ def load_balancer(api: Api, serviceName: str | None = None, **wanted: Any) -> Va
     fits = [f for f in found if all(f.get(k) == v for k, v in wanted.items() if v is not None)]
     if len(fits) != 1:
         raise ValueError(f"Your query returned {len(fits)} load balancers, it must return exactly one")
-    result = picked(fits[0], "displayName ipLoadbalancing ipv4 ipv6 metricsToken offer serviceName sslConfiguration state "
-                             "vrackEligibility vrackName")
-    return {**result, "id": fits[0]["serviceName"], "urn": fits[0]["iam"]["urn"], "zones": hashed(fits[0]["zone"]),
-            "orderableZones": [{"name": z["name"], "planCode": z["plan_code"]} for z in fits[0]["orderableZone"]]}
+    result = picked(
+        fits[0],
+        "displayName ipLoadbalancing ipv4 ipv6 metricsToken offer serviceName sslConfiguration state "
+        "vrackEligibility vrackName",
+    )
+    return {
+        **result,
+        "id": fits[0]["serviceName"],
+        "urn": fits[0]["iam"]["urn"],
+        "zones": hashed(fits[0]["zone"]),
+        "orderableZones": [{"name": z["name"], "planCode": z["plan_code"]} for z in fits[0]["orderableZone"]],
+    }
 
 
 def server(api: Api, serviceName: str) -> Values:
     base = f"/dedicated/server/{part(serviceName)}"
     found = api.get(base)
-    result = picked(found, "availabilityZone bootId bootScript commercialRange datacenter efiBootloaderPath ip linkSpeed monitoring name "
-                           "newUpgradeSystem noIntervention os powerState professionalUse rack region rescueMail rescueSshKey reverse "
-                           "rootDevice serverId state supportLevel")
+    result = picked(
+        found,
+        "availabilityZone bootId bootScript commercialRange datacenter efiBootloaderPath ip linkSpeed monitoring name "
+        "newUpgradeSystem noIntervention os powerState professionalUse rack region rescueMail rescueSshKey reverse "
+        "rootDevice serverId state supportLevel",
+    )
     ips = api.get(base + "/ips")
-    vnis = [api.get(f"{base}/virtualNetworkInterface/{part(u)}") for u in sorted(api.get(base + "/virtualNetworkInterface"))]
+    vnis = [
+        api.get(f"{base}/virtualNetworkInterface/{part(u)}") for u in sorted(api.get(base + "/virtualNetworkInterface"))
+    ]
 
     def enabled(mode: str) -> list[str]:
         return [v["uuid"] for v in vnis if v["enabled"] and v["mode"] == mode]
 
-    return {**result, "id": found["name"], "serviceName": serviceName, "ips": ips, "displayName": found["iam"].get("displayName") or "",
-            "ServerURN": found["iam"]["urn"], "enabledPublicVnis": enabled("public"), "enabledVrackVnis": enabled("vrack"),
-            "enabledVrackAggregationVnis": enabled("vrack_aggregation"),
-            "vnis": [picked(v, "enabled mode name serverName uuid vrack", nics="networkInterfaceController") for v in vnis]}
+    return {
+        **result,
+        "id": found["name"],
+        "serviceName": serviceName,
+        "ips": ips,
+        "displayName": found["iam"].get("displayName") or "",
+        "ServerURN": found["iam"]["urn"],
+        "enabledPublicVnis": enabled("public"),
+        "enabledVrackVnis": enabled("vrack"),
+        "enabledVrackAggregationVnis": enabled("vrack_aggregation"),
+        "vnis": [picked(v, "enabled mode name serverName uuid vrack", nics="networkInterfaceController") for v in vnis],
+    }
 
 
 def servers(api: Api) -> Values:
@@ -65,19 +86,38 @@ def vps(api: Api, serviceName: str) -> Values:
     base = f"/vps/{part(serviceName)}"
     found, ips, place = api.get(base), api.get(base + "/ips"), api.get(base + "/datacenter")
     model = picked(found["model"], "name offer version")
-    result = picked(found, "cluster keymap name state vcore zone", displayname="displayName", memory="memoryLimit",
-                    netbootmode="netbootMode", offertype="offerType", slamonitoring="slaMonitoring")
-    return {**result, "id": found["name"], "serviceName": serviceName, "VpsURN": found["iam"]["urn"], "ips": ips, "model": model,
-            "datacenter": {"name": place["name"], "longname": place["longName"]},
-            "type": "_".join(("vps", found["offerType"], model["name"], model["version"]))}
+    result = picked(
+        found,
+        "cluster keymap name state vcore zone",
+        displayname="displayName",
+        memory="memoryLimit",
+        netbootmode="netbootMode",
+        offertype="offerType",
+        slamonitoring="slaMonitoring",
+    )
+    return {
+        **result,
+        "id": found["name"],
+        "serviceName": serviceName,
+        "VpsURN": found["iam"]["urn"],
+        "ips": ips,
+        "model": model,
+        "datacenter": {"name": place["name"], "longname": place["longName"]},
+        "type": "_".join(("vps", found["offerType"], model["name"], model["version"])),
+    }
 
 
 def region(api: Api, serviceName: str, name: str) -> Values:
     found = api.get(f"/cloud/project/{part(serviceName)}/region/{part(name)}")
     result = picked(found, "continentCode countryCode datacenterLocation name status type")
-    return {**result, "id": f"{serviceName}_{name}", "serviceName": serviceName, "availabilityZones": found.get("availabilityZones") or [],
-            "ipCountries": found.get("ipCountries") or [],
-            "services": [picked(s, "endpoint name status") for s in found.get("services") or []]}
+    return {
+        **result,
+        "id": f"{serviceName}_{name}",
+        "serviceName": serviceName,
+        "availabilityZones": found.get("availabilityZones") or [],
+        "ipCountries": found.get("ipCountries") or [],
+        "services": [picked(s, "endpoint name status") for s in found.get("services") or []],
+    }
 
 
 def regions(api: Api, serviceName: str, hasServicesUps: list[str] | None = None) -> Values:
@@ -95,16 +135,33 @@ def regions(api: Api, serviceName: str, hasServicesUps: list[str] | None = None)
 
 def zone(api: Api, name: str) -> Values:
     found = api.get(f"/domain/zone/{part(name)}")
-    return {**picked(found, "dnssecSupported hasDnsAnycast lastUpdate name"), "id": name, "nameServers": hashed(found["nameServers"]),
-            "ZoneURN": found["iam"]["urn"]}
+    return {
+        **picked(found, "dnssecSupported hasDnsAnycast lastUpdate name"),
+        "id": name,
+        "nameServers": hashed(found["nameServers"]),
+        "ZoneURN": found["iam"]["urn"],
+    }
 
 
 Entry = tuple[Callable[..., Values], tuple[str, ...], tuple[str, ...]]
 # token -> function, needed inputs, other inputs
 FUNCTIONS: dict[str, Entry] = {
-    "IpLoadBalancing/getIpLoadBalancing:getIpLoadBalancing": (load_balancer, (), (
-        "serviceName", "displayName", "ipLoadbalancing", "ipv4", "ipv6", "offer", "sslConfiguration", "state", "vrackEligibility",
-        "vrackName")),
+    "IpLoadBalancing/getIpLoadBalancing:getIpLoadBalancing": (
+        load_balancer,
+        (),
+        (
+            "serviceName",
+            "displayName",
+            "ipLoadbalancing",
+            "ipv4",
+            "ipv6",
+            "offer",
+            "sslConfiguration",
+            "state",
+            "vrackEligibility",
+            "vrackName",
+        ),
+    ),
     "index/getServer:getServer": (server, ("serviceName",), ()),
     "index/getServers:getServers": (servers, (), ()),
     "Vrack/getVracks:getVracks": (vracks, (), ()),

@@ -12,7 +12,10 @@ class Move(Rest):
     base, item, import_id, ident, replace, kept = "/ip/{ip}", "", "{ip}", "{ip}", (), ("description",)
 
     def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
-        return self.move(api, inputs, inputs["routedTo"].get("serviceName")) or (inputs["ip"], self.look(api, inputs) or {})
+        return self.move(api, inputs, inputs["routedTo"].get("serviceName")) or (
+            inputs["ip"],
+            self.look(api, inputs) or {},
+        )
 
     def move(self, api: Api, values: Values, target: str | None) -> tuple[str, Values] | None:
         """(task id, answer), or nothing when the block is there already."""
@@ -21,7 +24,13 @@ class Move(Rest):
             return None
         task = api.post(where + "/move", {"to": target}) if target else api.post(where + "/park")
         if task["status"] != "done":
-            api.settle(f"{where}/task/{task['taskId']}", ("init", "todo", "doing"), ("done",), f"task {task['taskId']} of {values['ip']}", 5)
+            api.settle(
+                f"{where}/task/{task['taskId']}",
+                ("init", "todo", "doing"),
+                ("done",),
+                f"task {task['taskId']} of {values['ip']}",
+                5,
+            )
         return str(task["taskId"]), {**api.get(where), "taskStatus": "done", "taskStartDate": task["startDate"]}
 
     def change(self, api: Api, values: Values, inputs: Values, old: Values) -> Values:

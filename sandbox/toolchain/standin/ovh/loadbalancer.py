@@ -3,7 +3,7 @@
 from sandbox.toolchain.standin.ovh.client import Api, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.ovh.rules import BLOCK, IPV4, among
-from sandbox.toolchain.standin.shapes import ZEROS, filled
+from sandbox.toolchain.standin.shapes import ANY, ZEROS, filled
 from sandbox.toolchain.standin.values import Values, empty
 
 MODULE = "iploadbalancing"
@@ -32,7 +32,9 @@ class Farm(Rest):
         result = super().view(answer, inputs)
         if probe := result.get("probe"):
             kinds = self.outputs.properties["probe"].properties
-            result["probe"] = {k: ZEROS.get(kind.kind) if probe.get(k) is None else probe[k] for k, kind in kinds.items()}
+            result["probe"] = {
+                k: ZEROS.get(kind.kind) if probe.get(k) is None else probe[k] for k, kind in kinds.items()
+            }
         return result
 
 
@@ -42,8 +44,12 @@ class FarmServer(Rest):
     wire = {"farmId": "backendId"}
     replace = ("address", "farmId", "serviceName")
     defaults = {"backup": False, "probe": False, "ssl": False, "weight": 1}
-    checks = {"address": IPV4, "status": among("active", "inactive"), "onMarkedDown": among("shutdown-sessions"),
-              "proxyProtocolVersion": among("v1", "v2", "v2-ssl", "v2-ssl-cn")}
+    checks = {
+        "address": IPV4,
+        "status": among("active", "inactive"),
+        "onMarkedDown": among("shutdown-sessions"),
+        "proxyProtocolVersion": among("v1", "v2", "v2-ssl", "v2-ssl-cn"),
+    }
 
     def request(self, inputs: Values, update: bool = False) -> Values:
         result = super().request(inputs)
@@ -55,8 +61,12 @@ class FarmServer(Rest):
 class Frontend(Rest):
     sets = ("allowedSources", "dedicatedIpfos", "deniedSources")
     number = "frontendId"
-    wire = {"allowedSources": "allowedSource", "dedicatedIpfos": "dedicatedIpfo", "deniedSources": "deniedSource",
-            "httpHeaders": "httpHeader"}
+    wire = {
+        "allowedSources": "allowedSource",
+        "dedicatedIpfos": "dedicatedIpfo",
+        "deniedSources": "deniedSource",
+        "httpHeaders": "httpHeader",
+    }
     zero = ("defaultFarmId", "defaultSslId", "displayName", "redirectLocation")
     kept = ("defaultFarmId", "defaultSslId")
 
@@ -73,9 +83,10 @@ class Route(Rest):
     def view(self, answer: Values, inputs: Values) -> Values:
         result = super().view(answer, inputs)
         result["action"] = filled(result["action"], self.outputs.properties["action"])
-        rule = self.outputs.properties["rules"].item
-        assert rule
-        result["rules"] = [{k: "" if found.get(k) is None else found[k] for k in rule.properties} for found in result["rules"]]
+        rule = self.outputs.properties["rules"].item or ANY
+        result["rules"] = [
+            {k: "" if found.get(k) is None else found[k] for k in rule.properties} for found in result["rules"]
+        ]
         return result
 
 
@@ -127,34 +138,62 @@ class Refresh(Rest):
 
 BASE = "/ipLoadbalancing/{serviceName}"
 BALANCES = ("first", "leastconn", "roundrobin", "source")
-PROBES = {"probe.interval": interval, "probe.match": among("contains", "default", "internal", "matches", "status"),
-          "probe.method": among("GET", "HEAD", "OPTIONS", "internal"),
-          "probe.type": among("http", "internal", "mysql", "oco", "pgsql", "smtp", "tcp")}
+PROBES = {
+    "probe.interval": interval,
+    "probe.match": among("contains", "default", "internal", "matches", "status"),
+    "probe.method": among("GET", "HEAD", "OPTIONS", "internal"),
+    "probe.type": among("http", "internal", "mysql", "oco", "pgsql", "smtp", "tcp"),
+}
 RESOURCES: dict[str, Rest] = {
     "IpLoadBalancing/httpFarm:HttpFarm": Farm(
-        MODULE, "HttpFarm", base=BASE + "/http/farm", kept=("probe.match", "probe.port", "probe.pattern", "probe.url", "probe.method"),
+        MODULE,
+        "HttpFarm",
+        base=BASE + "/http/farm",
+        kept=("probe.match", "probe.port", "probe.pattern", "probe.url", "probe.method"),
         defaults={"probe.interval": 30, "probe.negate": False},
-        checks={"balance": among(*BALANCES, "uri"), "stickiness": among("sourceIp", "cookie"), **PROBES}),
+        checks={"balance": among(*BALANCES, "uri"), "stickiness": among("sourceIp", "cookie"), **PROBES},
+    ),
     "IpLoadBalancing/tcpFarm:TcpFarm": Farm(
-        MODULE, "TcpFarm", base=BASE + "/tcp/farm", kept=("probe.match",), zero=(*Farm.zero, "vrackNetworkId"),
+        MODULE,
+        "TcpFarm",
+        base=BASE + "/tcp/farm",
+        kept=("probe.match",),
+        zero=(*Farm.zero, "vrackNetworkId"),
         defaults={"probe.interval": 30, "probe.negate": False, "probe.forceSsl": False},
-        checks={"balance": among(*BALANCES), "stickiness": among("sourceIp"), **PROBES}),
-    "IpLoadBalancing/httpFarmServer:HttpFarmServer": FarmServer(MODULE, "HttpFarmServer", base=BASE + "/http/farm/{farmId}/server"),
-    "IpLoadBalancing/tcpFarmServer:TcpFarmServer": FarmServer(MODULE, "TcpFarmServer", base=BASE + "/tcp/farm/{farmId}/server"),
+        checks={"balance": among(*BALANCES), "stickiness": among("sourceIp"), **PROBES},
+    ),
+    "IpLoadBalancing/httpFarmServer:HttpFarmServer": FarmServer(
+        MODULE, "HttpFarmServer", base=BASE + "/http/farm/{farmId}/server"
+    ),
+    "IpLoadBalancing/tcpFarmServer:TcpFarmServer": FarmServer(
+        MODULE, "TcpFarmServer", base=BASE + "/tcp/farm/{farmId}/server"
+    ),
     "IpLoadBalancing/httpFrontend:HttpFrontend": Frontend(
-        MODULE, "HttpFrontend", base=BASE + "/http/frontend",
-        body="port zone allowedSources dedicatedIpfos defaultFarmId? defaultSslId? disabled ssl hsts redirectLocation? displayName? "
-             "httpHeaders",
-        blank={"allowedSources": [], "dedicatedIpfos": [], "httpHeaders": []}, defaults={"disabled": False, "hsts": False, "ssl": False}),
+        MODULE,
+        "HttpFrontend",
+        base=BASE + "/http/frontend",
+        body="port zone allowedSources dedicatedIpfos defaultFarmId? defaultSslId? disabled ssl hsts "
+        "redirectLocation? displayName? httpHeaders",
+        blank={"allowedSources": [], "dedicatedIpfos": [], "httpHeaders": []},
+        defaults={"disabled": False, "hsts": False, "ssl": False},
+    ),
     "IpLoadBalancing/tcpFrontend:TcpFrontend": Frontend(
-        MODULE, "TcpFrontend", base=BASE + "/tcp/frontend",
-        body="port zone allowedSources dedicatedIpfos defaultFarmId? defaultSslId? deniedSources disabled ssl displayName",
+        MODULE,
+        "TcpFrontend",
+        base=BASE + "/tcp/frontend",
+        body="port zone allowedSources dedicatedIpfos defaultFarmId? defaultSslId? deniedSources "
+        "disabled ssl displayName",
         blank={"allowedSources": [], "dedicatedIpfos": [], "deniedSources": [], "displayName": ""},
-        defaults={"disabled": False, "ssl": False}),
+        defaults={"disabled": False, "ssl": False},
+    ),
     "IpLoadBalancing/httpRoute:HttpRoute": Route(MODULE, "HttpRoute", base=BASE + "/http/route"),
     "IpLoadBalancing/tcpRoute:TcpRoute": Route(MODULE, "TcpRoute", base=BASE + "/tcp/route"),
-    "IpLoadBalancing/httpRouteRule:HttpRouteRule": RouteRule(MODULE, "HttpRouteRule", base=BASE + "/http/route/{routeId}/rule"),
-    "IpLoadBalancing/tcpRouteRule:TcpRouteRule": RouteRule(MODULE, "TcpRouteRule", base=BASE + "/tcp/route/{routeId}/rule"),
+    "IpLoadBalancing/httpRouteRule:HttpRouteRule": RouteRule(
+        MODULE, "HttpRouteRule", base=BASE + "/http/route/{routeId}/rule"
+    ),
+    "IpLoadBalancing/tcpRouteRule:TcpRouteRule": RouteRule(
+        MODULE, "TcpRouteRule", base=BASE + "/tcp/route/{routeId}/rule"
+    ),
     "IpLoadBalancing/vrackNetwork:VrackNetwork": VrackNetwork(MODULE, "VrackNetwork", base=BASE + "/vrack/network"),
     "IpLoadBalancing/refresh:Refresh": Refresh(MODULE, "Refresh"),
 }

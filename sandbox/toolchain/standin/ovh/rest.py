@@ -7,7 +7,8 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace as changed
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 from sandbox.toolchain.standin.ovh.client import Account, Api, ResourceNotFoundError, path
 from sandbox.toolchain.standin.ovh.rules import Rule, hashed
@@ -16,6 +17,7 @@ from sandbox.toolchain.standin.resource import Call, Cancelled, InitFailed, Reso
 from sandbox.toolchain.standin.shapes import ZEROS, Mistake, Reader
 from sandbox.toolchain.standin.values import UNKNOWN, Values, empty, without_marks
 
+NONE: Mapping[str, Any] = MappingProxyType({})
 # Objects whose keys are the user's own.
 MAPS = ("configDriveMetadata", "httpHeaders", "properties", "tags")
 
@@ -41,24 +43,23 @@ class Rest(Resource):
     base: str = ""
     item: str = "/{id}"
     body: str = ""
-    blank: Values = {}
-    wire: Mapping[str, str] = {}
+    blank: Mapping[str, Any] = NONE
+    wire: Mapping[str, str] = NONE
     number: str = ""
     ident: str = "{id}"
     import_id: str | None = "{serviceName}/{id}"
     import_ident: str | None = None
     replace: tuple[str, ...] | str = ("serviceName",)
     kept: tuple[str, ...] = ()
-    checks: Mapping[str, Rule] = {}
+    checks: Mapping[str, Rule] = NONE
     sets: tuple[str, ...] = ()
     set_mark: str = ";"
     zero: tuple[str, ...] = ()
-    limits: Mapping[str, tuple[int, int]] = {}
-    together: Mapping[str, str] = {}
-    environment: Mapping[str, str] = {}
+    limits: Mapping[str, tuple[int, int]] = NONE
+    together: Mapping[str, str] = NONE
+    environment: Mapping[str, str] = NONE
     autonamed: bool = False
     delete_missing_ok: bool = False
-    defaults: ClassVar[Values] = {}
 
     def __init__(self, module: str, name: str, **given: Any) -> None:
         self.module = f"pulumi_ovh.{module}" if module else "pulumi_ovh"
@@ -79,7 +80,11 @@ class Rest(Resource):
         for word in self.body.split():
             name = word.rstrip("?")
             value = hashed(inputs[name], self.set_mark) if name in self.sets and inputs.get(name) else inputs.get(name)
-            if value is None or value == "" or (value == 0 and not isinstance(value, bool) and name not in self.defaults):
+            if (
+                value is None
+                or value == ""
+                or (value == 0 and not isinstance(value, bool) and name not in self.defaults)
+            ):
                 value = self.blank.get(name)
             if value is not None or not word.endswith("?"):
                 result[self.wired(name)] = value
@@ -93,10 +98,17 @@ class Rest(Resource):
         return number, self.kept_safe(number, inputs, lambda: self.look(api, values))
 
     def kept_safe(self, number: str, inputs: Values, then: Callable[[], Values | None]) -> Values:
-        """What comes after a thing was made may fail or be cancelled; the thing must stay known."""
+        """What comes after a thing was made may fail; the thing must stay known."""
         try:
             return then() or {}
-        except (Exception, Cancelled) as error:
+        except Exception as error:
+            raise InitFailed(number, {**inputs, "id": number}, str(error)) from error
+
+    def kept_when_cancelled(self, number: str, inputs: Values, then: Callable[[], Values | None]) -> Values:
+        """The same where the real plugin loses what fails but cannot be interrupted: here it can."""
+        try:
+            return then() or {}
+        except Cancelled as error:
             raise InitFailed(number, {**inputs, "id": number}, str(error)) from error
 
     def written(self, values: Values, imported: bool = False) -> str:
@@ -135,7 +147,13 @@ class Rest(Resource):
         """All outputs, id included. Right after a change, a list that was not asked for and is empty is null."""
         result = {**self.view(answer, inputs), "id": number}
         for name, shape in self.inputs.properties.items() if written else ():
-            if shape.kind == "list" and shape.item and shape.item.kind != "object" and result.get(name) == [] and inputs.get(name) is None:
+            if (
+                shape.kind == "list"
+                and shape.item
+                and shape.item.kind != "object"
+                and result.get(name) == []
+                and inputs.get(name) is None
+            ):
                 result[name] = None
         return result
 
@@ -162,14 +180,20 @@ class Rest(Resource):
         wrong = {mistake.path for mistake in mistakes}
         for where, other in self.together.items():
             if True in at(inputs, where) and None in at(inputs, other):
-                mistakes.append(Mistake(where, f"Missing required argument. {where} can only be set together with {other}."))
+                mistakes.append(
+                    Mistake(where, f"Missing required argument. {where} can only be set together with {other}.")
+                )
         for where, rule in self.checks.items():
             for value in at(inputs, where):
                 if value is not None and where not in wrong and value != UNKNOWN and (reason := rule(value)):
                     mistakes.append(Mistake(where, reason))
         for name, (low, high) in self.limits.items():
             if isinstance(value := inputs.get(name), list) and not low <= len(value) <= high:
-                mistakes.append(Mistake(name, f"Attribute {name} needs {low} to {high} items, but config has {len(value)} declared."))
+                mistakes.append(
+                    Mistake(
+                        name, f"Attribute {name} needs {low} to {high} items, but config has {len(value)} declared."
+                    )
+                )
         return mistakes
 
     def diff(self, old: Values, new: Values, ignored: list[str]) -> Diff:
@@ -193,7 +217,11 @@ class Rest(Resource):
         return number, self.outcome(answer, number, inputs, written=True)
 
     def update(self, number: str, old: Values, inputs: Values, call: Call) -> Values:
-        answer = self.change(self.account.api(call), {**old, **inputs, "id": number}, inputs, old)
+        api, values = self.account.api(call), {**old, **inputs, "id": number}
+        if self.diff(old, inputs, []).changed:
+            answer = self.change(api, values, inputs, old)
+        else:  # it was made, but not seen to work: the engine asks once more
+            answer = self.look(api, values) or {}
         kept = {k: v for k, v in old.items() if k not in self.inputs.properties}  # what an answer may not tell again
         number = str(answer.get("newId") or old.get("id") or number)
         return self.outcome(answer, number, {**kept, **inputs}, written=True)
@@ -230,20 +258,23 @@ class Rest(Resource):
         found = re.fullmatch(pattern, given)
         if not found:
             raise ValueError(f"Import Id {given} is not {self.import_id} formatted")
-        numbers = [n for n in names if n in self.outputs.properties and self.outputs.properties[n].kind in ("integer", "number")]
+        numbers = [
+            n
+            for n in names
+            if n in self.outputs.properties and self.outputs.properties[n].kind in ("integer", "number")
+        ]
         return {k: int(v) if k in numbers else v for k, v in found.groupdict().items()}
 
     def read_inputs(self, outputs: Values, old: Values | None) -> Values:
-        """The inputs that would give these outputs: all of them after an import, else the old ones brought up to date."""
+        """The inputs that would give these outputs: all after an import, else the old ones brought up to date."""
         result: Values = {}
         for name in self.inputs.properties:
             value = outputs.get(name)
-            if old is not None:
-                if name in old:
-                    result[name] = brought_up_to_date(old[name], value)
-            elif (value is not None and not (empty(value) and value is not True)) or name in self.inputs.needed:
-                if self.defaults.get(name, UNKNOWN) != value:
-                    result[name] = marked(value, self.defaults, name)
+            told = value is True or not empty(value) or name in self.inputs.needed
+            if old is not None and name in old:
+                result[name] = brought_up_to_date(old[name], value)
+            elif old is None and told and self.defaults.get(name, UNKNOWN) != value:
+                result[name] = marked(value, self.defaults, name)
         result["__defaults"] = [n for n in (old or {}).get("__defaults", []) if result.get(n) == (old or {}).get(n)]
         return result
 
@@ -258,7 +289,7 @@ def at(value: Any, where: str) -> list[Any]:
     return [v for item in items for v in (at(item, rest) if rest else [item])]
 
 
-def add_defaults(value: Values, defaults: Values) -> None:
+def add_defaults(value: Values, defaults: Mapping[str, Any]) -> None:
     """Fill in defaults, noting at every level which were filled in."""
     below: dict[str, Values] = {}
     added = []
@@ -284,11 +315,15 @@ def brought_up_to_date(old: Any, value: Any) -> Any:
     return old if empty(old) and empty(value) else marked(value, {}, "")
 
 
-def marked(value: Any, defaults: Values, where: str) -> Any:
+def marked(value: Any, defaults: Mapping[str, Any], where: str) -> Any:
     """Objects carry a (now empty) list of the defaults in them; values equal to a default are left out."""
     if isinstance(value, dict):
-        return {"__defaults": [], **{k: marked(v, defaults, f"{where}.{k}") for k, v in value.items()
-                                     if not empty(v) and defaults.get(f"{where}.{k}") != v}}
+        return {
+            "__defaults": [],
+            **{
+                k: marked(v, defaults, f"{where}.{k}")
+                for k, v in value.items()
+                if not empty(v) and defaults.get(f"{where}.{k}") != v
+            },
+        }
     return [marked(v, defaults, where + "[]") for v in value] if isinstance(value, list) else value
-
-

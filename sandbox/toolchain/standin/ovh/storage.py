@@ -1,5 +1,6 @@
 """S3 object storage: buckets with their lifecycle, users, their keys and policies."""
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -12,11 +13,25 @@ from sandbox.toolchain.standin.ovh.rules import Rule, among
 from sandbox.toolchain.standin.plan import Diff
 from sandbox.toolchain.standin.values import UNKNOWN, Values
 
+LIFECYCLE = "CloudProjectStorageObjectBucketLifecycleConfiguration"
 ON_OFF = among("disabled", "enabled")
 NO_RIGHTS = '{"Statement":[]}'
-CLASSES = ("DEEP_ARCHIVE", "GLACIER", "GLACIER_IR", "HIGH_PERF", "INTELLIGENT_TIERING", "ONEZONE_IA", "STANDARD", "STANDARD_IA")
-OPENRC = {"OS_AUTH_URL": r'"?([^\s"]+)"?', "OS_TENANT_ID": '"?([0-9A-Za-z]+)"?', "OS_TENANT_NAME": '"?([0-9A-Za-z]+)"?',
-          "OS_USERNAME": '"?([0-9A-Za-z]+)"?'}
+CLASSES = (
+    "DEEP_ARCHIVE",
+    "GLACIER",
+    "GLACIER_IR",
+    "HIGH_PERF",
+    "INTELLIGENT_TIERING",
+    "ONEZONE_IA",
+    "STANDARD",
+    "STANDARD_IA",
+)
+OPENRC = {
+    "OS_AUTH_URL": r'"?([^\s"]+)"?',
+    "OS_TENANT_ID": '"?([0-9A-Za-z]+)"?',
+    "OS_TENANT_NAME": '"?([0-9A-Za-z]+)"?',
+    "OS_USERNAME": '"?([0-9A-Za-z]+)"?',
+}
 
 
 class User(Rest):
@@ -123,20 +138,45 @@ def parsed(text: Any) -> Any:
 
 
 class Bucket(Rest):
-    base, item, ident, environment = "/cloud/project/{serviceName}/region/{regionName}/storage", "/{name}", "{name}", PROJECT
+    base, item, ident, environment = (
+        "/cloud/project/{serviceName}/region/{regionName}/storage",
+        "/{name}",
+        "{name}",
+        PROJECT,
+    )
     body = "encryption? name? ownerId? tags? objectLock? replication? versioning?"
     replace, autonamed, number = ("name", "regionName"), True, "name"
     import_id, import_ident = "{serviceName}/{regionName}/{name}", "{name}"
-    kept = ("encryption", "encryption.sseAlgorithm", "limit", "marker", "objectLock", "objectLock.rule", "objectLock.status", "ownerId",
-            "prefix", "replication", "tags", "versioning", "versioning.status")
+    kept = (
+        "encryption",
+        "encryption.sseAlgorithm",
+        "limit",
+        "marker",
+        "objectLock",
+        "objectLock.rule",
+        "objectLock.status",
+        "ownerId",
+        "prefix",
+        "replication",
+        "tags",
+        "versioning",
+        "versioning.status",
+    )
     checks: dict[str, Rule] = {
-        "encryption.sseAlgorithm": among("AES256", "plaintext"), "versioning.status": among("disabled", "enabled", "suspended"),
-        "objectLock.status": ON_OFF, "objectLock.rule.mode": among("compliance", "governance"),
-        "replication.rules[].status": ON_OFF, "replication.rules[].deleteMarkerReplication": ON_OFF,
-        "replication.rules[].destination.storageClass": among(*CLASSES)}
+        "encryption.sseAlgorithm": among("AES256", "plaintext"),
+        "versioning.status": among("disabled", "enabled", "suspended"),
+        "objectLock.status": ON_OFF,
+        "objectLock.rule.mode": among("compliance", "governance"),
+        "replication.rules[].status": ON_OFF,
+        "replication.rules[].deleteMarkerReplication": ON_OFF,
+        "replication.rules[].destination.storageClass": among(*CLASSES),
+    }
 
     def request(self, inputs: Values, update: bool = False) -> Values:
-        result = pruned({name: value for name, value in super().request(inputs).items() if not (update and name in ("name", "ownerId"))})
+        sent = super().request(inputs)
+        result: Values = pruned(
+            {name: value for name, value in sent.items() if not (update and name in ("name", "ownerId"))}
+        )
         for rule in (result.get("replication") or {}).get("rules") or []:
             rule.get("destination", {}).pop("removeOnMainBucketDeletion", None)  # the provider's own
         return result
@@ -146,7 +186,8 @@ class Bucket(Rest):
 
     def look(self, api: Api, values: Values) -> Values | None:
         filters = {name: values[name] for name in ("limit", "marker", "prefix") if values.get(name) is not None}
-        found: Values = api.get(f"{path(self.base + self.item, values)}?{urlencode(filters)}")
+        query = f"?{urlencode(filters)}" if filters else ""
+        found: Values = api.get(path(self.base + self.item, values) + query)
         return {**found, "objects": None} if values.get("hideObjects") else found
 
     def view(self, answer: Values, inputs: Values) -> Values:
@@ -160,11 +201,17 @@ class Bucket(Rest):
         lock = new.get("objectLock")
         was = (old.get("objectLock") or {}).get("status")
         now = lock.get("status") if isinstance(lock, dict) else lock
-        if "objectLock" not in ignored and ((was == "enabled" and lock is None) or {was, now} == {"enabled", "disabled"}):
+        if "objectLock" not in ignored and (
+            (was == "enabled" and lock is None) or {was, now} == {"enabled", "disabled"}
+        ):
             top = sorted({*found.changed, "objectLock"})
             replaces = sorted({*found.replaces, "objectLock"})
-            return Diff(top, replaces, {**found.detailed, "objectLock": "DELETE_REPLACE" if lock is None else "UPDATE_REPLACE"},
-                        found.delete_first or "name" not in new.get("__defaults", []))
+            return Diff(
+                top,
+                replaces,
+                {**found.detailed, "objectLock": "DELETE_REPLACE" if lock is None else "UPDATE_REPLACE"},
+                found.delete_first or "name" not in new.get("__defaults", []),
+            )
         return found
 
     def remove(self, api: Api, values: Values, inputs: Values) -> None:
@@ -172,24 +219,34 @@ class Bucket(Rest):
         for rule in (values.get("replication") or {}).get("rules") or []:
             copy = rule.get("destination") or {}
             if copy.get("removeOnMainBucketDeletion") and copy.get("region"):
-                self.remove_bucket(api, path(self.base + self.item, {**values, "regionName": copy["region"], "name": copy["name"]}))
+                self.remove_bucket(
+                    api, path(self.base + self.item, {**values, "regionName": copy["region"], "name": copy["name"]})
+                )
 
     def remove_bucket(self, api: Api, where: str) -> None:
         """Empty it, a thousand objects at a time, and remove it."""
         while found := api.get(f"{where}/object?withVersions=true"):
-            api.post(f"{where}/bulkDeleteObjects", {"objects": [{"key": o["key"], "versionId": o["versionId"]} for o in found]})
-        try:
+            api.post(
+                f"{where}/bulkDeleteObjects",
+                {"objects": [{"key": o["key"], "versionId": o["versionId"]} for o in found]},
+            )
+        with contextlib.suppress(ResourceNotFoundError):
             api.delete(where)
-        except ResourceNotFoundError:
-            pass
 
 
 class Lifecycle(Rest):
-    base, item, environment = "/cloud/project/{serviceName}/region/{regionName}/storage/{containerName}/lifecycle", "", PROJECT
+    base, item, environment = (
+        "/cloud/project/{serviceName}/region/{regionName}/storage/{containerName}/lifecycle",
+        "",
+        PROJECT,
+    )
     body, replace = "rules", ("serviceName", "regionName", "containerName")
     ident = import_id = import_ident = "{serviceName}/{regionName}/{containerName}"
     delete_missing_ok = True
-    checks = {"rules[].status": ON_OFF, "rules[].transitions[].storageClass": among("DEEP_ARCHIVE", "GLACIER_IR", "STANDARD", "STANDARD_IA")}
+    checks = {
+        "rules[].status": ON_OFF,
+        "rules[].transitions[].storageClass": among("DEEP_ARCHIVE", "GLACIER_IR", "STANDARD", "STANDARD_IA"),
+    }
 
     def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
         return self.written(inputs), self.change(api, inputs, inputs, {})
@@ -229,6 +286,5 @@ RESOURCES: dict[str, Rest] = {
     "CloudProject/s3Credential:S3Credential": S3Credential(MODULE, "S3Credential"),
     "CloudProject/s3Policy:S3Policy": S3Policy(MODULE, "S3Policy"),
     "CloudProject/storage:Storage": Bucket(MODULE, "Storage"),
-    "index/cloudProjectStorageObjectBucketLifecycleConfiguration:CloudProjectStorageObjectBucketLifecycleConfiguration": Lifecycle(
-        "", "CloudProjectStorageObjectBucketLifecycleConfiguration"),
+    f"index/c{LIFECYCLE[1:]}:{LIFECYCLE}": Lifecycle("", LIFECYCLE),
 }
