@@ -6,6 +6,9 @@ run the program. The program runs in a process of its own (`execute.py`); what i
 Not here: component packages written in Python (RunPlugin), code generation, packing, debugging.
 """
 
+# Names and parameters are those of the protocol.
+# ruff: noqa: ARG002, N802
+
 import json
 import os
 import signal

@@ -3,6 +3,9 @@
 https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 """
 
+# Names and parameters are those of the protocol.
+# ruff: noqa: ARG002, N802
+
 import functools
 import os
 import signal

@@ -3,6 +3,9 @@
 https://registry.terraform.io/providers/hashicorp/random/latest/docs
 """
 
+# The methods take what a kind of resource may need; class attributes are settings that nobody changes.
+# ruff: noqa: ARG002, RUF012
+
 import base64
 import ctypes
 import random

@@ -1,5 +1,8 @@
 """What a stand-in knows of one resource type, with the behaviour most of them share."""
 
+# The methods take what a kind of resource may need.
+# ruff: noqa: ARG002
+
 import functools
 import threading
 import time

@@ -207,7 +207,7 @@ class StrictReader(Reader):
             reason = f"Field '{name}' on '{owner}' must be a '{wanted}'; got '{got}' instead"
         self.mistakes.append(Mistake(path, reason))
 
-    def adapted(self, value: Any, shape: Shape) -> Any:
+    def adapted(self, value: Any, shape: Shape) -> Any:  # noqa: ARG002
         return value
 
 

@@ -3,6 +3,9 @@
 https://registry.terraform.io/providers/hashicorp/tls/latest/docs
 """
 
+# The methods take what a kind of resource may need; class attributes are settings that nobody changes.
+# ruff: noqa: ARG001, ARG002, RUF012
+
 import base64
 import hashlib
 import ipaddress

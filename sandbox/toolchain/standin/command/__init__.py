@@ -3,6 +3,9 @@
 https://www.pulumi.com/registry/packages/command/
 """
 
+# The methods take what a kind of resource may need.
+# ruff: noqa: ARG002
+
 import secrets
 from typing import Any
 

@@ -1,5 +1,8 @@
 """Public Cloud: private networks, their subnets, gateways."""
 
+# The methods take what a kind of resource may need; class attributes are settings that nobody changes.
+# ruff: noqa: ARG002, ARG005, RUF012
+
 import ipaddress
 
 from sandbox.toolchain.standin.ovh.client import Api, APIError, part, path

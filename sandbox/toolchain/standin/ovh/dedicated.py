@@ -1,5 +1,8 @@
 """Dedicated servers: reinstallation, and what their network interfaces are for."""
 
+# The methods take what a kind of resource may need; class attributes are settings that nobody changes.
+# ruff: noqa: ARG002, RUF012
+
 from typing import Any
 
 from sandbox.toolchain.standin.ovh.client import Api, part, path

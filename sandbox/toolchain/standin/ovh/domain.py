@@ -1,5 +1,8 @@
 """Records of a DNS zone. Every change is followed by a refresh of the zone."""
 
+# The methods take what a kind of resource may need.
+# ruff: noqa: ARG002
+
 import contextlib
 
 from sandbox.toolchain.standin.ovh.client import Api, APIError, path

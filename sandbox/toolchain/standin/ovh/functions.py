@@ -1,5 +1,8 @@
 """The functions: what a program may look up. Each answers the outputs under the names of the SDK."""
 
+# Parameters are the functions' inputs, under their names in the protocol.
+# ruff: noqa: N803
+
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any

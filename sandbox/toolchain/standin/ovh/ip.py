@@ -1,5 +1,8 @@
 """Additional IP addresses: where a block goes, and what its addresses are called."""
 
+# Class attributes are settings that nobody changes.
+# ruff: noqa: RUF012
+
 import ipaddress
 
 from sandbox.toolchain.standin.ovh.client import Api, path

@@ -1,5 +1,8 @@
 """IP Load Balancing: farms, servers, frontends, routes, its vRack networks, and the refresh that puts them in force."""
 
+# The methods take what a kind of resource may need; class attributes are settings that nobody changes.
+# ruff: noqa: ARG002, RUF012
+
 from sandbox.toolchain.standin.ovh.client import Api, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.ovh.rules import BLOCK, IPV4, among

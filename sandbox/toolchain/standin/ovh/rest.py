@@ -3,6 +3,9 @@
 What differs from plain calls stands in a small class beside its entry in the family's table.
 """
 
+# The methods take what a kind of resource may need.
+# ruff: noqa: ARG002
+
 import os
 import re
 from collections.abc import Callable, Mapping

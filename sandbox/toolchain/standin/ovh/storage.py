@@ -1,5 +1,8 @@
 """S3 object storage: buckets with their lifecycle, users, their keys and policies."""
 
+# The methods take what a kind of resource may need; class attributes are settings that nobody changes.
+# ruff: noqa: ARG002, RUF012
+
 import contextlib
 import json
 import re
