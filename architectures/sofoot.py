@@ -24,8 +24,9 @@ from pydantic import Field, model_validator
 
 from casebook import (
     AddressPlan,
-    BackOffice,
     Backend,
+    BackOffice,
+    Backup,
     Certificate,
     DedicatedServer,
     Frontend,
@@ -34,9 +35,12 @@ from casebook import (
     Listener,
     LoadBalancerIp,
     Machine,
+    Monitoring,
+    ObjectStorage,
     Vps,
     VrackNetwork,
     WebTier,
+    exporter_access,
     ssh_key,
 )
 from casebook.args import Args, Cidr, Label, Many
@@ -112,6 +116,7 @@ def build(settings: Settings) -> None:
             for number, (name, service) in enumerate(names.items(), 1)
         ]
 
+    monitoring = Vps("monitoring", service_name=settings.monitoring, **everywhere)
     haproxies = servers("haproxy", settings.haproxy_servers)
     dedicated = servers("web", settings.web_servers)
     [back_office] = servers("back_office", {"back-office": settings.back_office})
@@ -122,6 +127,7 @@ def build(settings: Settings) -> None:
         flavor=settings.flavor,
         network=network,
         addresses={f"web-{n}": plan.address("web", n) for n in range(first, first + settings.web_instances)},
+        allow=[exporter_access(monitoring)],
         **everywhere,
     )
 
@@ -133,7 +139,8 @@ def build(settings: Settings) -> None:
         network=network,
         title="So Foot",
     )
-    web = WebTier("web", machines=[*dedicated, *instances.machines], source=office, proxies=haproxies)
+    web_servers = [*dedicated, *instances.machines]
+    web = WebTier("web", machines=web_servers, source=office, proxies=haproxies)
     nat = plan.block("load_balancer", 28)
     front = HaproxyTier(
         "front",
@@ -161,5 +168,42 @@ def build(settings: Settings) -> None:
         opts=pulumi.ResourceOptions(depends_on=[front]),
     )
 
+    storage = ObjectStorage(
+        "storage",
+        project=settings.project,
+        region=settings.storage_region,
+        # Names of buckets are the whole platform's; the project's number makes these our own.
+        prefix=f"sofoot-{settings.project[:8]}",
+        buckets={"backups": {"writers": ["backup"]}},
+    )
+    bucket, writer = storage.buckets["backups"], storage.users["backup"]
+    retention = {"daily": 14, "weekly": 8}
+    Backup(
+        "site",
+        machine=back_office,
+        paths=["/srv/www"],
+        bucket=bucket,
+        user=writer,
+        schedule="*-*-* 04:15:00",
+        retention=retention,
+    )
+
+    watched = [*haproxies, *web_servers, back_office]
+    Monitoring("monitoring", machine=monitoring, machines=watched, over="public")
+
     pulumi.export("url", balancer.url)
+    pulumi.export("machines", {machine.name: whereabouts(machine) for machine in [*watched, monitoring]})
+    pulumi.export(
+        "exposure",
+        {
+            "the world": {"load balancer": [80, 443]},
+            "editors_cidrs": {"back-office": [443]},
+            "admin_cidrs": {"every machine": [22]},
+            "monitoring": {"every machine": [9100]},
+        },
+    )
     pulumi.export("back_office", {"url": office.url, "user": office.user, "password": office.password})
+
+
+def whereabouts(machine: Machine) -> dict[str, Any]:
+    return {"public": machine.public_address, "private": machine.address, "site": machine.site}

@@ -66,7 +66,8 @@ def run(*arguments: str, environment: dict[str, str], quiet: bool = False) -> No
         raise Stop(f"pulumi {arguments[0]} ended with status {status}; once that is mended, the same command continues")
 
 
-def command(action: str, stack: str, values: list[str]) -> None:
+def command(action: str, stack: str, values: list[str], options: list[str]) -> None:
+    """`options` go to pulumi as they are."""
     stack_file(stack)
     environment = prepare(cloud=action != "outputs")
     select(stack, environment)
@@ -75,18 +76,17 @@ def command(action: str, stack: str, values: list[str]) -> None:
     set_values(file, values, environment)
     config = (*chosen, "--config-file", str(file))
     if action == "outputs":
-        run("stack", "output", "--json", *chosen, environment=environment)
+        run("stack", "output", "--json", *chosen, *options, environment=environment)
     elif action == "shell":
         shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
         print(f"pulumi is ready for the stack {stack}; leave with exit", file=sys.stderr)
         os.chdir(CHECKOUT)
-        os.execve(shell, [shell], environment)
+        os.execve(shell, [shell], environment)  # noqa: S606 (the shell that the operator uses)
     elif action == "preview":
-        run("preview", "--diff", *config, environment=environment)
+        run("preview", "--diff", *config, *options, environment=environment)
     else:
         mend(stack, environment)
-        options = ("--yes", "--skip-preview", *config)
-        run(action, *options, environment=environment)
+        run(action, "--yes", "--skip-preview", *config, *options, environment=environment)
 
 
 def main() -> int:
@@ -94,9 +94,10 @@ def main() -> int:
     parser.add_argument("action", choices=("up", "preview", "outputs", "destroy", "shell"))
     parser.add_argument("stack", help=f"one of: {', '.join(names())}")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, for this run only")
-    given = parser.parse_args()
+    parser.epilog = "Further options go to pulumi: --expect-no-changes, --target, --show-secrets, ..."
+    given, options = parser.parse_known_args()
     try:
-        command(given.action, given.stack, given.set)
+        command(given.action, given.stack, given.set, options)
     except Stop as error:
         print(f"casebook: {error}", file=sys.stderr)
         return 1

@@ -1,0 +1,86 @@
+"""A stack that is up in the sandbox, driven as its user would: make's commands, HTTP, SSH."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from stacks.target import CHECKOUT, exports
+
+
+def make(action: str, stack: str, *options: str, timeout: int = 900) -> str:
+    """`make ACTION STACK=...`; its output, which is also shown when it fails."""
+    variables = {name: value for name, value in os.environ.items() if name != "CASEBOOK_SSH_KEY_FILE"}
+    command = [sys.executable, "-m", "stacks", action, stack, *options]
+    done = subprocess.run(command, cwd=CHECKOUT, env=variables, text=True, capture_output=True, timeout=timeout)
+    assert done.returncode == 0, f"{' '.join(command[2:])} failed:\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def outputs(stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(make("outputs", stack, "--show-secrets"))
+    return found
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """What the sandbox gives its customer."""
+    return exports("sandbox")
+
+
+def world(*command: str, check: bool = True, timeout: int = 120) -> str:
+    """Run a command somewhere else on the sandbox's Internet, where nobody is an administrator."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", "world", "--", *command],
+        cwd=CHECKOUT,
+        text=True,
+        capture_output=True,
+        timeout=timeout,
+    )
+    assert not check or done.returncode == 0, f"{command} from the world: {done.stderr}"
+    return done.stdout
+
+
+def ssh(address: str, command: str, *, stdin: str | None = None, timeout: int = 120) -> str:
+    """Run a command on a machine, as its administrator."""
+    options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
+    key = environment()["CASEBOOK_SSH_KEY_FILE"]
+    done = subprocess.run(
+        ["ssh", *options, "-o", "ConnectTimeout=10", "-i", key, f"debian@{address}", command],
+        text=True,
+        capture_output=True,
+        timeout=timeout,
+        input=stdin,
+    )
+    assert done.returncode == 0, f"{command!r} on {address}: {done.stderr}{done.stdout}"
+    return done.stdout
+
+
+def open_ports(addresses: Sequence[str], ports: str = "1-65535") -> dict[str, set[int]]:
+    """Which TCP ports of each address answer the world (nmap, from a neighbour's address)."""
+    greppable = world(
+        "nmap",
+        "-n",
+        "-Pn",
+        "-sS",
+        "--min-rate=5000",
+        "--max-retries=1",
+        "-p",
+        ports,
+        "-oG",
+        "-",
+        *addresses,
+        timeout=600,
+    )
+    found: dict[str, set[int]] = {address: set() for address in addresses}
+    for line in greppable.splitlines():
+        if "Ports:" in line:
+            address = line.split()[1]
+            for one in line.partition("Ports:")[2].split("\t")[0].split(","):
+                port, state = one.strip().split("/")[:2]
+                if state == "open":
+                    found[address].add(int(port))
+    return found
