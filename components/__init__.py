@@ -12,6 +12,7 @@ from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, R
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
 from casebook.monitoring import Monitoring, exporter_access
+from casebook.mysql_pair import MysqlPair
 from casebook.object_storage import ObjectStorage
 from casebook.plan import AddressPlan
 from casebook.ssh import SshKey, ssh_key
@@ -40,6 +41,7 @@ __all__ = [
     "LoadBalancerIp",
     "Machine",
     "Monitoring",
+    "MysqlPair",
     "ObjectStorage",
     "Probe",
     "Ready",
