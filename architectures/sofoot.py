@@ -36,6 +36,7 @@ from casebook import (
     LoadBalancerIp,
     Machine,
     Monitoring,
+    MysqlPair,
     ObjectStorage,
     Vps,
     VrackNetwork,
@@ -91,7 +92,9 @@ class Settings(Args):
 
 
 def build(settings: Settings) -> None:
-    plan = AddressPlan(settings.private_cidr, haproxy=10, web=20, database=80, back_office=90, load_balancer=240)
+    plan = AddressPlan(
+        settings.private_cidr, haproxy=16, web=64, database=128, writer=136, back_office=144, load_balancer=240
+    )
     key = ssh_key()
     network = VrackNetwork(
         "private",
@@ -119,6 +122,7 @@ def build(settings: Settings) -> None:
     monitoring = Vps("monitoring", service_name=settings.monitoring, **everywhere)
     haproxies = servers("haproxy", settings.haproxy_servers)
     dedicated = servers("web", settings.web_servers)
+    databases = servers("database", settings.database_servers)
     [back_office] = servers("back_office", {"back-office": settings.back_office})
     first = len(dedicated) + 1
     instances = InstanceGroup(
@@ -168,6 +172,17 @@ def build(settings: Settings) -> None:
         opts=pulumi.ResourceOptions(depends_on=[front]),
     )
 
+    database = MysqlPair(
+        "database",
+        machines=databases,
+        network=network,
+        address=plan.address("writer", 1),
+        # The whole tier, so that one more web server changes nothing here.
+        allowed_cidrs=[plan.block("web", 26), f"{back_office.address}/32"],
+        database="sofoot",
+        user="sofoot",
+    )
+
     storage = ObjectStorage(
         "storage",
         project=settings.project,
@@ -177,21 +192,31 @@ def build(settings: Settings) -> None:
         buckets={"backups": {"writers": ["backup"]}},
     )
     bucket, writer = storage.buckets["backups"], storage.users["backup"]
-    retention = {"daily": 14, "weekly": 8}
+    to_bucket: dict[str, Any] = {"bucket": bucket, "user": writer, "retention": {"daily": 14, "weekly": 8}}
+    Backup("site", machine=back_office, paths=["/srv/www"], schedule="*-*-* 04:15:00", **to_bucket)
     Backup(
-        "site",
-        machine=back_office,
-        paths=["/srv/www"],
-        bucket=bucket,
-        user=writer,
-        schedule="*-*-* 04:15:00",
-        retention=retention,
+        "database",
+        machine=databases[1],
+        mysql=True,
+        schedule="*-*-* 03:15:00",
+        opts=pulumi.ResourceOptions(depends_on=[database]),
+        **to_bucket,
     )
 
-    watched = [*haproxies, *web_servers, back_office]
+    watched = [*haproxies, *web_servers, *databases, back_office]
     Monitoring("monitoring", machine=monitoring, machines=watched, over="public")
 
     pulumi.export("url", balancer.url)
+    pulumi.export(
+        "database",
+        {
+            "address": f"{database.address}:{database.port}",
+            "name": database.database,
+            "user": database.user,
+            "password": database.password,
+            "promote the replica": f"on {databases[1].name}: sudo mysql-pair promote",
+        },
+    )
     pulumi.export("machines", {machine.name: whereabouts(machine) for machine in [*watched, monitoring]})
     pulumi.export(
         "exposure",

@@ -50,7 +50,7 @@ def bundle(stack: list[Registered], name: str) -> str:
 def test_the_drawing(stack: list[Registered]) -> None:
     """Load balancer, two HAProxy, three dedicated and five hourly web servers, each in front of the next."""
     servers = {one.inputs["address"] for one in of(stack, "TcpFarmServer")}
-    assert servers == {"10.8.0.10", "10.8.0.11"}
+    assert servers == {"10.8.0.16", "10.8.0.17"}
     haproxy = bundle(stack, "haproxy-1-haproxy")
     behind = [line.split()[2] for line in haproxy.splitlines() if line.startswith("|     server web-")]
     assert behind == [f"web-{n}" for n in range(1, 9)]
@@ -70,7 +70,7 @@ def test_the_balancer_is_open_on_80_and_443_only(stack: list[Registered]) -> Non
 @pytest.mark.claim("SOF-3")
 def test_each_web_server_fetches_the_whole_site(stack: list[Registered]) -> None:
     for number in range(1, 9):
-        assert "10.8.0.90" in bundle(stack, f"web-{number}-web")
+        assert "10.8.0.144" in bundle(stack, f"web-{number}-web")
         assert "package rsync" in bundle(stack, f"web-{number}-web")
 
 
@@ -97,7 +97,7 @@ def test_a_ninth_web_server_is_one_value_and_touches_no_other(stack: list[Regist
     assert before.keys() < after.keys()
     assert all("web-9" in urn for urn in after.keys() - before.keys())
     changed = {urn.rpartition("::")[2] for urn in before if before[urn] != after[urn]}
-    assert changed <= {"haproxy-1-haproxy", "haproxy-2-haproxy", "monitoring-monitoring"}
+    assert changed <= {"haproxy-1-haproxy", "haproxy-2-haproxy", "monitoring-monitoring-targets"}
     assert "haproxy-1-haproxy" in changed
 
 
