@@ -137,6 +137,7 @@ def settings(args: MysqlPairArgs, machine: Machine, peer: Machine, primary: str)
         "allowed_cidrs": list(args.allowed_cidrs),
         "tls": CERTIFICATE if args.tls else None,
         "max_lag": args.max_lag,
+        "pause": 3,
         "socket": "/run/mysqld/mysqld.sock",
         "peer_options": PEER_OPTIONS,
         "state": "/var/lib/mysql-pair",

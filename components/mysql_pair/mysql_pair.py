@@ -27,7 +27,6 @@ from typing import Any, NamedTuple, NoReturn
 
 CONFIGURATION = Path(os.environ.get("MYSQL_PAIR", "/etc/mysql-pair.json"))
 SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
-PAUSE = 3.0  # seconds between two looks at the peer
 SILENCE = 10.0  # seconds after which a writer without its server gives the service address back
 
 
@@ -438,7 +437,7 @@ class Pair:
                 said = now
             (self.run / "said").write_text(now)
             self.measure()
-            time.sleep(PAUSE)
+            time.sleep(self.settings["pause"])
 
     def measure(self) -> None:
         """Figures for node_exporter's textfile collector."""

@@ -1,0 +1,185 @@
+"""The pair at work: two real servers, the real program, the network cut and machines killed."""
+
+import pytest
+
+from tests.components.mysql_pair.conftest import SECRETS
+from tests.components.mysql_pair.pair import SERVICE, Node, until
+
+Machines = tuple[Node, Node]
+
+
+def write(node: Node, value: int, host: str = SERVICE) -> str:
+    """A row, written by the application, through the service address; what went wrong."""
+    statement = f"CREATE TABLE IF NOT EXISTS app.t (v INT PRIMARY KEY); INSERT INTO app.t VALUES ({value})"
+    try:
+        node.network.app(
+            *("mariadb", "--no-defaults", f"--host={host}", "--user=app", f"--password={SECRETS['application']}"),
+            *("--connect-timeout=3", "-e", statement),
+        )
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
+def rows(node: Node) -> list[str]:
+    return node.ask("SELECT v FROM app.t ORDER BY v")[1].split()
+
+
+def refused(node: Node, *command: str) -> str:
+    good, said = node.pair(*command)
+    assert not good, said
+    return said
+
+
+def done(node: Node, *command: str) -> str:
+    good, said = node.pair(*command)
+    assert good, said
+    return said
+
+
+@pytest.mark.claim("SOF-4")
+def test_the_replica_has_what_the_primary_wrote_and_can_take_over(formed: Machines) -> None:
+    first, second = formed
+    assert write(first, 1) == ""
+    until(lambda: rows(second) == ["1"])
+    assert (first.status()["role"], second.status()["role"]) == ("writer", "replica")
+    assert "read-only" in write(second, 2, host="10.8.0.81")
+
+    done(second, "promote")
+    assert write(second, 2) == ""
+    assert rows(second) == ["1", "2"]
+    until(first.ready)
+    until(lambda: rows(first) == ["1", "2"])
+    assert not first.status()["holds_address"]
+
+    # Both lose their power: what was promoted stays, whatever the configuration says of the first day.
+    first.kill()
+    second.kill()
+    first.start()
+    until(lambda: first.says("replica"))
+    second.start()
+    until(second.ready)
+    until(first.ready)
+    assert second.status()["writer"] == "db-2"
+
+    second.kill()
+    assert "make sure that it is off, then: mysql-pair promote --peer-is-off" in refused(first, "promote")
+    done(first, "promote", "--peer-is-off")
+    assert write(first, 3) == ""
+    second.start()
+    until(second.ready)
+    until(lambda: rows(second) == ["1", "2", "3"])
+
+
+def test_a_writer_that_was_cut_off_gives_way_and_its_own_rows_are_not_lost_in_silence(formed: Machines) -> None:
+    first, second = formed
+    assert write(first, 1) == ""
+    until(lambda: rows(second) == ["1"])
+    first.network.cut("db-1")
+    first.sql("INSERT INTO app.t VALUES (101)")
+    assert first.status()["role"] == "writer"
+    done(second, "promote", "--peer-is-off")
+    assert write(second, 2) == ""
+
+    first.network.mend("db-1")
+    until(lambda: first.says("holds transactions"))
+    status = first.status()
+    assert (status["read_only"], status["holds_address"]) == (True, False)
+    assert "that the writer db-2 lacks" in refused(first, "rejoin")
+    assert rows(first) == ["1", "101"]
+    done(first, "rejoin", "--discard")
+    until(first.ready)
+    assert rows(first) == rows(second) == ["1", "2"]
+
+
+def test_a_writer_starts_read_only_until_it_has_seen_its_peer(formed: Machines) -> None:
+    first, second = formed
+    second.kill()
+    assert write(first, 1) == ""
+    first.stop_server()
+    first.start_server()
+    until(lambda: first.status()["role"] == "writer")  # the machine has not been away: nobody was promoted
+
+    first.kill()
+    first.start()
+    until(lambda: first.says("in doubt"))
+    assert first.says("nobody knows whether it writes")
+    assert first.status()["read_only"]
+    assert "If db-2 is off for good: mysql-pair promote --peer-is-off" in refused(first, "ready")
+    second.start()
+    until(first.ready)
+    until(lambda: rows(second) == ["1"])
+
+
+def test_an_address_that_answers_elsewhere_is_not_taken(machines: Machines) -> None:
+    first, second = machines
+    first.network.app("ip", "address", "add", f"{SERVICE}/32", "dev", "lan")
+    first.start()
+    second.start()
+    until(lambda: first.says(f"another machine answers for {SERVICE}"))
+    assert first.status()["read_only"]
+    first.network.app("ip", "address", "delete", f"{SERVICE}/32", "dev", "lan")
+    until(first.ready)
+
+
+def test_a_new_replica_gets_everything_and_saves_a_writer_that_lost_its_disk(machines: Machines) -> None:
+    first, second = machines
+    first.start_server()
+    first.sql(
+        "SET GLOBAL read_only=0; CREATE DATABASE shop; CREATE TABLE shop.t (v INT PRIMARY KEY);"
+        "INSERT INTO shop.t VALUES (7); CREATE USER hand@'10.8.0.9' IDENTIFIED BY 'made';"
+        "GRANT SELECT ON shop.* TO hand@'10.8.0.9'; CREATE VIEW shop.w AS SELECT v FROM shop.t;"
+        "CREATE FUNCTION shop.f() RETURNS INT DETERMINISTIC RETURN 5;"
+        "CREATE TRIGGER shop.g BEFORE INSERT ON shop.t FOR EACH ROW SET NEW.v = NEW.v + 1; CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.t WHERE v = 0;"
+    )
+    first.start_keeper()
+    second.start()
+    until(second.ready)
+    copy = "SELECT v, shop.f() FROM shop.w; SHOW GRANTS FOR hand@'10.8.0.9'; SHOW TRIGGERS IN shop; SHOW EVENTS IN shop"
+    assert second.sql("SELECT v, shop.f() FROM shop.w") == "7\t5"
+    assert "GRANT SELECT ON `shop`.*" in second.sql(copy)
+    assert all(word in second.sql(copy) for word in ("NEW.v = NEW.v + 1", "1\tDAY"))
+
+    first.kill()
+    first.lose_data()
+    first.start()
+    until(lambda: first.says("is to be the writer but has not the data; on db-2: mysql-pair promote"))
+    done(second, "promote")
+    until(first.ready)
+    assert write(second, 1) == ""
+    until(lambda: rows(first) == ["1"])
+    assert first.sql("SELECT v FROM shop.t") == "7"
+
+
+def test_a_replica_with_data_of_its_own_is_left_alone(machines: Machines) -> None:
+    first, second = machines
+    second.start_server()
+    second.sql("SET GLOBAL read_only=0; CREATE DATABASE precious;")
+    first.start()
+    second.start_keeper()
+    until(lambda: first.says("db-2 holds databases and db-1, the primary, none"))
+    assert first.status()["read_only"]
+    first.sql("SET GLOBAL read_only=0; CREATE DATABASE shop;")
+    until(lambda: second.says("holds transactions"))
+    until(first.ready)
+    assert "precious" in second.sql("SHOW DATABASES")
+    done(second, "rejoin", "--discard")
+    until(second.ready)
+    assert "precious" not in second.sql("SHOW DATABASES")
+
+
+def test_clients_that_are_no_longer_allowed_lose_their_account(formed: Machines) -> None:
+    first, _ = formed
+    assert write(first, 1) == ""
+    first.reconfigure("10.8.0.20/32", "10.8.1.0/24")
+    until(lambda: "not allowed" in write(first, 2))
+    assert first.sql("SELECT Host FROM mysql.user WHERE User='app'") == "10.8.1.0/255.255.255.0"
+
+
+def test_figures_for_monitoring(formed: Machines) -> None:
+    first, second = formed
+    figures = [(node.folder / "metrics/mysql-pair.prom").read_text() for node in formed]
+    assert figures[0] == "casebook_mysql_writer 1\ncasebook_mysql_replication_lag_seconds 0\n"
+    until(lambda: "lag_seconds 0" in (second.folder / "metrics/mysql-pair.prom").read_text())
+    first.kill()
+    until(lambda: "lag_seconds +Inf" in (second.folder / "metrics/mysql-pair.prom").read_text())
