@@ -110,6 +110,17 @@ def only(registered: list[Registered], type_: str, name: str) -> Registered:
     return found[0]
 
 
+def comes_after(registered: list[Registered], later: Registered, earlier: Registered) -> bool:
+    """Whether one resource waits for another: by itself, through others, or because a component around it does."""
+    by_urn = {resource.urn: resource for resource in registered}
+    seen, waiting = set[str](), [later.urn]
+    while waiting:
+        if (urn := waiting.pop()) not in seen and urn in by_urn:
+            seen.add(urn)
+            waiting += [*by_urn[urn].depends_on, by_urn[urn].parent]
+    return earlier.urn in seen - {later.urn}
+
+
 class _Monitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps the options of a registration and the outputs of components."""
 

@@ -126,11 +126,12 @@ def test_a_new_replica_gets_everything_and_saves_a_writer_that_lost_its_disk(mac
     first, second = machines
     first.start_server()
     first.sql(
-        "SET GLOBAL read_only=0; CREATE DATABASE shop; CREATE TABLE shop.t (v INT PRIMARY KEY);"
-        "INSERT INTO shop.t VALUES (7); CREATE USER hand@'10.8.0.9' IDENTIFIED BY 'made';"
-        "GRANT SELECT ON shop.* TO hand@'10.8.0.9'; CREATE VIEW shop.w AS SELECT v FROM shop.t;"
-        "CREATE FUNCTION shop.f() RETURNS INT DETERMINISTIC RETURN 5;"
-        "CREATE TRIGGER shop.g BEFORE INSERT ON shop.t FOR EACH ROW SET NEW.v = NEW.v + 1; CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.t WHERE v = 0;"
+        """SET GLOBAL read_only=0; CREATE DATABASE shop;
+        CREATE TABLE shop.t (v INT PRIMARY KEY); INSERT INTO shop.t VALUES (7);
+        CREATE USER hand@'10.8.0.9' IDENTIFIED BY 'made'; GRANT SELECT ON shop.* TO hand@'10.8.0.9';
+        CREATE VIEW shop.w AS SELECT v FROM shop.t; CREATE FUNCTION shop.f() RETURNS INT DETERMINISTIC RETURN 5;
+        CREATE TRIGGER shop.g BEFORE INSERT ON shop.t FOR EACH ROW SET NEW.v = NEW.v + 1;
+        CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.t WHERE v = 0;"""
     )
     first.start_keeper()
     second.start()
