@@ -19,7 +19,7 @@ UNITS = "/etc/systemd/system"
 
 
 class BackOfficeArgs(Args):
-    machine: Machine  # type: ignore[type-arg] # of any kind
+    machine: Machine
     certificate: Certificate
     # From where editors connect. It is their second lock, after the password.
     editors_cidrs: Many[Cidr] = Field(min_length=1)
@@ -40,7 +40,7 @@ class BackOfficeArgs(Args):
 
     @field_validator("machine")
     @classmethod
-    def _private(cls, value: Machine) -> Machine:  # type: ignore[type-arg]
+    def _private(cls, value: Machine) -> Machine:
         if value.address is None:
             raise ValueError(f"{value.name} has no address in a private network, where web servers fetch the site")
         return value

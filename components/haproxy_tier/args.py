@@ -156,7 +156,7 @@ class Frontend(Args):
 
 
 class HaproxyTierArgs(Args):
-    machines: Many[Machine] = Field(min_length=1)  # type: ignore[type-arg] # of any kind
+    machines: Many[Machine] = Field(min_length=1)
     frontends: Mapping[Label, Frontend] = Field(min_length=1)
     backends: Mapping[Label, Backend] = Field(min_length=1)
     # Who reaches the frontends: the NAT range of the load balancer in front.
@@ -174,7 +174,7 @@ class HaproxyTierArgs(Args):
 
     @field_validator("machines")
     @classmethod
-    def _private(cls, value: tuple[Machine, ...]) -> tuple[Machine, ...]:  # type: ignore[type-arg]
+    def _private(cls, value: tuple[Machine, ...]) -> tuple[Machine, ...]:
         for machine in value:
             if machine.address is None:
                 raise ValueError(f"{machine.name} has no address in a private network, where the tier works")

@@ -36,8 +36,7 @@ class Probe(Args):
 class Listener(Args):
     """One open port of the balancer, its farm of servers and its frontend."""
 
-    # OVHcloud keeps the ports above for itself.
-    port: Port = Field(le=49151)
+    port: Port
     # The servers' port; None: the same.
     to_port: Port | None = None
     # tcp passes connections through, TLS included; http reads requests.
@@ -51,6 +50,13 @@ class Listener(Args):
     allowed_cidrs: Many[Cidr] = ()
     # The id of a certificate on the balancer, which then ends TLS; http only.
     certificate_id: int | None = None
+
+    @field_validator("port")
+    @classmethod
+    def _offered(cls, value: int) -> int:
+        if value > 49151:
+            raise ValueError("1 to 49151: OVHcloud keeps the ports above for itself")
+        return value
 
     @model_validator(mode="after")
     def _tcp_reads_nothing(self) -> "Listener":
@@ -84,7 +90,7 @@ class LoadBalancerIpArgs(Args):
     nat_cidr: Cidr
     # A datacentre of the balancer, or all of them.
     zone: str = "all"
-    # FarmServer name -> planned address: keyed, so that one more moves no other.
+    # Server name -> planned address: keyed, so that one more moves no other.
     servers: Mapping[Label, Address | FarmServer] = Field(min_length=1)
     listeners: Many[Listener] = Field(min_length=1)
     # False where another stack, or a person, has put the balancer into the vRack already.

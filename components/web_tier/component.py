@@ -14,11 +14,11 @@ UNITS = "/etc/systemd/system"
 
 
 class WebTierArgs(Args):
-    machines: Many[Machine] = Field(min_length=1)  # type: ignore[type-arg] # of any kind
+    machines: Many[Machine] = Field(min_length=1)
     # Whose published site they serve.
     source: BackOffice
     # The members of the HAProxy tier in front: nobody else may connect, and they are believed about clients.
-    proxies: Many[Machine] = Field(min_length=1)  # type: ignore[type-arg]
+    proxies: Many[Machine] = Field(min_length=1)
     # Seconds between two looks at whether something new was published.
     sync_seconds: int = Field(default=3, ge=1, le=3600)
     # How long a new server may take to fetch the whole site.
@@ -62,7 +62,7 @@ class WebTier(Component[WebTierArgs]):
                 before.append(configured.applied)
 
 
-def configuration(args: WebTierArgs, machine: Machine) -> Configuration:  # type: ignore[type-arg]
+def configuration(args: WebTierArgs, machine: Machine) -> Configuration:
     """What one web server must hold."""
     proxies = [machine.address for machine in args.proxies]
     nginx = File(

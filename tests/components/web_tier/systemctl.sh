@@ -1,0 +1,28 @@
+#!/bin/sh
+# Plays systemd in a box: units are what they run, "active" is a file.
+set -eu
+verb=$1
+shift
+for unit; do case $unit in -*) ;; *) break ;; esac; done
+mark=/run/active-${unit:-none}
+
+field() { sed -n "s/^$1=//p" "/etc/systemd/system/$2"; }
+
+# Runs a program again and again, as a timer or a path unit does.
+repeat() { setsid sh -c "while :; do $1; sleep $2; done" >>/run/journal 2>&1 </dev/null & }
+
+case $verb:${unit:-none} in
+is-active:*) test -e "$mark" ;;
+start:nginx.service) nginx && touch "$mark" ;;
+reload:nginx.service) nginx -s reload ;;
+start:haproxy.service) mkdir -p /run/haproxy && haproxy -W -D -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid >>/run/journal 2>&1 && touch "$mark" ;;
+reload:haproxy.service) haproxy -c -q -f /etc/haproxy/haproxy.cfg && kill -USR2 "$(cat /run/haproxy.pid)" ;;
+start:rsync.service) rsync --daemon && touch "$mark" ;;
+start:nftables.service | reload:nftables.service) nft -f /etc/nftables.conf && touch "$mark" ;;
+start:*.timer) repeat "$(field ExecStart "${unit%.timer}.service")" "$(field OnUnitInactiveSec "$unit")" && touch "$mark" ;;
+start:*.path) repeat "test ! -e $(field PathExists "$unit") || $(field ExecStart "${unit%.path}.service")" 0.2 && touch "$mark" ;;
+start:publish-first.service) $(field ExecStart "$unit") && touch "$mark" ;;
+start:ssh.service) touch "$mark" ;;
+enable:* | disable:* | reset-failed:* | daemon-reload:*) ;;
+*) echo "systemctl $verb $unit: not played here" >&2; exit 1 ;;
+esac
