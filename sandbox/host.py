@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+from collections.abc import Callable
 
 from sandbox import HOME
 from sandbox.shell import FABRIC, ip, namespaces, nft, run
@@ -48,8 +49,8 @@ def check_kernel() -> None:
     if FABRIC in namespaces():
         return
     scratch = "sandbox-check"
-    attempts = {
-        "overlay file systems (module overlay)": lambda: _overlay(),
+    attempts: dict[str, Callable[[], object]] = {
+        "overlay file systems (module overlay)": _overlay,
         "bridges (module bridge)": lambda: ip("link", "add", "bridge0", "type", "bridge", ns=scratch),
         "veth pairs (module veth)": lambda: ip(
             "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", ns=scratch
@@ -61,7 +62,7 @@ def check_kernel() -> None:
             "table inet t { chain c { type filter hook forward priority 0; ct state invalid drop; }; }", scratch
         ),
         "filtering of bridged packets (module br_netfilter)": lambda: _bridge_filter(scratch),
-        "control groups for memory": lambda: _memory_groups(),
+        "control groups for memory": _memory_groups,
     }
     ip("netns", "del", scratch, check=False)
     ip("netns", "add", scratch)
@@ -75,14 +76,20 @@ def check_kernel() -> None:
         ip("netns", "del", scratch, check=False)
 
 
+def _load(module: str) -> None:
+    """It may be built in, or this host may have no modules: the attempt that follows tells."""
+    if shutil.which("modprobe"):
+        run("modprobe", "--quiet", module, check=False)
+
+
 def _overlay() -> None:
-    run("modprobe", "--quiet", "overlay", check=False) if shutil.which("modprobe") else None
+    _load("overlay")
     if "overlay" not in pathlib.Path("/proc/filesystems").read_text():
         raise RuntimeError("it is not in /proc/filesystems")
 
 
 def _bridge_filter(ns: str) -> None:
-    run("modprobe", "--quiet", "br_netfilter", check=False) if shutil.which("modprobe") else None
+    _load("br_netfilter")
     run("ip", "netns", "exec", ns, "sysctl", "-q", "-w", "net.bridge.bridge-nf-call-iptables=1")
 
 

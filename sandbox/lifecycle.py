@@ -76,7 +76,7 @@ class Progress:
 def exclusive(action: str, say: Callable[[str], None]) -> Iterator[None]:
     """One action at a time on this host; the second waits, and says for whom."""
     LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with open(LOCK, "a+") as file:
+    with LOCK.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

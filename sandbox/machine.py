@@ -284,7 +284,7 @@ class Machine:
             for directory, _, _ in os.walk(group, topdown=False):
                 for _ in range(20):
                     try:
-                        os.rmdir(directory)
+                        pathlib.Path(directory).rmdir()
                         break
                     except OSError:  # its last process is still on its way out
                         time.sleep(0.05)
@@ -295,5 +295,5 @@ def _loop_device(volume: Volume) -> str | None:
 
 
 def _numbers(device: str) -> tuple[int, int]:
-    number = os.stat(device).st_rdev
+    number = pathlib.Path(device).stat().st_rdev
     return os.major(number), os.minor(number)

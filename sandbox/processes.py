@@ -58,7 +58,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def spawn(daemon: Daemon) -> "subprocess.Popen[bytes]":
-    with open(LOG / f"{daemon.name}.out", "ab") as out:
+    with (LOG / f"{daemon.name}.out").open("ab") as out:
         return subprocess.Popen(
             [str(word) for word in daemon.command],
             stdin=subprocess.DEVNULL,
@@ -138,7 +138,7 @@ def uptime(pid: int) -> float:
 def answers(url: str) -> bool:
     """Whether an HTTP server answers there with anything but a failure of its own."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - one of ours, HTTP
             return bool(response.status < 500)
     except urllib.error.HTTPError as error:
         return error.code < 500
@@ -177,7 +177,7 @@ def _listener(address: str, port: int) -> str | None:
 def _owner(inode: str) -> str:
     for link in PROC.glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):
-            if os.readlink(link) == f"socket:[{inode}]":
+            if str(link.readlink()) == f"socket:[{inode}]":
                 command = (link.parent.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 return f"process {link.parts[2]} ({command.strip()[:80]})"
     return "a process that cannot be seen from here"

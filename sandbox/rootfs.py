@@ -12,16 +12,45 @@ from sandbox import GATEWAY, ROOTFS, packages
 from sandbox.shell import run
 
 IMAGE = "debian-12"  # of the image called "Debian 12"
-PACKAGES = (
-    "apt ca-certificates cloud-init curl dbus e2fsprogs iproute2 iputils-ping kmod less libnss-myhostname netbase"
-    " nftables openssh-server procps python3 python3-apt rsync sudo systemd systemd-sysv"
-).split()
+PACKAGES = [
+    "apt",
+    "ca-certificates",
+    "cloud-init",
+    "curl",
+    "dbus",
+    "e2fsprogs",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "libnss-myhostname",
+    "netbase",
+    "nftables",
+    "openssh-server",
+    "procps",
+    "python3",
+    "python3-apt",
+    "rsync",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+]
 # A machine is a container: no kernel, clock, disks or consoles of its own.
-MASKED = (
-    "apt-daily-upgrade.timer apt-daily.timer cloud-init-hotplugd.socket console-getty.service dpkg-db-backup.timer"
-    " e2scrub_all.timer e2scrub_reap.service fstrim.timer getty.target systemd-networkd-wait-online.service"
-    " systemd-pstore.service systemd-timesyncd.service systemd-udevd.service"
-).split()
+MASKED = [
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "cloud-init-hotplugd.socket",
+    "console-getty.service",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "getty.target",
+    "systemd-networkd-wait-online.service",
+    "systemd-pstore.service",
+    "systemd-timesyncd.service",
+    "systemd-udevd.service",
+]
 PROXY = f'Acquire::http::Proxy "http://{GATEWAY}:{packages.PORT}"'
 FILES = {
     # An RSA key would cost more than all the rest of the first boot.

@@ -1,5 +1,6 @@
 """Small helpers around `ip`, `nft` and other commands."""
 
+import contextlib
 import json
 import pathlib
 import socket
@@ -52,7 +53,5 @@ def wake() -> None:
     """Tell the fabric that something changed; harmless if nobody listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
-        try:
+        with contextlib.suppress(OSError):
             sender.sendto(b".", str(WAKE))
-        except OSError:
-            pass

@@ -127,6 +127,6 @@ def _digest(text: str) -> str:
 @contextlib.contextmanager
 def _lock() -> Iterator[None]:
     """Nova's threads, the fabric and the OVHcloud API may plug at the same time."""
-    with open(STATE / "wires.lock", "w") as file:
+    with (STATE / "wires.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

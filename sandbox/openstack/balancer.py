@@ -60,7 +60,7 @@ def apply(ns: str, want: dict[str, Any]) -> None:
     command = ["haproxy", "-D", "-f", home / "modest.cfg", "-f", home / "haproxy.cfg"]
     # -sf: the new process takes over, the old ones finish their connections.
     finish = ["-sf", *old] if old else []
-    with open(LOG / "balancers.out", "ab") as out:
+    with (LOG / "balancers.out").open("ab") as out:
         subprocess.run(
             [str(word) for word in ["ip", "netns", "exec", ns, *command, *finish]],
             check=True,

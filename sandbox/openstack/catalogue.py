@@ -51,7 +51,8 @@ CUSTOMER_ROLES = ("member", "load-balancer_member", "objectstore_operator")
 
 def identity() -> None:
     """Projects, users, roles and endpoints; writes the customer's credentials."""
-    own, keystone = secrets.load(), connection(project="admin").identity
+    own = secrets.load()
+    keystone: Any = connection(project="admin").identity
     roles = {role.name: role for role in keystone.roles()}
     for name in ("load-balancer_member", "load-balancer_admin", "objectstore_operator"):
         roles[name] = keystone.create_role(name=name)
@@ -105,7 +106,7 @@ def _endpoints(keystone: Any) -> None:
 
 def offer() -> None:
     """Networks, flavors, images."""
-    cloud = connection(project="admin")
+    cloud: Any = connection(project="admin")
     external = cloud.network.create_network(
         name=EXTERNAL_NETWORK,
         is_router_external=True,

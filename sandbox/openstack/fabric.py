@@ -8,6 +8,7 @@ costs seven requests and nothing else.
     python -m sandbox.openstack.fabric
 """
 
+import functools
 import json
 import signal
 import socket
@@ -57,9 +58,9 @@ class Fabric:
         self.once("security", security.ruleset(view), lambda text: nft(text, FABRIC))
         for router in view.routers:
             ns = routers.PREFIX + router["id"]
-            self.once(ns, routers.wanted(router, view), lambda want, ns=ns: routers.apply(ns, want))
+            self.once(ns, routers.wanted(router, view), functools.partial(routers.apply, ns))
         for ns, want in balancers.items():
-            self.once(ns, want, lambda want, ns=ns: balancer.apply(ns, want))
+            self.once(ns, want, functools.partial(balancer.apply, ns))
         # A floating IP has moved to another router: the host must ask again who has it.
         moved = sorted((f["floating_ip_address"], str(f["router_id"])) for f in view.floating_ips)
         self.once("floating", moved, lambda _: internet.forget_neighbours())
@@ -84,6 +85,11 @@ class Fabric:
                 self.applied.pop(ns, None)
 
 
+def connect() -> Fabric:
+    neutron: Any = admin.connection(project="admin").network
+    return Fabric(neutron)
+
+
 def main() -> None:
     WAKE.unlink(missing_ok=True)
     news = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -93,7 +99,7 @@ def main() -> None:
     while True:
         pause = PERIOD
         try:
-            fabric = fabric or Fabric(admin.connection(project="admin").network)
+            fabric = fabric or connect()
             fabric.converge()
         except (ConnectionError, keystoneauth1.exceptions.ConnectFailure) as error:
             print(time.strftime("%T"), f"Neutron is away: {error}", flush=True)

@@ -4,6 +4,7 @@ It also does what absent agents would do: router ports become ACTIVE, and a floa
 associated, DOWN otherwise.
 """
 
+# ruff: noqa: ARG002 - the signatures are Neutron's
 from typing import Any
 
 from neutron_lib import constants

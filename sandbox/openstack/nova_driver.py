@@ -4,12 +4,13 @@ What a machine learns about itself is Nova's own config drive, laid down as file
 seed.  All compute hosts of the scheduler are this one computer; a machine's directory names its host.
 """
 
+# ruff: noqa: ARG002 - the signatures are Nova's
 import copy
 import io
 import re
 import string
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from nova import exception
 from nova.api.metadata import base as metadata
@@ -33,17 +34,17 @@ def rootfs_name(image_name: str | None) -> str:
 
 def static(network_info: Any) -> list[Any]:
     """No DHCP server here: machines are told their addresses, even on DHCP subnets."""
-    network_info = copy.deepcopy(list(network_info or []))
-    for vif in network_info:
+    vifs = [copy.deepcopy(vif) for vif in network_info or []]
+    for vif in vifs:
         for subnet in vif["network"]["subnets"]:
             subnet["meta"].pop("enable_dhcp", None)
-    return network_info
+    return vifs
 
 
 class Driver(FakeDriver):
     """FakeDriver reports plenty of resources and accepts what has no meaning here."""
 
-    capabilities = dict(FakeDriver.capabilities, supports_migrate_to_same_host=True)
+    capabilities: ClassVar[dict[str, bool]] = {**FakeDriver.capabilities, "supports_migrate_to_same_host": True}
 
     # ------------------------------------------------------------ the host
     def init_host(self, host: str) -> None:
@@ -58,7 +59,7 @@ class Driver(FakeDriver):
         return {self._node_uuid(node): node for node in self.get_available_nodes()}
 
     def get_available_resource(self, nodename: str) -> dict[str, Any]:
-        return super().get_available_resource(nodename) | {"uuid": self._node_uuid(nodename)}
+        return {**super().get_available_resource(nodename), "uuid": self._node_uuid(nodename)}
 
     def list_instance_uuids(self) -> list[str]:
         homes = MACHINES.glob("*/host")

@@ -1,5 +1,6 @@
 """nova-conductor, nova-scheduler and the nova-computes inside the API's process."""
 
+# ruff: noqa: ARG005 - the signatures are Nova's
 from nova import monkey_patch
 
 monkey_patch.patch("threading")

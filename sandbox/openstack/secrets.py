@@ -1,7 +1,7 @@
 """The passwords of this sandbox's control planes: generated once, readable by root only."""
 
 import json
-import os
+import pathlib
 import secrets
 from dataclasses import asdict, dataclass
 
@@ -44,9 +44,10 @@ def ensure() -> Secrets:
     return load()
 
 
-def write_private(text: str, path: os.PathLike[str]) -> None:
+def write_private(text: str, path: pathlib.Path) -> None:
     """Write a file that only its owner reads, all of it or nothing."""
-    new = f"{os.fspath(path)}.new"
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    os.rename(new, path)
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.rename(path)

@@ -82,7 +82,7 @@ def match(rule: Thing, members: Mapping[str, list[str]]) -> str | None:
 def spoof_chain(number: int, port: Thing) -> list[str]:
     pairs = port.get("allowed_address_pairs") or []
     macs = sorted({port["mac_address"], *(pair["mac_address"] for pair in pairs)})
-    v4 = address_set([*port_addresses(port), "0.0.0.0"], 4)
+    v4 = address_set([*port_addresses(port), "0.0.0.0"], 4)  # noqa: S104 - who has no address yet
     v6 = address_set([*port_addresses(port), "fe80::/10", "::"], 6)
     return [
         f"chain from_{number} {{",

@@ -19,9 +19,20 @@ from sandbox.openstack.secrets import Secrets
 from sandbox.shell import run
 
 SNAPSHOT = STATE / "snapshot"
-DIRECTORIES = (
-    "cinder certificates credential fernet glance glance-staging glance-tasks lock neutron nova/instances rings swift/d1"
-).split()
+DIRECTORIES = [
+    "certificates",
+    "cinder",
+    "credential",
+    "fernet",
+    "glance",
+    "glance-staging",
+    "glance-tasks",
+    "lock",
+    "neutron",
+    "nova/instances",
+    "rings",
+    "swift/d1",
+]
 
 
 def recipe() -> str:
@@ -54,7 +65,7 @@ def first(secrets: Secrets, say: Callable[[str], None]) -> None:
         (DATA / name).mkdir(parents=True)
     for name in ("certificates", "credential", "fernet"):
         (DATA / name).chmod(0o700)
-    with open(LOG / "setup.out", "ab") as out:
+    with (LOG / "setup.out").open("ab") as out:
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={DATA}/mysql", "--user=root", "--skip-test-db"]
         subprocess.run(install, check=True, stdout=out, stderr=out)
     processes.start([daemons.database(durable=False)], 60, say)
@@ -88,7 +99,7 @@ def _snapshot(say: Callable[[str], None]) -> None:
 
 def _manage(program: str, *arguments: object, environment: Mapping[str, str] | None = None) -> None:
     """RuntimeError if a project's management command fails."""
-    with open(LOG / "setup.out", "ab") as out:
+    with (LOG / "setup.out").open("ab") as out:
         command = [str(word) for word in (venv.path() / "bin" / program, *arguments)]
         variables = {**os.environ, **daemons.environment(), **(environment or {})}
         done = subprocess.run(command, check=False, stdout=out, stderr=out, env=variables)

@@ -7,6 +7,7 @@ answer before their workers are ready.
 import json
 import time
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.openstack import secrets
@@ -24,15 +25,21 @@ REQUESTS = (
 PATIENCE = 60.0  # seconds
 
 
+def _send(request: urllib.request.Request) -> tuple[Any, Mapping[str, str]]:
+    """The answer, and its headers."""
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - one of ours, HTTP
+        return json.loads(response.read() or b"null"), response.headers
+
+
 def token() -> tuple[str, str]:
     """An administrator's token, and the id of its project."""
     user = {"name": "admin", "domain": {"id": "default"}, "password": secrets.load().admin}
     scope = {"project": {"name": "admin", "domain": {"id": "default"}}}
     body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
-    request = urllib.request.Request(f"{AUTH_URL}/auth/tokens", json.dumps(body).encode())
+    request = urllib.request.Request(f"{AUTH_URL}/auth/tokens", json.dumps(body).encode())  # noqa: S310
     request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=60) as response:
-        return response.headers["X-Subject-Token"], json.load(response)["token"]["project"]["id"]
+    answer, headers = _send(request)
+    return headers["X-Subject-Token"], answer["token"]["project"]["id"]
 
 
 def warm() -> None:
@@ -40,9 +47,8 @@ def warm() -> None:
     secret, project = token()
 
     def get(url: str) -> Any:
-        request = urllib.request.Request(url, headers={"X-Auth-Token": secret, "Accept": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.loads(response.read() or b"null")
+        request = urllib.request.Request(url, headers={"X-Auth-Token": secret})  # noqa: S310
+        return _send(request)[0]
 
     volumes = f"{URL['cinder']}/v3/{project}"
     for url in (*REQUESTS, f"{volumes}/volumes", f"{SWIFT_URL}/v1/AUTH_{project}"):
