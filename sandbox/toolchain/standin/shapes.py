@@ -16,6 +16,7 @@ from pulumi import _types
 from sandbox.toolchain.standin.values import SIGNATURE, UNKNOWN, Values
 
 SCALARS = {str: "string", int: "integer", float: "number", bool: "bool"}
+KIND_NAMES = {"string": "string", "integer": "number", "number": "number", "bool": "bool", "list": "list"}
 ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "bool": False}
 # Two threads that import an SDK's lazy modules at once fail ("has no attribute").
 _importing = threading.RLock()
@@ -116,7 +117,8 @@ class Reader:
         elif isinstance(value, dict | list):
             reason = f"Attribute must be a single value, not a {type_name(value)}"
         else:
-            reason = f"expected {f'one of {shape.allowed}' if shape.allowed else f'a {shape.kind}'}, got {value!r}"
+            wanted = f"one of {', '.join(shape.allowed)}" if shape.allowed else f"a {KIND_NAMES[shape.kind]}"
+            reason = f"expected {wanted}, got {value!r}"
         self.mistakes.append(Mistake(path, reason))
 
     def object(self, values: Values, shape: Shape, path: str = "") -> Values:
