@@ -210,7 +210,8 @@ def network_delete(call: Call, project: str, network: str) -> None:
         raise ApiError(409, "This network is still being built")
     for region in found["regions"]:
         call.openstack.delete_network(region["openstackId"])
-    call.tasks.start([*BASE, project, "network", network], found, states=("DELETING",), vanish=True)
+    wired = [("vrack", network.rpartition("_")[0])]
+    call.tasks.start([*BASE, project, "network", network], found, states=("DELETING",), vanish=True, subjects=wired)
 
 
 @route("POST", "/cloud/project/{project}/network/private/{network}/region")

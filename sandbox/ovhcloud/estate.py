@@ -43,11 +43,9 @@ class Estate:
                 raise ValueError(f"{kind} {name}: no such kind of subject")
 
     def wire(self) -> None:
-        """Plug every server and balancer into the vRacks and VLANs that it should be in, and out of all others."""
+        """Plug every server into the vRacks and VLANs that it should be in, and out of all others."""
         for name in self.store.children(*SERVERS):
             Server(self.store, name).plug()
-        for name in self.store.children(BALANCERS):
-            self.converge(("balancer", name))
 
     def subjects(self) -> list[Subject]:
         """Everything there is, in the order in which a start brings it back."""

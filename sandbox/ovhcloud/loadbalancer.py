@@ -553,6 +553,9 @@ def refresh(call: Call, service: str) -> Object:
         raise ApiError(400, f"Zone {zone} is not available on this load balancer")
     if any(found["status"] in ("todo", "doing") for found in call.store.children(BASE, service, "task").values()):
         raise ApiError(409, "A task is already running on this load balancer")
+    # Servers of the vRack see a VLAN as soon as the balancer uses it.
+    vrack = call.store.service(BASE, service)["vrackName"]
+    wired = [("vrack", vrack)] if vrack else []
     number = call.store.next_id()
     call.store.put({}, "sandbox", "pending", service)
     body = {
@@ -568,7 +571,7 @@ def refresh(call: Call, service: str) -> Object:
         body,
         then=put_in_force,
         args=(service, declared_configuration(call.store, service)),
-        subjects=[("balancer", service)],
+        subjects=[("balancer", service), *wired],
         done_date="doneDate",
     )
 

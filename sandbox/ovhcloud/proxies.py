@@ -106,21 +106,11 @@ class Proxy:
         if old and mark.exists() and mark.read_text() == digest.hexdigest():
             return
         self.write("haproxy.cfg", text)
-        take_over = ["-sf", str(old), "-x", "haproxy.sock"] if old else []
-        run(
-            "ip",
-            "netns",
-            "exec",
-            self.ns,
-            "haproxy",
-            "-D",
-            "-f",
-            "haproxy.cfg",
-            "-p",
-            "haproxy.pid",
-            *take_over,
-            cwd=self.home,
-        )
+        take_over = ["-sf", old, "-x", "haproxy.sock"] if old else []
+        # Without this process's environment: a balancer is no part of the API, and outlives it.
+        alone = ["env", "-i", f"PATH={os.environ['PATH']}"]
+        haproxy = ["haproxy", "-D", "-f", "haproxy.cfg", "-p", "haproxy.pid", *take_over]
+        run(*alone, "ip", "netns", "exec", self.ns, *haproxy, cwd=self.home)
         self.write("running", digest.hexdigest())
 
     def stop(self) -> None:

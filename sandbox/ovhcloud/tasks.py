@@ -17,7 +17,7 @@ from .store import Object, Store, now
 Subject = tuple[str, str]  # ("server", "ns31000001.ip-198-18-16-1.eu")
 Effect = Callable[..., None]
 EFFECTS: dict[str, Effect] = {}
-WORKERS = 6  # subjects converged at the same time: they mostly wait for machines to boot
+WORKERS = 12  # subjects converged at the same time: they mostly wait for machines to boot
 log = logging.getLogger(__name__)
 
 
@@ -161,12 +161,12 @@ def set_field(store: Store, path: list[object], field: str, value: object) -> No
 def finish(
     store: Store, path: list[object], field: str, last: str | None, _failure: str, done_date: str | None
 ) -> None:
+    found = store.get(*path)
     if last is None:
         store.delete(*path)
-        return
-    set_field(store, path, field, last)
-    if done_date:
-        set_field(store, path, done_date, now())
+    elif found is not None:
+        ended = {"progress": 100} if "progress" in found else {}
+        store.put({**found, **ended, field: last, **({done_date: now()} if done_date else {})}, *path)
 
 
 def failed(

@@ -83,6 +83,7 @@ def begin(call: Call, vrack: str, function: str, kind: str, target: str, then: E
     }
     if target in running:
         raise ApiError(409, f"A task is already running on {target}, in vRack {running[target]}")
+    subjects = [("balancer", target)] if kind == "ipLoadbalancing" else []
     number = call.store.next_id()
     body = {
         "id": number,
@@ -100,7 +101,7 @@ def begin(call: Call, vrack: str, function: str, kind: str, target: str, then: E
         vanish=True,
         then=then,
         args=(vrack, kind, target, *args),
-        subjects=[("vrack", vrack)],
+        subjects=[*subjects, ("vrack", vrack)],
         failure="cancelled",
     )
 
