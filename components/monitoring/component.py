@@ -125,19 +125,15 @@ def monitoring(args: MonitoringArgs) -> Configuration:
             *([password] if args.mail and args.mail.password else []),
         ),
         services=(
-            # The same unit twice: its options need a restart, its configuration does not.
-            Service(unit="prometheus.service", follows=(prometheus_options.path,)),
+            # Restarted: a SIGHUP that meets a daemon which has just started ends it.
             Service(
                 unit="prometheus.service",
-                follows=(prometheus.path, rules.path),
-                change="reload",
+                follows=(prometheus_options.path, prometheus.path, rules.path),
                 check=f"promtool check config {prometheus.path}",
             ),
-            Service(unit="prometheus-alertmanager.service", follows=(alertmanager_options.path,)),
             Service(
                 unit="prometheus-alertmanager.service",
-                follows=(alertmanager.path,),
-                change="reload",
+                follows=(alertmanager_options.path, alertmanager.path),
                 check=f"amtool check-config {alertmanager.path}",
             ),
         ),

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,16 @@ def test_the_metric_is_the_time_of_the_last_success(on_this_machine: Callable[..
     (tmp_path / "www").mkdir()
     done(backup("run"))
     assert int(METRIC.fullmatch(metric.read_text())[1]) >= int(begun[1])  # type: ignore[index]
+
+
+def test_who_comes_second_waits(on_this_machine: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "www").mkdir()
+    backup = on_this_machine(paths=[str(tmp_path / "www")])
+    done(backup("setup"))
+    with ThreadPoolExecutor() as pool:
+        commands = [("run",), ("list",), ("reachable",), ("check",), ("run",), ("list",)]
+        for result in pool.map(lambda words: backup(*words), commands):
+            done(result)
 
 
 def test_set_up_twice_is_set_up_once(on_this_machine: Callable[..., Run], tmp_path: Path) -> None:
