@@ -48,7 +48,7 @@ UNKNOWN = _Unknown()
 
 
 def declare(
-    program: Callable[[], None],
+    program: Callable[[], object],
     *,
     preview: bool,
     config: Mapping[str, str] | None = None,
@@ -64,6 +64,10 @@ def declare(
 
     Any error raises, also one inside `apply`.
     """
+
+    def run() -> None:
+        program()
+
     monitor = _Monitor(_Cloud(preview, answers or {}, outputs or {}, datacenters or {}))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -83,7 +87,7 @@ def declare(
         settings.SETTINGS.outputs.clear()
         settings.set_root_resource(None)  # type: ignore[arg-type]
         pulumi.runtime.set_all_config(dict(config or {}))
-        loop.run_until_complete(stack.run_in_stack(program))
+        loop.run_until_complete(stack.run_in_stack(run))
     finally:
         pulumi.runtime.set_all_config({})
         for task in (left := asyncio.all_tasks(loop)):
@@ -94,7 +98,7 @@ def declare(
     return monitor.registered
 
 
-def declares_the_same(program: Callable[[], None], **options: Any) -> list[Registered]:
+def declares_the_same(program: Callable[[], object], **options: Any) -> list[Registered]:
     """Assert that preview shows every resource that exists later; what is declared with known identifiers."""
     known, shown = declare(program, preview=False, **options), declare(program, preview=True, **options)
     created, previewed = {r.urn for r in known}, {r.urn for r in shown}

@@ -348,11 +348,11 @@ class Pair:
 
     def attach(self) -> None:
         peer = self.settings["peer"]
-        tls = ", MASTER_SSL=1, MASTER_SSL_CA=" + quoted(self.settings["tls"]) if self.settings["tls"] else ""
+        tls = "MASTER_SSL=1, MASTER_SSL_CA=" + quoted(self.settings["tls"]) if self.settings["tls"] else "MASTER_SSL=0"
         self.here.ask(
             f"STOP REPLICA; CHANGE MASTER TO MASTER_HOST={quoted(peer['address'])}, MASTER_PORT={peer['port']}, "
             f"MASTER_USER='pair', MASTER_PASSWORD={quoted(self.settings['pair_password'])}, "
-            f"MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2, MASTER_HEARTBEAT_PERIOD=5{tls}; START REPLICA;"
+            f"MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2, MASTER_HEARTBEAT_PERIOD=5, {tls}; START REPLICA;"
         )
         self.attached = True
 
@@ -406,6 +406,7 @@ class Pair:
             "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, PROCESS, RELOAD, REPLICATION SLAVE, BINLOG MONITOR,"
             f" REPLICA MONITOR, READ_ONLY ADMIN, CONNECTION ADMIN ON *.* TO {pair};"
             f"GRANT INSERT ON casebook_pair.* TO {pair};"
+            f"ALTER USER {pair} REQUIRE {'SSL' if self.settings['tls'] else 'NONE'};"
         )
         for owner, kept in ((user, hosts), ("pair", [self.settings["peer"]["address"]])):
             known = self.here.ask(f"SELECT Host FROM mysql.user WHERE User={quoted(owner)};")  # noqa: S608

@@ -14,6 +14,7 @@ from casebook.mysql_pair.component import configuration
 from tests.components.mysql_pair.pair import ADDRESSES, CLIENT, SERVICE, Network, Node, sh, until
 
 SECRETS = {"application": "application0password", "pair": "pair0password"}
+CERTIFICATE = "/etc/mysql/pair"  # .crt and .key
 
 
 def machine(name: str, site: str = "rbx8") -> Any:
@@ -53,11 +54,12 @@ def files_of(args: MysqlPairArgs, own: str, peer: str, folder: Path) -> dict[str
         assert before in settings
         settings = settings.replace(before, after)
     server = texts["/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf"]
-    return {
+    files = {
         "settings.json": settings,
         "peer.cnf": texts["/etc/mysql-pair-peer.cnf"],
         "server.cnf": f"{server}\ndatadir = {folder}/data\nsocket = {folder}/sock\npid_file = {folder}/pid\n",
     }
+    return {name: text.replace(CERTIFICATE, f"{folder.parent}/pair") for name, text in files.items()}
 
 
 @pytest.fixture(scope="session")
@@ -77,13 +79,14 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machines(tmp_path: Path, empty_server: Path) -> Iterator[tuple[Node, Node]]:
-    """Two machines with a server each, none started."""
+def machines(tmp_path: Path, empty_server: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Node, Node]]:
+    """Two machines with a server each, none started; what a test gives as parameter are arguments of the pair."""
+    args = arguments(**getattr(request, "param", {}))
     network, nodes = Network(f"pair{os.getpid()}"), list[Node]()
     try:
         network.open()
         for own, peer in (("db-1", "db-2"), ("db-2", "db-1")):
-            files = files_of(arguments(), own, peer, tmp_path / own)
+            files = files_of(args, own, peer, tmp_path / own)
             nodes.append(Node(network, tmp_path / own, own, files, empty_server))
         yield nodes[0], nodes[1]
     finally:

@@ -1,9 +1,11 @@
 """The pair at work: two real servers, the real program, the network cut and machines killed."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.components.mysql_pair.conftest import SECRETS
-from tests.components.mysql_pair.pair import SERVICE, Node, until
+from tests.components.mysql_pair.pair import SERVICE, Node, sh, until
 
 Machines = tuple[Node, Node]
 
@@ -184,3 +186,20 @@ def test_figures_for_monitoring(formed: Machines) -> None:
     until(lambda: "lag_seconds 0" in (second.folder / "metrics/mysql-pair.prom").read_text())
     first.kill()
     until(lambda: "lag_seconds +Inf" in (second.folder / "metrics/mysql-pair.prom").read_text())
+
+
+@pytest.mark.parametrize("machines", [{"tls": True}], indirect=True)
+def test_replication_inside_tls(machines: Machines, tmp_path: Path) -> None:
+    subject = ("-subj", "/CN=db", "-keyout", f"{tmp_path}/pair.key", "-out", f"{tmp_path}/pair.crt")
+    sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject)
+    first, second = machines
+    first.start()
+    second.start()
+    until(second.ready)
+    assert write(first, 1) == ""
+    until(lambda: rows(second) == ["1"])
+    plain = ("mariadb", "--no-defaults", "--skip-ssl", "--host=10.8.0.80", "--user=pair", "--password=pair0password")
+    with pytest.raises(AssertionError, match="Access denied"):
+        sh(*second.inside(*plain, "-e", "SELECT 1"))
+    done(second, "promote")
+    until(first.ready)
