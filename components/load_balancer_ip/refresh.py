@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import ovh
+import ovh.client
+import ovh.exceptions
 
 SECONDS = 600  # a refresh takes some seconds; one that is queued behind others, minutes
 ENDED = ("done", "cancelled", "error", "blocked")
@@ -33,29 +35,23 @@ class Failed(Exception):
 def refresh(client: Client, service: str, pause: Callable[[float], None] = time.sleep) -> str:
     """Refresh until nothing is pending. Errors: a task that failed; not done after ten minutes."""
     base, deadline = f"/ipLoadbalancing/{service}", time.monotonic() + SECONDS
-    started = 0
+    outcome = "nothing was pending"
     while time.monotonic() < deadline:
-        running = [
-            task
-            for status in ("todo", "doing")
-            for task in client.get(f"{base}/task", action="refreshIplb", status=status)
-        ]
-        if running:
+        states = [client.get(f"{base}/task", action="refreshIplb", status=status) for status in ("todo", "doing")]
+        if any(states):
             pause(1)
             continue
-        if not [zone for zone in client.get(f"{base}/pendingChanges") if zone["number"]]:
-            return f"{service}: in force" if started else f"{service}: nothing was pending"
+        if not any(zone["number"] for zone in client.get(f"{base}/pendingChanges")):
+            return f"{service}: {outcome}"
         try:
-            task = client.post(f"{base}/refresh")
+            task = client.post(f"{base}/refresh")["id"]
         except ovh.ResourceConflictError:  # somebody else's refresh came first
             pause(1)
             continue
-        started = task["id"]
-        status = _ended(client, f"{base}/task/{started}", deadline, pause)
+        status = _ended(client, f"{base}/task/{task}", deadline, pause)
         if status != "done":
-            raise Failed(
-                f"{service}: the refresh (task {started}) ended as {status!r}; what was deleted is still served"
-            )
+            raise Failed(f"{service}: refresh (task {task}) ended as {status!r}; what was deleted is still served")
+        outcome = "in force"
     raise Failed(f"{service}: still not in force after {SECONDS} s; look at its tasks in the OVHcloud manager")
 
 
@@ -78,7 +74,10 @@ def connect() -> ovh.Client:
     endpoint = os.environ.get("OVH_ENDPOINT", "")
     if "/" in endpoint:
         ovh.client.ENDPOINTS[endpoint] = endpoint
-    return ovh.Client()
+    try:
+        return ovh.Client()
+    except ovh.exceptions.InvalidRegion:
+        raise Failed(f"OVH_ENDPOINT={endpoint}: name OVHcloud's API (ovh-eu, ovh-ca, ovh-us) or give its URL") from None
 
 
 def main() -> None:
@@ -87,9 +86,13 @@ def main() -> None:
     action, service = sys.argv[1:]
     try:
         print({"refresh": refresh, "check": check}[action](connect(), service))
-    except (Failed, ovh.APIError) as error:
-        hint = "" if isinstance(error, Failed) else "; check the OVH_* environment variables and the service's name"
-        sys.exit(f"casebook-load-balancer {action} {service}: {error}{hint}")
+    except Failed as error:
+        sys.exit(f"casebook-load-balancer {action}: {error}")
+    except ovh.APIError as error:
+        sys.exit(
+            f"casebook-load-balancer {action} {service}: {error}\n"
+            "Check OVH_ENDPOINT, OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET, OVH_CONSUMER_KEY, and the service's name."
+        )
 
 
 if __name__ == "__main__":
