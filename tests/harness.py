@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
 import pulumi
 from pulumi.runtime import mocks, rpc, settings, stack
 
@@ -58,9 +59,10 @@ def declare(
 ) -> list[Registered]:
     """What the program declares, in order of registration; the first is the stack, whose `outputs` are the exports.
 
-    `config` is the stack's configuration ("project:key" to value). `answers` (function token to what it returns
-    for its arguments) and `outputs` (resource type to what it adds to its inputs, which include "name") go before
-    the defaults below. `datacenters` says where a dedicated server or VPS stands (service name to datacenter).
+    `config` is the stack's configuration ("project:key" to value). `answers` (function token to what it returns for
+    its arguments; a LookupError is a provider's refusal) and `outputs` (resource type to what it adds to its inputs,
+    which include "name") go before the defaults below. `datacenters` says where a dedicated server or VPS stands
+    (service name to datacenter).
 
     Any error raises, also one inside `apply`.
     """
@@ -125,6 +127,16 @@ def comes_after(registered: list[Registered], later: Registered, earlier: Regist
     return earlier.urn in seen - {later.urn}
 
 
+class _ProviderError(grpc.RpcError):  # type: ignore[misc] # grpc has no types
+    """An error as it comes from the engine."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self.args[0])
+
+
 class _Monitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps the options of a registration and the outputs of components."""
 
@@ -150,6 +162,12 @@ class _Monitor(mocks.MockMonitor):
             )
         )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
+        try:
+            return super().Invoke(request)  # type: ignore[no-untyped-call]
+        except LookupError as error:
+            raise _ProviderError(error) from None
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
         secrets: set[str] = set()
