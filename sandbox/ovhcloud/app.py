@@ -6,6 +6,7 @@ import json
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .store import Object, Store, now
 from .tasks import Tasks
 
 VERSIONS = ("1.0", "v1", "v2")
+EXPIRY = 3600  # seconds between two looks for objects past their lifecycle
 TICK = 0.1  # seconds between two looks for jobs that have come due while nobody asks
 log = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ class Api:
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        raw = scope["raw_path"].decode().split("?")[0]
+        raw = scope["raw_path"].decode(errors="replace").split("?")[0]
         query = f"?{request.url.query}" if request.url.query else ""
         url = f"{request.url.scheme}://{request.headers['host']}{raw}{query}"
         body = await request.body()
@@ -106,6 +108,12 @@ class Api:
             "troubles": {" ".join(s): text for s, text in self.tasks.troubles.items()},
         }
 
+    def expire(self) -> None:
+        try:
+            storage.expire(self.store, self.backing.openstack, datetime.now(UTC))
+        except Exception:
+            log.exception("objects past their lifecycle were not deleted")
+
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async def tick() -> None:
@@ -113,24 +121,30 @@ class Api:
                 self.tasks.run_due()
                 await asyncio.sleep(TICK)
 
+        async def expire() -> None:
+            while True:
+                self.tasks.pool.submit(self.expire)
+                await asyncio.sleep(EXPIRY)
+
         self.tasks.repair()
-        ticking = asyncio.create_task(tick())
+        running = [asyncio.create_task(work()) for work in (tick, expire)]
         yield
-        ticking.cancel()
+        for task in running:
+            task.cancel()
         self.tasks.pool.shutdown(wait=False, cancel_futures=True)
 
 
 def parsed(body: bytes) -> Any:
     try:
         return json.loads(body) if body else None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ApiError(400, "The request body is not valid JSON") from None
 
 
 def redacted_text(body: bytes) -> str:
     try:
         return json.dumps(redacted(json.loads(body))) if body else ""
-    except ValueError:
+    except (ValueError, RecursionError):
         return "(not JSON)"
 
 

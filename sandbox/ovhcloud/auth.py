@@ -16,31 +16,53 @@ from .store import Object, Store
 
 OPEN_PATHS = ("/1.0/auth/time", "/v1/auth/time")
 CLOCK_SKEW = 60  # seconds
+# What the account's contact has left out.
+NOT_TOLD = [
+    "address",
+    "area",
+    "birthCity",
+    "birthDay",
+    "city",
+    "companyNationalIdentificationNumber",
+    "complementaryAddress",
+    "corporationType",
+    "fax",
+    "italianSDI",
+    "nationalIdentificationNumber",
+    "organisation",
+    "phone",
+    "phoneCountry",
+    "phoneType",
+    "purposeOfPurchase",
+    "sex",
+    "spareEmail",
+    "vat",
+    "zip",
+]
 TITLES = {400: "400 Bad Request", 403: "403 Forbidden"}
 
 
 @seed
 def owned(store: Store, account: Object) -> None:
     store.put(account["credentials"], "sandbox", "credentials")
-    nic = account["me"]["nichandle"]
-    store.put(
-        {
-            "nichandle": nic,
-            "customerCode": "0000-0000-00",
-            "ovhSubsidiary": "FR",
-            "ovhCompany": "ovh",
-            "country": "FR",
-            "currency": {"code": "EUR", "symbol": "€"},
-            "email": "sandbox@example.org",
-            "firstname": "Sand",
-            "name": "Box",
-            "language": "fr_FR",
-            "legalform": "corporation",
-            "state": "complete",
-            **account["me"],
-        },
-        "me",
-    )
+    contact = {
+        **dict.fromkeys(NOT_TOLD),
+        "nichandle": account["me"]["nichandle"],
+        "customerCode": "0000-0000-00",
+        "ovhSubsidiary": "FR",
+        "ovhCompany": "ovh",
+        "country": "FR",
+        "currency": {"code": "EUR", "symbol": "€"},
+        "email": "sandbox@example.org",
+        "firstname": "Sand",
+        "name": "Box",
+        "language": "fr_FR",
+        "legalform": "corporation",
+        "kycValidated": True,
+        "state": "complete",
+        **account["me"],
+    }
+    store.put(contact, "me")
 
 
 def refuse(status: int, code: str, message: str) -> ApiError:

@@ -77,12 +77,6 @@ class Server:
         aliases = {str(link.get("ifalias", "")) for link in links(FABRIC).values()}
         return {alias for alias in aliases if alias.startswith(f"{self.name}:")}
 
-    def unplug(self) -> None:
-        if FABRIC in namespaces():
-            for port in self.plugged():
-                wires.unplug(port)
-        wires.delete_namespace(self.machine.ns)
-
     # Life
 
     @property
@@ -105,8 +99,7 @@ class Server:
         """Make the machine what its record asks for; returns when it has booted, or is off."""
         wanted = machines.machine_of(self.store, self.name)
         if wanted["system"] is None:
-            self.machine.destroy()
-            self.unplug()
+            self.remove()
             return
         have = self.installed()
         if have.get("install") != wanted["install"] or not self.machine.exists():
@@ -122,6 +115,16 @@ class Server:
         self.machine.boot()
         wake()
         self.wait_for_ssh()
+
+    def remove(self) -> None:
+        """Off, and its disk empty."""
+        if self.machine.dir.exists():
+            self.machine.destroy()
+        with PLUGGING:
+            if self.machine.ns in namespaces():
+                for port in self.plugged():
+                    wires.unplug(port)
+                wires.delete_namespace(self.machine.ns)
 
     def install(self, wanted: Object) -> None:
         """Wipe it and lay down the system with its config drive."""

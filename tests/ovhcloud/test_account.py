@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -378,6 +379,27 @@ class TestStorage:
             call("PUT", path, {"rules": [rule, rule]})
         call("DELETE", path)
         assert gone(call, path)
+
+    def test_what_is_past_its_lifecycle_is_deleted(self, app: Starlette, call: Client) -> None:
+        call("POST", STORAGE, {"name": "backups"})
+        rules = [
+            {"id": "dumps", "status": "enabled", "filter": {"prefix": "db/"}, "expiration": {"days": 21}},
+            {"id": "old", "status": "enabled", "noncurrentVersionExpiration": {"noncurrentDays": 2}},
+            {"id": "off", "status": "disabled", "expiration": {"days": 1}},
+            {"id": "tagged", "status": "enabled", "filter": {"tags": {"a": "b"}}, "expiration": {"days": 1}},
+        ]
+        call("PUT", f"{STORAGE}/backups/lifecycle", {"rules": rules})
+        day = "2026-11-{:02}T00:00:00Z"
+        app.state.openstack.buckets["backups"] = [
+            StoredObject("db/1", 1, "e", day.format(1)),
+            StoredObject("db/2", 1, "e", day.format(3)),
+            StoredObject("site", 1, "e", day.format(1)),
+            StoredObject("site", 1, "e", day.format(1), version="v1", latest=False),
+        ]
+        at = datetime.fromisoformat(day.format(22))
+        assert storage.expire(app.state.store, app.state.openstack, at) == 2
+        left = [(item.key, item.latest) for item in app.state.openstack.objects("backups")]
+        assert left == [("db/2", True), ("site", True)]
 
     def test_a_region_without_storage(self, call: Client) -> None:
         with pytest.raises(ResourceNotFoundError, match="object storage"):

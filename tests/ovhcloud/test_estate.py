@@ -322,7 +322,8 @@ class TestStorage:
         project = f"/cloud/project/{settings['OVH_CLOUD_PROJECT_SERVICE']}"
         users = {name: call("POST", f"{project}/user", {"description": name})["id"] for name in ("owner", "reader")}
         for user in users.values():
-            until(lambda user=user: call("GET", f"{project}/user/{user}")["status"] == "ok", "user")
+            path = f"{project}/user/{user}"
+            until(lambda path=path: call("GET", path)["status"] == "ok", "user")  # type: ignore[misc]
         keys = {name: call("POST", f"{project}/user/{user}/s3Credentials") for name, user in users.items()}
         name, storage = f"estate-{os.getpid()}", f"{project}/region/GRA/storage"
         call("POST", storage, {"name": name, "ownerId": users["owner"]})
