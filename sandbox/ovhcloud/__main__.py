@@ -1,7 +1,6 @@
 """Serve the API on the loopback interface: see `python -m sandbox.ovhcloud --help`."""
 
 import argparse
-import os
 from pathlib import Path
 
 import uvicorn
@@ -26,5 +25,3 @@ key = SSH_KEY.with_name(SSH_KEY.name + ".pub")
 account = load_account(options.account, options.project, None if options.api_only else key)
 app = create_app(options.database, account, options.task_seconds, nothing if options.api_only else real)
 uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning", timeout_graceful_shutdown=3)
-# Workers may be waiting for a machine to boot: the next start takes up what they were doing.
-os._exit(0)

