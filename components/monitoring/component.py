@@ -14,6 +14,11 @@ from casebook.templates import render
 
 EXPORTER_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 9100, 9090, 9093
 TARGETS = "/etc/prometheus/machines.yml"
+# What is no disk. The exporter's own list has overlay as well, which is the root of a machine in a container.
+NO_DISK = (
+    *("autofs", "binfmt_misc", "bpf", "cgroup2?", "configfs", "debugfs", "devpts", "devtmpfs", "fusectl", "hugetlbfs"),
+    *("iso9660", "mqueue", "nsfs", "proc", "pstore", "ramfs", "securityfs", "squashfs", "sysfs", "tmpfs", "tracefs"),
+)
 
 
 class Monitoring(Component[MonitoringArgs]):
@@ -71,7 +76,9 @@ def exporter_access(monitoring: Machine, over: Literal["private", "public"] = "p
 def exporter(access: Allow) -> Configuration:
     """The role of a watched machine."""
     options = File(
-        path="/etc/default/prometheus-node-exporter", content=f'ARGS="--web.listen-address=:{access.port}"\n'
+        path="/etc/default/prometheus-node-exporter",
+        content=f'ARGS="--web.listen-address=:{access.port} '
+        f'--collector.filesystem.fs-types-exclude=^({"|".join(NO_DISK)})$"\n',
     )
     return Configuration(
         role="exporter",

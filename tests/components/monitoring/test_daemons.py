@@ -125,9 +125,11 @@ def test_figures_of_a_machine_arrive_and_one_that_is_down_is_named(tmp_path: Pat
         file.write_text(moved(file.read_text()))
     (tmp_path / "text").mkdir()
     (tmp_path / "text/backup.prom").write_text('casebook_backup_last_success_timestamp_seconds{backup="content"} 7\n')
+    registered = declares_the_same(program("web-1"))
+    options = role(registered, "monitoring", "exporter")["files"]["/etc/default/prometheus-node-exporter"]["lines"][0]
     start(
         "prometheus-node-exporter",
-        f"--web.listen-address=127.0.0.1:{ports[9100]}",
+        *moved(options.removeprefix('ARGS="').removesuffix('"')).split(),
         f"--collector.textfile.directory={tmp_path / 'text'}",
     )
     start(
@@ -148,7 +150,6 @@ def test_figures_of_a_machine_arrive_and_one_that_is_down_is_named(tmp_path: Pat
         f"--storage.tsdb.path={tmp_path / 'figures'}",
         f"--web.listen-address=127.0.0.1:{ports[9090]}",
     )
-    registered = declares_the_same(program("web-1"))
     within(20, moved(role(registered, "monitoring", "monitoring")["ready"][1]))
     one, two = (moved(wanted.ready.command) for wanted in lists if wanted.ready)
     within(20, one)
