@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from .tasks import Tasks
 
 VERSIONS = ("1.0", "v1", "v2")
 EXPIRY = 3600  # seconds between two looks for objects past their lifecycle
+KEPT = 20000  # requests in the log
 TICK = 0.1  # seconds between two looks for jobs that have come due while nobody asks
 log = logging.getLogger(__name__)
 
@@ -60,17 +62,21 @@ class Api:
                 return 200, handler(call, **values)
         except ApiError as error:
             return error.status, error.body
+        except sqlite3.OperationalError as error:
+            log.exception("%s %s", method, raw)
+            return 500, ApiError(500, f"The sandbox cannot write its database: {error}. Is its disk full?").body
         except Exception:
             log.exception("%s %s", method, raw)
             return 500, ApiError(500, "Internal server error").body
 
     def record(self, method: str, path: str, body: bytes, status: int, value: Any) -> None:
-        """Keep the request without the secrets in it."""
+        """Keep the request without the secrets in it, and only the latest requests."""
         with self.store.transaction():
-            self.store.db.execute(
+            done = self.store.db.execute(
                 "INSERT INTO requests (at, method, path, body, status, answer) VALUES (?, ?, ?, ?, ?, ?)",
                 (now(), method, path, redacted_text(body), status, json.dumps(redacted(value))),
             )
+            self.store.db.execute("DELETE FROM requests WHERE id <= ?", ((done.lastrowid or 0) - KEPT,))
 
     async def api(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -79,7 +85,8 @@ class Api:
         url = f"{request.url.scheme}://{request.headers['host']}{raw}{query}"
         body = await request.body()
         status, value = self.answer(request.method, url, raw, dict(request.query_params), request.headers, body)
-        self.record(request.method, raw + query, body, status, value)
+        with contextlib.suppress(sqlite3.OperationalError):
+            self.record(request.method, raw + query, body, status, value)
         await Response(
             json.dumps(value),
             status,
@@ -118,7 +125,10 @@ class Api:
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async def tick() -> None:
             while True:
-                self.tasks.run_due()
+                try:
+                    self.tasks.run_due()
+                except sqlite3.OperationalError:
+                    log.exception("tasks wait until the database can be written")
                 await asyncio.sleep(TICK)
 
         async def expire() -> None:

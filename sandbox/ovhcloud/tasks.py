@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
+from .errors import ApiError
 from .store import Object, Store, now
 
 Subject = tuple[str, str]  # ("server", "ns31000001.ip-198-18-16-1.eu")
@@ -70,32 +71,37 @@ class Tasks:
         )
 
     def run_due(self) -> None:
-        """Do what is due, in a transaction of its own; jobs with subjects are handed to the workers."""
-        handed = []
-        with self.store.transaction():
-            for number, name, args, subjects in self._due():
-                if number in self.started:
-                    continue
-                if subjects == "[]" or self.estate is None:
-                    self.store.db.execute("DELETE FROM jobs WHERE id = ?", (number,))
-                    EFFECTS[name](self.store, *json.loads(args))
-                else:
-                    handed.append((number, name, json.loads(args), json.loads(subjects)))
-        for job in handed:
-            self.started.add(job[0])
-            self.pool.submit(self._work, *job)
+        """Do what is due; jobs with subjects are handed to the workers."""
+        for number, name, args, subjects in self._due():
+            if number in self.started:
+                continue
+            if subjects == "[]" or self.estate is None:
+                self._end(number, EFFECTS[name], json.loads(args))
+            else:
+                self.started.add(number)
+                self.pool.submit(self._work, number, EFFECTS[name], json.loads(args), json.loads(subjects))
 
     def _due(self) -> list[tuple[int, str, str, str]]:
-        return self.store.db.execute(
-            "SELECT id, effect, args, subjects FROM jobs WHERE due <= ? ORDER BY due, id", (time.time(),)
-        ).fetchall()
+        with self.store.lock:
+            return self.store.db.execute(
+                "SELECT id, effect, args, subjects FROM jobs WHERE due <= ? ORDER BY due, id", (time.time(),)
+            ).fetchall()
 
-    def _work(self, number: int, name: str, args: list[Any], subjects: list[list[str]]) -> None:
+    def _work(self, number: int, then: Effect, args: list[Any], subjects: list[list[str]]) -> None:
         results = [self.converge((kind, subject)) for kind, subject in subjects]
-        with self.store.transaction():
-            self.store.db.execute("DELETE FROM jobs WHERE id = ?", (number,))
-            EFFECTS[name](self.store, *args) if all(results) else failed(self.store, *args)
+        self._end(number, then if all(results) else failed, args)
         self.started.discard(number)
+
+    def _end(self, number: int, then: Effect, args: list[Any]) -> None:
+        """A job's effect and its removal, both or neither. One that cannot happen must not hold up the others."""
+        try:
+            with self.store.transaction():
+                self.store.db.execute("DELETE FROM jobs WHERE id = ?", (number,))
+                then(self.store, *args)
+        except ApiError:
+            log.exception("job %s of %s is given up: what it was for is gone", number, then.__name__)
+            with self.store.transaction():
+                self.store.db.execute("DELETE FROM jobs WHERE id = ?", (number,))
 
     def repair(self) -> None:
         """Make the whole estate match the store, as after a crash or a reboot."""

@@ -215,3 +215,14 @@ class TestSecrets:
     @pytest.mark.usefixtures("app")
     def test_only_the_owner_may_read_the_database(self, database: Path) -> None:
         assert database.stat().st_mode & 0o077 == 0
+
+
+def test_a_full_disk_is_told_and_passes(app: Starlette, call: Client) -> None:
+    store = app.state.store
+    pages = store.db.execute("PRAGMA page_count").fetchone()[0]
+    store.db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(ovh.exceptions.APIError, match="disk full"):
+        call("PUT", "/vrack/pn-1001", {"description": "long" * 20000})
+    store.db.execute("PRAGMA max_page_count = 1000000")
+    call("PUT", "/vrack/pn-1001", {"description": "there is room again"})
+    assert call("GET", "/vrack/pn-1001")["description"] == "there is room again"
