@@ -97,7 +97,7 @@ def start(daemons: Iterable[Daemon], seconds: float, say: Callable[[str], None])
 
 def last_words(daemon: Daemon) -> str:
     lines = (LOG / f"{daemon.name}.out").read_text(errors="replace").strip().splitlines()
-    return f"{lines[-1] if lines else 'it said nothing'} (all of it: {LOG / daemon.name}.out)"
+    return f"{lines[-1] if lines else 'it said nothing'} (more in {LOG / daemon.name}.*)"
 
 
 def end(parts: Iterable[str] | None = None) -> None:
@@ -144,6 +144,12 @@ def answers(url: str) -> bool:
         return error.code < 500
     except OSError:
         return False
+
+
+def wait_for(*urls: str) -> None:
+    """Return when HTTP servers answer at all of them."""
+    while not all(map(answers, urls)):
+        time.sleep(0.1)
 
 
 # ------------------------------------------------------------ ports

@@ -13,7 +13,8 @@ import nova.virt.node  # noqa: E402
 from nova.scheduler.client import report  # noqa: E402
 
 from sandbox.openstack import nova_driver  # noqa: E402
-from sandbox.openstack.configuration import COMPUTE_HOSTS  # noqa: E402
+from sandbox.openstack.configuration import COMPUTE_HOSTS, URL  # noqa: E402
+from sandbox.processes import wait_for  # noqa: E402
 
 # compute_driver names a class below nova.virt: sandbox.Driver
 sys.modules["nova.virt.sandbox"] = nova_driver
@@ -36,6 +37,8 @@ def start() -> list[Any]:
     from nova.scheduler import rpcapi as scheduler
     from oslo_privsep import priv_context
 
+    # A compute host that cannot report itself ends the process.
+    wait_for(URL["keystone"], URL["placement"])
     priv_context.init(root_helper=shlex.split(utils.get_root_helper()))
     os_brick.setup(nova.conf.CONF)
     os_vif.initialize()
