@@ -17,7 +17,24 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from . import auth, certificates, cloud, dedicated, domain, ip, loadbalancer, storage, users, vps, vrack  # noqa: F401  (routes)
+from . import (
+    auth,
+    certificates,
+    cloud,
+    dedicated,
+    domain,
+    farms,
+    gateway,
+    ip,
+    loadbalancer,
+    loadbalancer_network,
+    private_network,
+    storage,
+    subnet,
+    users,
+    vps,
+    vrack,
+)
 from .backing import Backing, nothing
 from .errors import ApiError
 from .redaction import redacted
@@ -25,6 +42,11 @@ from .routing import SEEDS, Call, find_route
 from .store import Object, Store, now
 from .tasks import Tasks
 
+# Importing a family registers its routes, and what it writes into a new store.
+FAMILIES = (
+    *(auth, cloud, private_network, subnet, gateway, users, storage, dedicated, vps, vrack, ip, domain),
+    *(loadbalancer, farms, loadbalancer_network, certificates),
+)
 VERSIONS = ("1.0", "v1", "v2")
 EXPIRY = 3600  # seconds between two looks for objects past their lifecycle
 KEPT = 20000  # requests in the log

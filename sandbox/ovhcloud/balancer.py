@@ -13,7 +13,8 @@ from typing import Any
 
 import jinja2
 
-from .loadbalancer import KINDS, port_ranges
+from .farms import port_ranges
+from .loadbalancer import KINDS
 from .store import Object
 
 TEMPLATES = Path(__file__).parent / "templates"

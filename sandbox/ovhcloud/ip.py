@@ -1,4 +1,8 @@
-"""/ip: blocks, where they are routed, moves, reverses, the edge firewall."""
+"""/ip: additional addresses: where they are routed, moves, reverses, the edge firewall.
+
+These are records: the sandbox's Internet is one wire, on which whoever configures an address answers for it. A move
+neither takes it from one machine nor gives it to another, and the edge firewall filters nothing.
+"""
 
 import ipaddress
 from collections.abc import Iterator
