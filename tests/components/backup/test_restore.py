@@ -129,6 +129,16 @@ def test_who_comes_second_waits(on_this_machine: Callable[..., Run], tmp_path: P
             done(result)
 
 
+def test_a_look_takes_no_lock_that_would_fail_a_run(on_this_machine: Callable[..., Run], tmp_path: Path) -> None:
+    backup, locks = on_this_machine(), tmp_path / "repository/locks"
+    done(backup("setup"))
+    locks.rmdir()
+    locks.write_text("where no lock can be made")
+    for words in (["list"], ["reachable"], ["setup"]):
+        done(backup(*words))
+    assert backup("check").returncode != 0
+
+
 def test_set_up_twice_is_set_up_once(on_this_machine: Callable[..., Run], tmp_path: Path) -> None:
     backup = on_this_machine()
     assert backup("reachable").returncode != 0
