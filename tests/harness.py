@@ -9,12 +9,16 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pulumi
+import yaml
 from pulumi.runtime import mocks, rpc, settings, stack
 
+ACCOUNT = yaml.safe_load((Path(__file__).parents[1] / "sandbox/account.yaml").read_text())
+RENTED = {**ACCOUNT["dedicated_servers"], **ACCOUNT["vps"]}
 SECRET = "1b47061264138c4ac30d75fd1eb44270"  # what marks a secret on the wire
 Values = dict[str, Any]
 Answer = Callable[[Values], Values]
@@ -62,7 +66,7 @@ def declare(
     `config` is the stack's configuration ("project:key" to value). `answers` (function token to what it returns for
     its arguments; a LookupError is a provider's refusal) and `outputs` (resource type to what it adds to its inputs,
     which include "name") go before the defaults below. `datacenters` says where a dedicated server or VPS stands
-    (service name to datacenter).
+    (service name to datacenter); those of the sandbox's account stand where it says.
 
     Any error raises, also one inside `apply`.
     """
@@ -206,7 +210,7 @@ class _Cloud(mocks.Mocks):
         datacenters: Mapping[str, str],
     ) -> None:
         self.preview = preview
-        self.datacenters = datacenters
+        self.datacenters = {name: machine["datacenter"] for name, machine in RENTED.items()} | dict(datacenters)
         self.answers = {
             "ovh:index/getServer:getServer": self.server,
             "ovh:Vps/getVps:getVps": self.vps,

@@ -11,8 +11,11 @@ from casebook.vrack_network import VrackNetwork
 
 
 class MysqlPairArgs(Args):
+    """Two machines, one of which writes."""
+
     # Two machines in two sites: what takes one site away leaves the other a copy.
     machines: Many[Machine]
+    # Replication and clients take it, and nothing else.
     network: VrackNetwork
     # The service address, planned in the network: whichever machine writes holds it.
     address: Address
@@ -20,8 +23,11 @@ class MysqlPairArgs(Args):
     allowed_cidrs: Many[Cidr] = Field(min_length=1)
     # The machine that starts as the writer; None: the first. Once the pair exists its own data says who writes.
     primary: Label | None = None
+    # The application's database, made with the pair.
     database: str = Field(default="app", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    # The application's account: everything in its database, nothing else.
     user: str = Field(default="app", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    # Of the servers and of the service address.
     port: Port = 3306
     # Two machines in one site share its power and its network; True where that is wanted.
     same_site: bool = False
@@ -29,6 +35,7 @@ class MysqlPairArgs(Args):
     tls: bool = False
     # InnoDB's cache, in MiB. A server with nothing else to do gives it two thirds of its memory.
     buffer_pool_mib: int = Field(default=128, ge=16)
+    # Clients at once.
     max_connections: int = Field(default=200, ge=10, le=10000)
     # How long the binary log is kept: how long a replica may be away without being made anew.
     binlog_days: int = Field(default=7, ge=1, le=99)

@@ -252,6 +252,8 @@ class Pair:
         self.address.drop()
         if self.here.replication():
             return "replica"
+        if own is None:
+            raise Refused(f"{why}; the pair begins when both servers answer")
         raise Refused(
             f"{why}; nobody knows whether it writes, so {self.name} stays read-only. "
             f"If {self.peer_name} is off for good: mysql-pair promote --peer-is-off"
