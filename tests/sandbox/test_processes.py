@@ -44,11 +44,11 @@ def test_children_of_a_killed_daemon_are_ended_too() -> None:
     assert processes.marked() == {}
 
 
-def test_what_ignores_the_request_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ignores_the_request_is_forced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(processes, "GRACE", 0.3)
     ignoring = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {SLEEP}"
     processes.spawn(daemon(ignoring))
-    while "deaf" not in (processes.LOG / "part.out").read_text():
+    while "deaf" not in (tmp_path / "part.out").read_text():
         time.sleep(0.02)
     processes.end({"part"})
     assert processes.marked() == {}

@@ -1,0 +1,243 @@
+"""The sandbox itself, on this host: it starts, repairs itself, carries real machines, and leaves nothing.
+
+Needs root.  The tests run in the order of this file; the last one stops the sandbox.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openstack
+import pytest
+
+from sandbox import GATEWAY, MACHINES, RUN, SSH_KEY, STATE, lifecycle, processes, wires
+from sandbox.machine import CGROUP, MEMORY_SCALE
+from sandbox.openstack.admin import connection
+from sandbox.shell import FABRIC, ip, namespaces, nft, run
+
+pytestmark = pytest.mark.sandbox
+
+VLAN, PRIVATE = 3999, "10.99.0.0/24"
+COMMAND = [sys.executable, "-m", "sandbox"]
+
+
+def sandbox(action: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*COMMAND, action], check=True, capture_output=True, text=True, timeout=900)
+
+
+@dataclass
+class Instance:
+    id: str
+    public: str
+    private: str
+
+    def ssh(self, command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+        options += ["-o", "ConnectTimeout=2", "-i", str(SSH_KEY)]
+        return subprocess.run(
+            ["ssh", *options, f"debian@{self.public}", command],
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def wait(self, seconds: float = 90) -> None:
+        end = time.monotonic() + seconds
+        while self.ssh("cloud-init status --wait", check=False).returncode != 0:
+            assert time.monotonic() < end, f"no answer from {self.public} after {seconds} s"
+            time.sleep(0.3)
+
+
+def customer() -> Any:
+    given = lifecycle.environment()
+    names = ("auth_url", "username", "password", "project_name", "user_domain_name", "project_domain_name")
+    options: dict[str, Any] = {name: given[f"OS_{name.upper()}"] for name in names}
+    return openstack.connect(load_envvars=False, load_yaml_config=False, region_name="GRA11", **options)
+
+
+@pytest.fixture(scope="module")
+def _started() -> None:
+    sandbox("start")
+
+
+@pytest.fixture(scope="module")
+def instance(_started: None) -> Iterator[Instance]:
+    """An instance on Ext-Net and on a VLAN of the vRack."""
+    cloud, operator = customer(), connection()
+    network: Any = operator.network.create_network(
+        name="sandbox-test",
+        provider_network_type="vlan",
+        provider_physical_network="pn-1001",
+        provider_segmentation_id=VLAN,
+    )
+    subnet: dict[str, Any] = {"network_id": network.id, "ip_version": 4, "cidr": PRIVATE, "gateway_ip": None}
+    operator.network.create_subnet(**subnet)
+    key = cloud.compute.create_keypair(name="sandbox-test", public_key=Path(f"{SSH_KEY}.pub").read_text())
+    server = cloud.compute.create_server(
+        name="sandbox-test",
+        flavor_id=cloud.compute.find_flavor("d2-2").id,
+        image_id=cloud.image.find_image("Debian 12").id,
+        key_name=key.name,
+        networks=[{"uuid": cloud.network.find_network("Ext-Net").id}, {"uuid": network.id}],
+    )
+    try:
+        server = cloud.compute.wait_for_server(server, wait=120, interval=0.3)
+        found = Instance(server.id, server.addresses["Ext-Net"][0]["addr"], server.addresses["sandbox-test"][0]["addr"])
+        found.wait()
+        yield found
+    finally:
+        cloud.compute.delete_server(server.id)
+        with contextlib.suppress(openstack.exceptions.NotFoundException):
+            cloud.compute.wait_for_delete(server, interval=0.3, wait=60)
+        cloud.compute.delete_keypair(key.name)
+        operator.network.delete_network(network.id)
+
+
+@pytest.mark.usefixtures("_started")
+def test_two_starts_at_once_are_one() -> None:
+    processes.end({"keystone"})
+    both = [subprocess.Popen([*COMMAND, "start"], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("keystone answers" in text for text in said) == 1, said
+    assert sum("waiting for another command: `sandbox start`" in text for text in said) == 1, said
+    assert len(processes.marked()["keystone"]) == 1
+
+
+@pytest.mark.usefixtures("_started")
+def test_every_region_is_the_customers() -> None:
+    cloud = customer()
+    assert re.fullmatch(r"[0-9a-f]{12}4[0-9a-f]{19}", cloud.current_project_id)
+    catalogue = cloud.session.auth.get_access(cloud.session).service_catalog.get_endpoints(interface="public")
+    compute = {endpoint["region_id"] for endpoint in catalogue["compute"]}
+    assert {"GRA11", "RBX-A", "SBG5", "BHS5", "GRA", "RBX", "SBG", "BHS"} == compute
+
+
+@pytest.mark.usefixtures("_started")
+def test_a_customer_cannot_choose_the_wire() -> None:
+    with pytest.raises(openstack.exceptions.ForbiddenException):
+        customer().network.create_network(
+            name="forbidden", provider_network_type="vlan", provider_physical_network="pn-1001"
+        )
+
+
+def test_an_instance_is_a_real_machine(instance: Instance) -> None:
+    said = instance.ssh("systemctl is-system-running; id -un; sudo id -u; hostname").stdout.split()
+    assert said == ["running", "debian", "0", "sandbox-test"]
+    limits = json.loads((MACHINES / instance.id / "limits").read_text())
+    assert limits == [2000 // MEMORY_SCALE, 1]
+
+
+def test_an_instance_and_the_vrack_share_the_wire(instance: Instance) -> None:
+    ns = "sandbox-test"
+    wires.ensure_namespace(ns)
+    try:
+        wires.plug(ns, wires.mac_address(ns), wires.vrack("pn-1001", VLAN), 1500, ns, "vrack")
+        ip("addr", "add", "10.99.0.250/24", "dev", "vrack", ns=ns)
+        run("ip", "netns", "exec", ns, "ping", "-c1", "-W2", instance.private)
+    finally:
+        wires.unplug(ns)
+        wires.delete_namespace(ns)
+
+
+def test_a_machine_reaches_no_service_of_the_host(instance: Instance) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        threading.Thread(target=server.accept, daemon=True).start()
+        port = server.getsockname()[1]
+        refused = instance.ssh(f"timeout 3 bash -c '</dev/tcp/{GATEWAY}/{port}'", check=False)
+        assert refused.returncode != 0
+        assert "Connection timed out" not in refused.stderr
+        with socket.create_connection(("127.0.0.1", port), timeout=3):
+            pass
+    assert "No route to host" in instance.ssh("curl -sS -m 3 http://192.0.2.1/", check=False).stderr
+
+
+def test_a_machine_trusts_the_s3_endpoint(instance: Instance) -> None:
+    answer = instance.ssh("curl -sS -o /dev/null -w '%{http_code}' https://a-bucket.s3.gra.io.cloud.ovh.net/")
+    assert answer.stdout == "403"
+
+
+def test_what_was_installed_once_is_installed_again_offline(instance: Instance) -> None:
+    install = "sudo apt-get install -y -qq tree >/dev/null && tree --version"
+    instance.ssh(install)
+    instance.ssh("sudo apt-get purge -y -qq tree; sudo apt-get clean")
+    table = "table inet sandbox_test"
+    nft(
+        f"{table} {{ chain out {{ type filter hook output priority 0; oifname {{ lo, internet }} accept; "
+        "tcp dport { 80, 443 } tcp flags syn / syn,ack reject with tcp reset; }; }"
+    )
+    try:
+        offline = instance.ssh("sudo apt-get install -y -qq hello 2>&1", check=False)
+        assert offline.returncode != 0, "the way out is not blocked: this test would prove nothing"
+        assert "tree v" in instance.ssh(install).stdout
+    finally:
+        nft(f"delete {table}")
+
+
+@pytest.mark.usefixtures("_started")
+def test_the_world_is_outside() -> None:
+    said = subprocess.run(
+        [*COMMAND, "world", "--", "ip", "-br", "-4", "addr", "show", "dev", "eth0"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "198.18.127.254/16" in said.stdout
+    assert "world" not in namespaces()
+
+
+def test_killed_parts_come_back(instance: Instance) -> None:
+    for part in ("nova", "mariadb", "fabric", "dns"):
+        for pid in processes.marked()[part]:
+            os.kill(pid, signal.SIGKILL)
+    assert subprocess.run([*COMMAND, "status"], check=False, capture_output=True).returncode == 3
+    sandbox("start")
+    assert subprocess.run([*COMMAND, "status"], check=False, capture_output=True).returncode == 0
+    instance.wait(5)
+    assert customer().compute.get_server(instance.id).status == "ACTIVE"
+
+
+def test_a_reboot_is_repaired(instance: Instance) -> None:
+    boot = instance.ssh("cat /proc/1/stat | cut -d' ' -f22").stdout
+    instance.ssh("echo kept | sudo tee /root/file; sync")
+    for pid in [pid for pids in processes.marked().values() for pid in pids]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for machine in lifecycle.machines():
+        machine.kill()
+        run("umount", "--lazy", machine.root, check=False)
+    for ns in namespaces():
+        if ns == FABRIC or ns.startswith(lifecycle.OWN_NAMESPACES):
+            ip("netns", "del", ns)
+    for file in RUN.glob("*"):
+        file.unlink()
+    sandbox("start")
+    instance.wait()
+    assert instance.ssh("cat /proc/1/stat | cut -d' ' -f22").stdout != boot
+    assert instance.ssh("sudo cat /root/file").stdout == "kept\n"
+
+
+def test_stop_leaves_nothing_and_start_brings_all_back(instance: Instance) -> None:
+    sandbox("stop")
+    assert processes.marked() == {}
+    assert [ns for ns in namespaces() if ns == FABRIC or ns.startswith(lifecycle.OWN_NAMESPACES)] == []
+    assert str(STATE) not in Path("/proc/mounts").read_text()
+    assert "table ip sandbox" not in run("nft", "list", "tables")
+    assert str(STATE) not in run("losetup", "--list")
+    assert list(CGROUP.glob("*/sandbox/*")) == []
+    begun = time.monotonic()
+    sandbox("start")
+    assert time.monotonic() - begun < 60
+    instance.wait()
