@@ -19,12 +19,15 @@ UNITS = "/etc/systemd/system"
 
 
 class BackOfficeArgs(Args):
+    # Where it is; it serves nothing else over HTTP.
     machine: Machine
+    # What editors' browsers see.
     certificate: Certificate
     # From where editors connect. It is their second lock, after the password.
     editors_cidrs: Many[Cidr] = Field(min_length=1)
     # The private network whose machines may fetch what is published.
     network: VrackNetwork
+    # The editors' name at the door.
     user: Label = "editor"
     # Shown to the editors.
     title: str = Field(default="Back office", min_length=1, max_length=100)

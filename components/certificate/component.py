@@ -13,11 +13,13 @@ from casebook.component import Component
 class CertificateArgs(Args):
     # What clients connect to: host names, and addresses where there is no name. The first is the common name.
     names: Many[str] = Field(default=(), max_length=100)
-    # Life of a self-signed certificate, and how long before its end an `up` makes a new one.
+    # Life of a self-signed certificate.
     days: int = Field(default=365, ge=2, le=3650)
+    # How long before its end an `up` makes a new one.
     renew_days: int = Field(default=60, ge=1)
-    # The user's own pair instead: the certificate with its chain, and its key without a passphrase.
+    # The user's own instead, with its chain.
     certificate_pem: str | pulumi.Output[str] | None = None
+    # Its key, without a passphrase.
     private_key_pem: str | pulumi.Output[str] | None = Field(default=None, repr=False)
 
     # After all fields, so that no message can quote the key.

@@ -52,11 +52,17 @@ class HealthCheck(Args):
 
     # The page that answers `status` when the server works; None: a connection is enough.
     path: Path | None = "/healthz"
+    # What a server that works answers.
     status: int = Field(default=200, ge=100, le=599)
+    # Between two checks of a server that works.
     interval: Seconds = 1
+    # Between two checks of one that has just failed, or is coming back.
     fast_interval: Seconds = 0.25
+    # How long an answer may take.
     timeout: Seconds = 0.75
+    # Failed checks in a row until it is dead.
     fall: int = Field(default=2, ge=1, le=100)
+    # Good checks in a row until it lives again.
     rise: int = Field(default=2, ge=1, le=100)
 
     @property
@@ -68,24 +74,32 @@ class HealthCheck(Args):
 class Timeouts(Args):
     """Seconds. A server that does not accept within `connect` is left for another one."""
 
+    # For a server to accept a connection.
     connect: Seconds = 1
+    # Without a byte from the client.
     client: Seconds = 30
+    # Without a byte from the server.
     server: Seconds = 30
     # How long a request may wait for a server's `maxconn`.
     queue: Seconds = 5
-    # For a request's headers to arrive, and between two requests of one connection.
+    # For a request's headers to arrive.
     http_request: Seconds = 10
+    # Between two requests of one connection.
     http_keep_alive: Seconds = 5
 
 
 class Backend(Args):
-    """Servers of one kind. Name -> address, or address:port: keyed, so that one more moves no other."""
+    """Servers of one kind, and how they share the work."""
 
+    # Name -> address, or address:port: keyed, so that one more moves no other.
     servers: Mapping[Label, Endpoint] = Field(min_length=1)
     # Of the servers that do not say theirs.
     port: Port = 80
+    # tcp passes connections through unread.
     mode: Literal["http", "tcp"] = "http"
+    # Who gets the next request, in HAProxy's words.
     balance: Literal["roundrobin", "leastconn", "source", "uri", "first"] = "roundrobin"
+    # How a dead server is found.
     check: HealthCheck = HealthCheck()
     # Requests at once for each server; more wait in a queue, so that a peak does not topple it.
     maxconn: int = Field(default=1000, ge=1)
@@ -120,8 +134,11 @@ def _natural(name: str) -> list[tuple[str, int]]:
 class Route(Args):
     """Sends what matches to another backend. `host` and `path_prefix` must both match where both are given."""
 
+    # Where it goes.
     backend: Label
+    # The site that was asked for.
     host: HostName | None = None
+    # How the path begins.
     path_prefix: Path | None = None
 
     @model_validator(mode="after")
@@ -134,7 +151,9 @@ class Route(Args):
 class Frontend(Args):
     """One open port, in HTTP unless its backend is tcp."""
 
+    # Open on every member.
     port: Port
+    # Where requests go that no route takes.
     backend: Label
     # Ends TLS here.
     certificate: Certificate | None = None
@@ -144,8 +163,9 @@ class Frontend(Args):
     redirect_https: bool = False
     # The first that matches wins.
     routes: Many[Route] = ()
-    # Set on every answer, or taken from it.
+    # Set on every answer.
     response_headers: Mapping[Header, Text] = Field(default_factory=dict)
+    # Taken from every answer.
     dropped_response_headers: Many[Header] = ()
 
     @model_validator(mode="after")
@@ -156,14 +176,19 @@ class Frontend(Args):
 
 
 class HaproxyTierArgs(Args):
+    # The members; a list that changes reloads the others.
     machines: Many[Machine] = Field(min_length=1)
+    # What clients reach, by name.
     frontends: Mapping[Label, Frontend] = Field(min_length=1)
+    # What stands behind, by name.
     backends: Mapping[Label, Backend] = Field(min_length=1)
     # Who reaches the frontends: the NAT range of the load balancer in front.
     allowed_cidrs: Many[Cidr] = Field(min_length=1)
-    # The port of metrics (Prometheus, at /metrics) and statistics, and who reaches it.
+    # Metrics (Prometheus, at /metrics) and statistics.
     metrics_port: Port = 8404
+    # Who reaches them.
     metrics_cidrs: Many[Cidr] = ()
+    # How long anything may take.
     timeouts: Timeouts = Timeouts()
     # Connections at once for each member.
     maxconn: int = Field(default=20000, ge=10, le=1_000_000)

@@ -13,10 +13,13 @@ from casebook.vrack_network import VrackNetwork
 class Probe(Args):
     """How the balancer finds out that a server is dead. A server that refuses a connection is skipped at once."""
 
+    # tcp connects; the others speak the protocol.
     type: Literal["tcp", "http", "internal", "mysql", "oco", "pgsql", "smtp"] = "tcp"
     # None: the port that the traffic goes to.
     port: Port | None = None
+    # What an http probe asks for.
     url: str | None = Field(default=None, pattern=r"^/\S*$")
+    # Seconds, 30 to 3600: OVHcloud offers nothing faster.
     interval: int = 30
 
     @field_validator("interval")
@@ -36,13 +39,17 @@ class Probe(Args):
 class Listener(Args):
     """One open port of the balancer, its farm of servers and its frontend."""
 
+    # Open to the world, or to `allowed_cidrs`; up to 49151.
     port: Port
     # The servers' port; None: the same.
     to_port: Port | None = None
     # tcp passes connections through, TLS included; http reads requests.
     protocol: Literal["tcp", "http"] = "tcp"
+    # Who gets the next connection, in OVHcloud's words.
     balance: Literal["roundrobin", "leastconn", "source", "first", "uri"] = "roundrobin"
+    # What ties a client to a server.
     stickiness: Literal["sourceIp", "cookie"] | None = None
+    # How a dead server is found.
     probe: Probe = Probe()
     # How servers learn the client's address; they must expect it. None: they see the NAT range only.
     proxy_protocol: Literal["v1", "v2"] | None = "v2"
@@ -73,25 +80,30 @@ class Listener(Args):
 
 
 class FarmServer(Args):
-    """One server behind the balancer. `active=False` takes it out of service without deleting anything."""
+    """One server behind the balancer."""
 
+    # The planned private address.
     address: Address
-    # Never 0, which the provider plans again for ever; `active` is the way to send nothing.
+    # Its share. Never 0, which the provider plans again for ever: see `active`.
     weight: int = Field(default=1, ge=1, le=256)
+    # False takes it out of service without deleting anything.
     active: bool = True
     # Serves only when no other does.
     backup: bool = False
 
 
 class LoadBalancerIpArgs(Args):
+    # The balancer, which the account rents already.
     service_name: str = Field(pattern=r"^loadbalancer-[a-z0-9-]+$")
+    # Where the servers are.
     network: VrackNetwork
-    # From where the balancer connects to the servers: part of the network, with no machine in it.
+    # From where the balancer connects to the servers: a /28 to /25 of the network, with no machine in it.
     nat_cidr: Cidr
     # A datacentre of the balancer, or all of them.
     zone: str = "all"
     # Server name -> planned address: keyed, so that one more moves no other.
     servers: Mapping[Label, Address | FarmServer] = Field(min_length=1)
+    # The open ports.
     listeners: Many[Listener] = Field(min_length=1)
     # False where another stack, or a person, has put the balancer into the vRack already.
     attach_vrack: bool = True

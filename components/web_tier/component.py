@@ -14,6 +14,7 @@ UNITS = "/etc/systemd/system"
 
 
 class WebTierArgs(Args):
+    # The web servers; the first takes a change first.
     machines: Many[Machine] = Field(min_length=1)
     # Whose published site they serve.
     source: BackOffice
@@ -23,8 +24,9 @@ class WebTierArgs(Args):
     sync_seconds: int = Field(default=3, ge=1, le=3600)
     # How long a new server may take to fetch the whole site.
     first_sync_minutes: int = Field(default=20, ge=1, le=60)
-    # How long browsers keep pages, and how long what pages are made of (images, styles, scripts, videos).
+    # How long browsers keep pages.
     page_seconds: int = Field(default=30, ge=0)
+    # How long they keep what pages are made of: images, styles, scripts, videos.
     asset_seconds: int = Field(default=7 * 86400, ge=0)
 
     @model_validator(mode="after")
