@@ -1,6 +1,7 @@
 """The tiers together, with the real daemons: what the world, an editor and a stranger see."""
 
 import time
+from functools import partial
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_what_an_editor_publishes_is_on_every_web_server(platform: Platform) -> 
     for text, moment in (("one", "2026-01-01 20:00:00.1"), ("six", "2026-01-01 20:00:00.2")):
         written = f"printf {text} >/srv/edit/news/final.html && touch -d '{moment}' /srv/edit/news/final.html"
         platform.boxes["office-1"].run(f"{written} && publish")
-        until(lambda text=text: everywhere(platform, "news/final.html", text), f"{text} is not on all eight")
+        until(partial(everywhere, platform, "news/final.html", text), f"{text} is not on all eight")
     assert platform.as_editor("-X DELETE https://10.8.0.2/edit/news/final.html").startswith("20")
     platform.boxes["office-1"].run("publish")
     until(lambda: not any("final" in platform.boxes[n].run("ls /srv/www/news") for n in WEBS), "still there")
