@@ -14,7 +14,9 @@ import subprocess
 import sys
 import time
 
-from sandbox import DNS, GATEWAY
+from sandbox import DNS, GATEWAY, HOME, REPOSITORY
+from sandbox.internet import DNS_PORT
+from sandbox.processes import Daemon, is_listening
 
 PERIOD = 0.5  # seconds between two looks at the files
 
@@ -35,6 +37,16 @@ OPTIONS = [
 State = dict[pathlib.Path, tuple[int, int]]
 
 
+def daemon() -> Daemon:
+    return Daemon(
+        "dns",
+        [sys.executable, "-m", "sandbox.dns"],
+        lambda: is_listening(GATEWAY, DNS_PORT),
+        {"PYTHONPATH": str(REPOSITORY), "CASEBOOK_HOME": str(HOME)},
+        [(GATEWAY, DNS_PORT)],
+    )
+
+
 def state() -> State:
     found: State = {}
     for file in DNS.glob("*.conf"):
@@ -53,7 +65,6 @@ def accepted() -> bool:
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    DNS.mkdir(parents=True, exist_ok=True)
     server: subprocess.Popen[bytes] | None = None
     served: State | None = None
     try:

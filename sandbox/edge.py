@@ -39,11 +39,14 @@ def names() -> str:
     return "".join(f"address=/{s3_name(region)}/{GATEWAY}\n" for region in S3_PORTS)
 
 
-def daemon() -> Daemon:
+def configure() -> None:
+    """Write certificate, configuration and names."""
     hosts = [s3_name(region) for region in S3_PORTS]
     authority.issue([*hosts, *(f"*.{host}" for host in hosts)], CERTIFICATE)
     CONFIGURATION.write_text(configuration())
-    DNS.mkdir(parents=True, exist_ok=True)
     (DNS / "edge.conf").write_text(names())
+
+
+def daemon() -> Daemon:
     command = ["haproxy", "-db", "-f", CONFIGURATION]
     return Daemon("edge", command, lambda: is_listening(GATEWAY, EDGE_PORT), listens=[(GATEWAY, EDGE_PORT)])

@@ -21,18 +21,17 @@ from sandbox import (
     DATA,
     DNS,
     ETC,
-    GATEWAY,
     LOG,
     MACHINES,
     OVHCLOUD_PORT,
     PROJECT,
-    REPOSITORY,
     ROOTFS,
     RUN,
     SSH_KEY,
     STATE,
     VOLUMES,
     authority,
+    dns,
     edge,
     host,
     internet,
@@ -43,12 +42,13 @@ from sandbox import (
 from sandbox.machine import CGROUP, MEMORY_SCALE, Machine
 from sandbox.openstack import balancer, configuration, daemons, routers, secrets, setup, venv, warm
 from sandbox.openstack.configuration import AUTH_URL
-from sandbox.processes import Daemon, answers, is_listening
+from sandbox.processes import Daemon, answers
 from sandbox.shell import FABRIC, ip, links, namespaces, run
 from sandbox.wires import MACHINE, delete_namespace
 
 # One sandbox per host: names of namespaces and bridges are fixed.
-LOCK = pathlib.Path("/run/lock/casebook-sandbox")
+LOCK, OWNER = pathlib.Path("/run/lock/casebook-sandbox"), pathlib.Path("/run/casebook-sandbox")
+FORGETTING = STATE / "forgetting"  # is there while a reset is under way
 IPLB = "iplb-"  # namespaces of the OVHcloud API's load balancers
 BALANCER_NAMESPACES = (balancer.PREFIX, IPLB)
 OWN_NAMESPACES = (MACHINE, routers.PREFIX, *BALANCER_NAMESPACES)
@@ -100,16 +100,23 @@ def start() -> None:
         if is_up():
             say("the sandbox is up")
             return
-        first = not (setup.is_done() and (venv.path() / "complete").exists())
+        _check_owner()
+        # What a start that was killed has left half done; its children carry this mark.
+        processes.end({"start"})
+        os.environ[processes.MARK] = processes.mark("start")
+        first = not (setup.is_done() and venv.is_made())
         host.check_space(first)
         _prepare(say)
-        if not setup.is_done():
+        if FORGETTING.exists() or not setup.is_done():
             # Machines of databases that are no more would stop Nova.
             _halt()
             _forget(say)
         own = secrets.ensure()
+        OWNER.write_text(str(STATE))
         internet.up()
-        processes.start([_dns(), _packages()], 30, say)
+        packages.configure()
+        edge.configure()
+        processes.start([dns.daemon(), packages.daemon()], 30, say)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             image = pool.submit(_image, say)
             _environment(say)
@@ -128,6 +135,16 @@ def start() -> None:
         say("the sandbox is up")
 
 
+def _check_owner() -> None:
+    """Two sandboxes on one host would take each other's namespaces for their own."""
+    owner = OWNER.read_text() if OWNER.exists() else str(STATE)
+    if owner != str(STATE) and FABRIC in namespaces():
+        raise RuntimeError(
+            f"another sandbox runs on this host: stop it with `CASEBOOK_HOME={pathlib.Path(owner).parent} "
+            "python -m sandbox stop`, then start this one"
+        )
+
+
 def is_up() -> bool:
     living = processes.marked()
     return setup.is_done() and all(daemon.name in living and daemon.ready() for daemon in all_daemons())
@@ -135,8 +152,8 @@ def is_up() -> bool:
 
 def all_daemons() -> list[Daemon]:
     return [
-        _dns(),
-        _packages(),
+        dns.daemon(),
+        packages.daemon(),
         daemons.database(),
         *daemons.services(),
         edge.daemon(),
@@ -161,7 +178,7 @@ def _prepare(say: Progress) -> None:
 
 
 def _environment(say: Progress) -> None:
-    if not (venv.path() / "complete").exists():
+    if not venv.is_made():
         with say.step("installing the OpenStack services"):
             venv.make()
 
@@ -177,25 +194,6 @@ def _control_planes(say: Progress) -> None:
         setup.restore()
     processes.start([daemons.database()], 60, say)
     processes.start(daemons.services(), 120, say)
-
-
-def _dns() -> Daemon:
-    return Daemon(
-        "dns",
-        [sys.executable, "-m", "sandbox.dns"],
-        lambda: is_listening(GATEWAY, internet.DNS_PORT),
-        {"PYTHONPATH": str(REPOSITORY), "CASEBOOK_HOME": str(STATE.parent)},
-        [(GATEWAY, internet.DNS_PORT)],
-    )
-
-
-def _packages() -> Daemon:
-    return Daemon(
-        "packages",
-        packages.configure(ETC / "packages"),
-        lambda: is_listening(GATEWAY, packages.PORT),
-        listens=[(GATEWAY, packages.PORT)],
-    )
 
 
 def _ovhcloud() -> list[Daemon]:
@@ -218,6 +216,7 @@ def stop() -> None:
     host.check_root()
     say = Progress()
     with exclusive("stop", say):
+        _check_owner()
         _halt()
         say("the sandbox is stopped")
 
@@ -227,14 +226,17 @@ def reset() -> None:
     host.check_root()
     say = Progress()
     with exclusive("reset", say):
+        _check_owner()
         _halt()
-        _forget(say)
+        if STATE.exists():
+            _forget(say)
         say("all machines and data are forgotten; `python -m sandbox start` begins with an empty account")
 
 
 def _forget(say: Progress) -> None:
     if setup.SNAPSHOT.exists() and not setup.is_done():
         say("the control planes or their catalogue have a new release: what the sandbox held is forgotten")
+    FORGETTING.touch()
     for machine in machines():
         machine.destroy()
     for directory in (MACHINES, VOLUMES, BALANCERS, DNS):
@@ -246,6 +248,7 @@ def _forget(say: Progress) -> None:
     for image in ROOTFS.glob("*"):
         if image.is_dir() and not image.is_symlink() and image != current:
             run("rm", "-rf", image)
+    FORGETTING.unlink()
 
 
 def machines() -> list[Machine]:
@@ -265,8 +268,8 @@ def _halt() -> None:
         with contextlib.suppress(OSError):
             group.rmdir()
     _clear_network()
-    for file in RUN.glob("*"):
-        file.unlink()
+    for file in (*RUN.glob("*"), OWNER):
+        file.unlink(missing_ok=True)
 
 
 def _clear_network() -> None:
@@ -288,8 +291,9 @@ def _clear_network() -> None:
 # ------------------------------------------------------------ status, environment
 def status() -> bool:
     """Print every part; True if all of them run."""
+    host.check_root()
     living, total = processes.marked(), 0
-    parts = [daemon.name for daemon in all_daemons()] if STATE.exists() else []
+    parts = [daemon.name for daemon in all_daemons()]
     print(f"{'part':<12} {'process':>8} {'MiB':>6}  up for")
     for name in [*parts, *sorted(set(living) - set(parts))]:
         pids = living.get(name, [])
@@ -304,7 +308,7 @@ def status() -> bool:
         f"machines: {len(on)} running of {len(machines())}, {used} MiB; a machine may use 1/{MEMORY_SCALE} of the "
         "memory its flavor names"
     )
-    return bool(parts) and all(name in living for name in parts)
+    return all(name in living for name in parts)
 
 
 def _duration(seconds: float) -> str:

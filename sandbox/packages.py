@@ -6,11 +6,13 @@ What has been installed once is installed again without a network.  The cache ou
 import pathlib
 import re
 
-from sandbox import GATEWAY, STATE
+from sandbox import ETC, GATEWAY, STATE
+from sandbox.processes import Daemon, is_listening
 from sandbox.shell import run
 
 PORT = 3142
 CACHE = STATE / "packages"
+CONFIGURATION = ETC / "packages"
 APT = pathlib.Path("/etc/apt")
 FIELDS = ("Types", "URIs", "Suites", "Components", "Signed-By")
 
@@ -40,9 +42,8 @@ def sources() -> str:
     )
 
 
-def configure(directory: pathlib.Path) -> list[str]:
-    """Write the daemon's configuration, and return its command."""
-    directory.mkdir(parents=True, exist_ok=True)
+def configure() -> None:
+    CONFIGURATION.mkdir(parents=True, exist_ok=True)
     (CACHE / "log").mkdir(parents=True, exist_ok=True)
     proxy = re.search(r'"(.*)"', run("apt-config", "dump", "Acquire::http::Proxy"))
     settings = {
@@ -56,8 +57,12 @@ def configure(directory: pathlib.Path) -> list[str]:
         "ExStartTradeOff": "100g",
         **({"Proxy": proxy[1]} if proxy else {}),
     }
-    (directory / "cache.conf").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
-    return ["apt-cacher-ng", "-c", str(directory)]
+    (CONFIGURATION / "cache.conf").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+
+
+def daemon() -> Daemon:
+    command = ["apt-cacher-ng", "-c", CONFIGURATION]
+    return Daemon("packages", command, lambda: is_listening(GATEWAY, PORT), listens=[(GATEWAY, PORT)])
 
 
 def _host_sources() -> list[dict[str, str]]:

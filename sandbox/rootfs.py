@@ -7,6 +7,7 @@ import hashlib
 import pathlib
 import re
 import shutil
+import subprocess
 
 from sandbox import GATEWAY, ROOTFS, packages
 from sandbox.shell import run
@@ -108,7 +109,7 @@ def _name(authority: str) -> str:
 
 def _bootstrap(root: pathlib.Path) -> None:
     excludes = [f"--dpkgopt={line}" for line in FILES["etc/dpkg/dpkg.cfg.d/90sandbox"].splitlines()]
-    run(
+    command = [
         "mmdebstrap",
         "--quiet",
         "--variant=minbase",
@@ -118,10 +119,16 @@ def _bootstrap(root: pathlib.Path) -> None:
         *excludes,
         f"--aptopt={PROXY}",
         packages.codename(),
-        root,
+        str(root),
         "-",
-        stdin=packages.sources(),
-    )
+    ]
+    done = subprocess.run(command, check=False, input=packages.sources(), capture_output=True, text=True)
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("E:")] or ["it said nothing"]
+        raise RuntimeError(
+            f"mmdebstrap could not make the machines' root file system: {errors[0]}; the first start needs the "
+            "package sources of this host: check its network, then start again"
+        )
     for key in re.findall(r"^Signed-By: (/\S+)", packages.sources(), re.M):
         target = root / key.lstrip("/")
         if not target.exists():

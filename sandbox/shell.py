@@ -49,9 +49,11 @@ def links(ns: str | None = None) -> dict[str, dict[str, Any]]:
     return {link["ifname"]: link for link in ip_json("link", "show", ns=ns)}
 
 
-def wake() -> None:
-    """Tell the fabric that something changed; harmless if nobody listens."""
+def wake() -> bool:
+    """Tell the fabric that something changed; False if it does not listen."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         with contextlib.suppress(OSError):
             sender.sendto(b".", str(WAKE))
+            return True
+    return False

@@ -214,6 +214,7 @@ server_group_members = {len(COMPUTE_HOSTS)}
 [conductor]
 workers = 1
 [scheduler]
+max_attempts = 16
 workers = 1
 [vnc]
 enabled = false

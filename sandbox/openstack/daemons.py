@@ -7,7 +7,7 @@ from sandbox import DATA, ETC, REPOSITORY, RUN, STATE
 from sandbox.openstack import venv
 from sandbox.openstack.configuration import DATABASE_SOCKET, PORTS, S3_PORTS, SWIFT_URL, URL
 from sandbox.processes import Daemon, answers
-from sandbox.shell import run
+from sandbox.shell import run, wake
 
 PLUGINS = STATE / "plugins"
 # Neutron and Octavia find drivers by entry points, so these look like an installed distribution.
@@ -120,7 +120,7 @@ def services() -> list[Daemon]:
 def fabric() -> Daemon:
     """It has no API; it answers by listening for news."""
     command = [venv.path() / "bin/python", "-m", "sandbox.openstack.fabric"]
-    return Daemon("fabric", command, lambda: (RUN / "fabric.sock").exists(), environment())
+    return Daemon("fabric", command, wake, environment())
 
 
 def _api(name: str, application: str, threads: int, *arguments: str, workers: str | None = None) -> Daemon:

@@ -17,14 +17,16 @@ def path() -> pathlib.Path:
     return STATE / f"venv-{digest}"
 
 
+def is_made() -> bool:
+    return (path() / "complete").exists()
+
+
 def make() -> None:
-    """Make what is missing; RuntimeError with pip's last words.
+    """Make it anew; RuntimeError with pip's last words.
 
     A virtual environment cannot be renamed, so a file says that it is whole.
     """
     venv = path()
-    if (venv / "complete").exists():
-        return
     shutil.rmtree(venv, ignore_errors=True)
     run(sys.executable, "-m", "venv", venv)
     command = [venv / "bin/pip", "install", "--quiet", "--no-input", "--require-hashes", "--requirement", LOCK]
