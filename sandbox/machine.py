@@ -2,7 +2,8 @@
 
 It knows nothing of clouds: instances, dedicated servers and VPS are all machines.  A machine is a directory
 (MACHINES/<name>), a control group in each hierarchy, and a network namespace (machine-<name>) that outlives
-reboots.  Its processes do not depend on the process that started them.
+reboots.  Its processes do not depend on the process that started them.  It shares the kernel: /proc/meminfo shows
+the host's memory, whatever the machine may use.
 """
 
 import json
