@@ -136,6 +136,7 @@ def test_a_customer_cannot_choose_the_wire() -> None:
 def test_an_instance_is_a_real_machine(instance: Instance) -> None:
     said = instance.ssh("systemctl is-system-running; id -un; sudo id -u; hostname").stdout.split()
     assert said == ["running", "debian", "0", "sandbox-test"]
+    assert "Operation not permitted" in instance.ssh("sudo mknod /root/disk b 254 0", check=False).stderr
     limits = json.loads((MACHINES / instance.id / "limits").read_text())
     assert limits == [2000 // MEMORY_SCALE, 1]
 
