@@ -25,8 +25,12 @@ Values = dict[str, Any]
 def engine() -> Path:
     """The folder of the `pulumi` that the toolchain chose."""
     subprocess.run([sys.executable, "-m", "sandbox.toolchain", "prepare"], check=True)
-    exports = subprocess.run([sys.executable, "-m", "sandbox.toolchain", "env"], check=True, capture_output=True, text=True)
-    found = subprocess.run(["sh", "-c", f"{exports.stdout}\ncommand -v pulumi"], check=True, capture_output=True, text=True)
+    exports = subprocess.run(
+        [sys.executable, "-m", "sandbox.toolchain", "env"], check=True, capture_output=True, text=True
+    )
+    found = subprocess.run(
+        ["sh", "-c", f"{exports.stdout}\ncommand -v pulumi"], check=True, capture_output=True, text=True
+    )
     return Path(found.stdout.strip()).parent
 
 

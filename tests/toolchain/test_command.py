@@ -1,5 +1,8 @@
 """The command stand-in in the real engine, against an SSH server of the test's own."""
 
+# The server's methods take what the library gives them.
+# ruff: noqa: ARG002
+
 import asyncio
 import contextlib
 import json
@@ -94,7 +97,13 @@ HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 def serve(loop: asyncio.AbstractEventLoop, port: int) -> None:
     async def listen() -> None:
         await asyncssh.create_server(
-            Server, "127.0.0.1", port, server_host_keys=[HOST_KEY], process_factory=run_command, encoding=None, sftp_factory=True
+            Server,
+            "127.0.0.1",
+            port,
+            server_host_keys=[HOST_KEY],
+            process_factory=run_command,
+            encoding=None,
+            sftp_factory=True,
         )
 
     asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
@@ -158,8 +167,10 @@ def test_a_command_runs_when_the_real_one_does(program: Program, connection: str
 def test_outputs_are_unknown_while_a_change_is_planned(program: Program, connection: str) -> None:
     program.write(
         f"{HEAD}connection = command.remote.ConnectionArgs({connection})\n"
-        "first = command.remote.Command('first', connection=connection, create='echo ' + (config.get('word') or 'one'))\n"
-        "command.remote.Command('second', connection=connection, create=first.stdout.apply(lambda out: f'echo {out}'))\n"
+        "word = config.get('word') or 'one'\n"
+        "first = command.remote.Command('first', connection=connection, create=f'echo {word}')\n"
+        "then = first.stdout.apply(lambda out: f'echo {out}')\n"
+        "command.remote.Command('second', connection=connection, create=then)\n"
     )
     program.up()
     program.configure(word="two")
@@ -190,12 +201,13 @@ def test_keys_stay_secret(program: Program, connection: str) -> None:
     assert "ciphertext" in found["outputs"]["connection"]
 
 
-def test_machines_share_a_connection_and_a_gateway(program: Program, port: int, connection: str) -> None:
+def test_machines_share_a_connection_and_a_gateway(program: Program, connection: str) -> None:
     program.write(
         f"{HEAD}connection = command.remote.ConnectionArgs({connection})\n"
         "for n in range(12):\n"
         "    command.remote.Command(f'direct-{n}', connection=connection, create='sleep 0.1; echo done')\n"
-        f"through = command.remote.ConnectionArgs({connection}, proxy=command.remote.ProxyConnectionArgs({connection}))\n"
+        f"gateway = command.remote.ProxyConnectionArgs({connection})\n"
+        f"through = command.remote.ConnectionArgs({connection}, proxy=gateway)\n"
         "behind = command.remote.Command('behind', connection=through, create='echo reached')\n"
         "pulumi.export('behind', behind.stdout)\n"
     )
@@ -205,7 +217,9 @@ def test_machines_share_a_connection_and_a_gateway(program: Program, port: int, 
     assert Server.connections - before == 2  # the gateway, which runs the twelve as well, and the machine behind it
 
 
-def test_a_machine_that_boots_is_waited_for(program: Program, loop: asyncio.AbstractEventLoop, connection: str, port: int) -> None:
+def test_a_machine_that_boots_is_waited_for(
+    program: Program, loop: asyncio.AbstractEventLoop, connection: str, port: int
+) -> None:
     late = free_port()
     program.write(
         f"{HEAD}connection = command.remote.ConnectionArgs("
@@ -232,7 +246,10 @@ def test_a_machine_that_never_answers_fails_with_its_name(program: Program) -> N
 def test_another_host_key_is_not_trusted(program: Program, connection: str) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
     right = HOST_KEY.export_public_key().decode().strip()
-    source = HEAD + "command.remote.Command('it', create='true', connection=command.remote.ConnectionArgs({}, host_key={!r}))\n"
+    source = (
+        HEAD
+        + "command.remote.Command('it', create='true', connection=command.remote.ConnectionArgs({}, host_key={!r}))\n"
+    )
     program.write(source.format(connection, other))
     assert "Host key is not trusted" in program.up(fails=True)
     program.write(source.format(connection, right))
@@ -242,7 +259,8 @@ def test_another_host_key_is_not_trusted(program: Program, connection: str) -> N
 def test_variables_that_the_server_drops_are_an_error(program: Program, connection: str) -> None:
     source = (
         f"{HEAD}connection = command.remote.ConnectionArgs({connection})\n"
-        "it = command.remote.Command('it', connection=connection, create='echo $LC_WORD', environment={{'{}': 'said'}})\n"
+        "it = command.remote.Command('it', connection=connection, create='echo $LC_WORD',\n"
+        "    environment={{'{}': 'said'}})\n"
         "pulumi.export('it', it.stdout)\n"
     )
     program.write(source.format("WORD"))
@@ -252,7 +270,9 @@ def test_variables_that_the_server_drops_are_an_error(program: Program, connecti
     assert program.outputs()["it"] == "said"
 
 
-def test_files_and_folders_are_copied_as_the_real_plugin_does(program: Program, connection: str, tmp_path: Path) -> None:
+def test_files_and_folders_are_copied_as_the_real_plugin_does(
+    program: Program, connection: str, tmp_path: Path
+) -> None:
     there, source = tmp_path / "there", program.folder / "source"
     (source / "inner").mkdir(parents=True)
     (source / "a").write_text("first")
@@ -268,7 +288,8 @@ def test_files_and_folders_are_copied_as_the_real_plugin_does(program: Program, 
     program.write(
         f"{HEAD}connection = command.remote.ConnectionArgs({connection})\n"
         + "".join(
-            f"command.remote.CopyToRemote('{name}', connection=connection, source=pulumi.{asset}, remote_path='{there / path}')\n"
+            f"command.remote.CopyToRemote('{name}', connection=connection, source=pulumi.{asset},\n"
+            f"    remote_path='{there / path}')\n"
             for name, (asset, path) in copies.items()
         )
     )
@@ -292,8 +313,10 @@ def test_files_and_folders_are_copied_as_the_real_plugin_does(program: Program, 
 
 def test_local_commands_have_their_folder_variables_and_assets(program: Program) -> None:
     program.write(
-        f"{HEAD}it = command.local.Command('it', create='echo $WORD; cat; mkdir -p out; echo made > out/a.txt; echo no > out/b.log',\n"
-        "    environment={'WORD': 'said'}, stdin='given', asset_paths=['out/**', '!**.log'], interpreter=['/bin/sh', '-c'])\n"
+        f"{HEAD}it = command.local.Command('it', \n"
+        "    create='echo $WORD; cat; mkdir out; echo a > out/a.txt; echo b > out/b.log',\n"
+        "    environment={'WORD': 'said'}, stdin='given', asset_paths=['out/**', '!**.log'],\n"
+        "    interpreter=['/bin/sh', '-c'])\n"
         "pulumi.export('stdout', it.stdout)\n"
         "pulumi.export('assets', it.assets.apply(sorted))\n"
         "pulumi.export('ran', command.local.run_output(command='echo always').stdout)\n"
@@ -335,11 +358,23 @@ def test_an_interrupted_command_ends(program: Program, connection: str) -> None:
     [
         ("remote:Command", {"create": "true"}, "Missing required field 'connection' on 'remote.CommandInputs'"),
         ("remote:Command", {"connection": {}}, "Missing required field 'host' on 'remote.Connection'"),
-        ("remote:Command", {"connection": {"hots": "h", "host": "h"}}, "Unrecognized field 'hots' on 'remote.Connection'"),
-        ("remote:Command", {"connection": {"host": "h", "port": "22"}}, "'port' on 'remote.Connection' must be a 'float64'; got 'string'"),
+        (
+            "remote:Command",
+            {"connection": {"hots": "h", "host": "h"}},
+            "Unrecognized field 'hots' on 'remote.Connection'",
+        ),
+        (
+            "remote:Command",
+            {"connection": {"host": "h", "port": "22"}},
+            "'port' on 'remote.Connection' must be a 'float64'; got 'string'",
+        ),
         ("remote:Command", {"connection": {"host": "h"}, "create": 3}, "must be a 'string'; got 'float64'"),
         ("remote:Command", {"connection": {"host": "h"}, "logging": "loud"}, "must be one of stdout, stderr"),
-        ("remote:CopyToRemote", {"connection": {"host": "h"}, "remotePath": "/", "source": "/etc"}, "either asset or archive must be set"),
+        (
+            "remote:CopyToRemote",
+            {"connection": {"host": "h"}, "remotePath": "/", "source": "/etc"},
+            "either asset or archive must be set",
+        ),
         ("local:Command", {"created": "true"}, "Unrecognized field 'created'"),
     ],
 )

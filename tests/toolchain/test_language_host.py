@@ -78,7 +78,9 @@ def test_a_program_that_does_not_end_is_interrupted(program: Program) -> None:
 
 def test_a_virtual_environment_that_is_not_there_is_named(program: Program) -> None:
     program.write("")
-    (program.folder / "Pulumi.yaml").write_text("name: tested\nruntime: {name: python, options: {virtualenv: nowhere}}\n")
+    (program.folder / "Pulumi.yaml").write_text(
+        "name: tested\nruntime: {name: python, options: {virtualenv: nowhere}}\n"
+    )
     shown = program.preview(fails=True)
     assert "nowhere" in shown
     assert "python3 -m venv" in shown
@@ -86,7 +88,9 @@ def test_a_virtual_environment_that_is_not_there_is_named(program: Program) -> N
 
 def test_a_module_beside_the_program_may_have_any_name(program: Program) -> None:
     """Neither the host nor the plugins find the program's modules in place of their own."""
-    program.write("import pulumi, pulumi_random\npulumi.export('it', pulumi_random.RandomId('it', byte_length=2).hex)\n")
+    program.write(
+        "import pulumi, pulumi_random\npulumi.export('it', pulumi_random.RandomId('it', byte_length=2).hex)\n"
+    )
     for name in ("sandbox.py", "language.py", "grpc.py"):
         (program.folder / name).write_text("raise RuntimeError('the wrong module')\n" if name != "grpc.py" else "")
     (program.folder / "grpc.py").unlink()

@@ -10,8 +10,10 @@ from tests.toolchain.conftest import Plugin, Program, Values
 PROGRAM = """
 import pulumi, pulumi_random as random
 config = pulumi.Config()
-password = random.RandomPassword("password", length=config.get_int("length") or 20, min_special=2, min_numeric=3, override_special="#")
-string = random.RandomString("string", length=8, special=False, upper=False, keepers={"round": config.get("round") or "1"})
+password = random.RandomPassword("password", length=config.get_int("length") or 20, min_special=2, min_numeric=3,
+                                 override_special="#")
+string = random.RandomString("string", length=8, special=False, upper=False,
+                             keepers={"round": config.get("round") or "1"})
 number = random.RandomId("id", byte_length=8, prefix="p-")
 pulumi.export("password", password.result)
 pulumi.export("hash", password.bcrypt_hash)

@@ -13,7 +13,8 @@ from tests.toolchain.conftest import Plugin, Program, Values
 PROGRAM = """
 import pulumi, pulumi_tls as tls
 config = pulumi.Config()
-KINDS = {"rsa": {"algorithm": "RSA"}, "ecdsa": {"algorithm": "ECDSA", "ecdsa_curve": "P256"}, "ed25519": {"algorithm": "ED25519"}}
+KINDS = {"rsa": {"algorithm": "RSA"}, "ecdsa": {"algorithm": "ECDSA", "ecdsa_curve": "P256"},
+         "ed25519": {"algorithm": "ED25519"}}
 for kind, given in KINDS.items():
     authority_key = tls.PrivateKey(f"{kind}-authority", **given)
     authority = tls.SelfSignedCert(
@@ -25,10 +26,11 @@ for kind, given in KINDS.items():
                               dns_names=["www.sofoot.example"], ip_addresses=["198.18.0.1"])
     certificate = tls.LocallySignedCert(
         kind, ca_cert_pem=authority.cert_pem, ca_private_key_pem=authority_key.private_key_pem,
-        cert_request_pem=request.cert_request_pem, allowed_uses=["digital_signature", "server_auth"], validity_period_hours=24,
-        set_subject_key_id=True)
-    pulumi.export(kind, {"authority": authority.cert_pem, "certificate": certificate.cert_pem, "key": key.private_key_pem,
-                         "pkcs8": key.private_key_pem_pkcs8, "openssh": key.private_key_openssh, "public": key.public_key_openssh,
+        cert_request_pem=request.cert_request_pem, allowed_uses=["digital_signature", "server_auth"],
+        validity_period_hours=24, set_subject_key_id=True)
+    pulumi.export(kind, {"authority": authority.cert_pem, "certificate": certificate.cert_pem,
+                         "key": key.private_key_pem, "pkcs8": key.private_key_pem_pkcs8,
+                         "openssh": key.private_key_openssh, "public": key.public_key_openssh,
                          "end": certificate.validity_end_time,
                          "found": tls.get_public_key_output(private_key_pem=key.private_key_pem).public_key_openssh})
 """
@@ -41,7 +43,9 @@ def test_keys_and_certificates_fit_each_other(program: Program) -> None:
     assert "PRIVATE KEY" not in shown
     for found in program.outputs().values():
         key = serialization.load_pem_private_key(found["key"].encode(), None)
-        public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+        public = (
+            key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+        )
         assert found["public"] == found["found"] == public + "\n"
         for other in (
             serialization.load_pem_private_key(found["pkcs8"].encode(), None),
@@ -55,7 +59,9 @@ def test_keys_and_certificates_fit_each_other(program: Program) -> None:
         now = datetime.now(UTC)
         assert now + timedelta(hours=23) < datetime.fromisoformat(found["end"]) < now + timedelta(hours=25)
         if "ed25519" not in found["public"]:  # browsers' rules know no such certificates
-            verifier = PolicyBuilder().store(Store([authority])).build_server_verifier(x509.DNSName("www.sofoot.example"))
+            verifier = (
+                PolicyBuilder().store(Store([authority])).build_server_verifier(x509.DNSName("www.sofoot.example"))
+            )
             assert verifier.verify(certificate, [])
     program.preview("--expect-no-changes")
 

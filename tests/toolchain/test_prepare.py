@@ -1,0 +1,272 @@
+"""Which pulumi and which plugins are chosen, and what is said when none can be had."""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox.toolchain import __main__ as command
+from sandbox.toolchain import download, engine, golang, home, plugins
+from sandbox.toolchain.home import Failures, ToolchainError
+
+Script = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with an empty home, a PATH of its own, and no network."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CASEBOOK_HOME", str(tmp_path / "casebook"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for name in list(os.environ):
+        if name.startswith("PULUMI_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(download, "_answers", {"get.pulumi.com": "no network", "api.github.com": "no network"})
+    home.toolchain_home().mkdir(parents=True)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    def write(name: str, text: str, folder: str = "bin") -> Path:
+        path = tmp_path / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was built, instead of building it."""
+    names: list[str] = []
+
+    def build(name: str, program: str, *_: str) -> Path:
+        names.append(name)
+        path = home.toolchain_home() / f"{name}-0" / program
+        path.parent.mkdir(exist_ok=True)
+        path.touch(0o755)
+        return path
+
+    monkeypatch.setattr(golang, "built", build)
+    return names
+
+
+def test_the_pulumi_on_path_is_used(script: Script, built: list[str]) -> None:
+    script("pulumi", "echo v3.280.0")
+    script("pulumi-language-python", "")
+    found = engine.choose(Failures())
+    assert (found.version, found.source) == ("3.280.0", "PATH")
+    assert not built
+
+
+@pytest.mark.parametrize(
+    ("output", "with_host", "reason"),
+    [
+        ("v3.100.0", True, "older than 3.200"),
+        ("v3.280.0", False, "no Python language host"),
+        ("", True, "does not tell its version"),
+    ],
+)
+def test_a_pulumi_that_will_not_do_is_passed_over(
+    script: Script, built: list[str], output: str, with_host: bool, reason: str
+) -> None:
+    script("pulumi", f"echo {output}")
+    if with_host:
+        script("pulumi-language-python", "")
+    found = engine.choose(Failures())
+    assert found.source == "built from Go modules"
+    assert reason in found.reason
+    assert built == ["cli"]
+
+
+@pytest.mark.usefixtures("built")
+def test_our_own_build_on_path_does_not_count_as_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = engine.choose(Failures()).folder
+    (folder / "pulumi").write_text("#!/bin/sh\necho v3.280.0\n")
+    monkeypatch.setenv("PATH", str(folder))
+    assert engine.choose(Failures()).source == "built from Go modules"
+
+
+@pytest.mark.usefixtures("built")
+def test_a_download_that_failed_is_not_tried_again_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(host: str) -> str:
+        asked.append(host)
+        return "no network"
+
+    monkeypatch.setattr(engine, "unreachable", refuse)
+    engine.choose(Failures())
+    engine.choose(Failures())
+    assert len(asked) == 1
+    later = time.time() + Failures.KEPT_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    engine.choose(Failures())
+    assert len(asked) == 2
+
+
+ENGINE = engine.Engine(Path("/nowhere"), "3.280.0", "PATH", "")
+
+
+def chosen(name: str) -> plugins.Plugin:
+    return plugins.choose_one(plugins.wanted(name), ENGINE, Failures())
+
+
+def test_without_network_ours_are_used_and_say_why(built: list[str]) -> None:
+    assert chosen("openstack") == plugins.Plugin("openstack", "5.5.3", "built from Go modules", "no network")
+    for name in ("ovh", "command", "random", "tls"):
+        wanted = plugins.wanted(name)
+        assert chosen(name) == plugins.Plugin(name, wanted.version, "stand-in", "no network")
+        assert os.access(wanted.program, os.X_OK)
+    assert plugins.wanted("ovh").version == "2.22.0"
+    assert built == ["openstack"]
+
+
+@pytest.mark.usefixtures("built")
+def test_a_real_plugin_is_never_replaced() -> None:
+    wanted = plugins.wanted("random")
+    wanted.folder.mkdir(parents=True)
+    wanted.program.write_text("the real one")
+    assert chosen("random").source == "installed"
+    assert wanted.program.read_text() == "the real one"
+
+
+@pytest.mark.usefixtures("built")
+def test_the_plugins_of_the_users_own_pulumi_are_used(tmp_path: Path) -> None:
+    chosen("random")
+    wanted = plugins.wanted("random")
+    theirs = tmp_path / ".pulumi/plugins" / wanted.folder.name
+    theirs.mkdir(parents=True)
+    (theirs / wanted.program.name).write_text("the real one")
+    assert chosen("random").source == "installed"
+    assert wanted.program.read_text() == "the real one"
+
+
+def test_a_plugin_on_path_wins_as_it_does_in_the_engine(script: Script) -> None:
+    path = script("pulumi-resource-random", "")
+    assert chosen("random") == plugins.Plugin("random", plugins.wanted("random").version, "PATH", str(path))
+
+
+@pytest.mark.usefixtures("built")
+def test_a_download_takes_the_place_of_a_stand_in(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the network is there, and the failure is forgotten."""
+    wanted = plugins.wanted("random")
+    chosen("random")
+    (home.toolchain_home() / "failures.json").unlink()
+    monkeypatch.setattr(plugins, "unreachable", lambda _: None)
+    pulumi = script("pulumi", f'echo "$@" > {wanted.folder}/said; echo real > {wanted.program}')
+    found = plugins.choose_one(wanted, engine.Engine(pulumi.parent, "3.280.0", "PATH", ""), Failures())
+    assert found.source == "Pulumi's download"
+    assert wanted.program.read_text() == "real\n"
+    assert (wanted.folder / "said").read_text().split() == [
+        "plugin",
+        "install",
+        "--reinstall",
+        "resource",
+        "random",
+        wanted.version,
+    ]
+    assert chosen("random").source == "installed"
+
+
+def test_no_go_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golang, "candidates", list)
+    with pytest.raises(ToolchainError, match=r"install Go 1\.26 in /usr/local/go"):
+        golang.find_go((1, 26))
+
+
+def test_an_old_go_is_named_or_made_to_fetch_a_newer_one(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = script("go", "echo go version go1.19.8 linux/amd64")
+    monkeypatch.setattr(golang, "candidates", lambda: [str(path)])
+    with pytest.raises(ToolchainError, match=r"only an older one \(.*go is 1\.19\)"):
+        golang.find_go((1, 26))
+    script("go", "echo go version go1.22.1 linux/amd64")
+    found, environment = golang.find_go((1, 26))
+    assert found == str(path)
+    assert environment["GOTOOLCHAIN"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ("write /x: no space left on device", "the disk is full"),
+        ("go: example.com/x: dial tcp: lookup proxy: no such host", "its Go modules cannot be fetched"),
+        ("main.go:3: undefined: x", "main.go:3: undefined: x"),
+    ],
+)
+def test_a_failed_build_is_one_sentence_and_leaves_nothing(
+    script: Script, monkeypatch: pytest.MonkeyPatch, output: str, sentence: str
+) -> None:
+    path = script("go", f"if [ $1 = version ]; then echo go1.26.1; else echo '{output}' >&2; exit 1; fi")
+    monkeypatch.setattr(golang, "candidates", lambda: [str(path)])
+    with pytest.raises(ToolchainError) as raised:
+        golang.built("cli", "pulumi", ".", "", "pulumi")
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not list(home.toolchain_home().iterdir())
+
+
+def test_two_at_once_are_one(capfd: pytest.CaptureFixture[str]) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with home.locked():
+            order.append("second")
+
+    with home.locked():
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.3)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert "another prepare is at work" in capfd.readouterr().err
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CASEBOOK_HOME", str(tmp_path / "file"))
+    with pytest.raises(ToolchainError, match="set CASEBOOK_HOME to a folder"), home.locked():
+        pass
+
+
+@pytest.mark.usefixtures("built")
+def test_the_environment_leaves_the_users_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    command.prepare()
+    found = command.exports()
+    assert found["PATH"].startswith(str(home.toolchain_home() / "cli-0"))
+    assert found["PULUMI_BACKEND_URL"].startswith("file://")
+    assert Path(found["PULUMI_BACKEND_URL"].removeprefix("file://")).is_dir()
+    passphrase = Path(found["PULUMI_CONFIG_PASSPHRASE_FILE"])
+    assert stat.S_IMODE(passphrase.stat().st_mode) == 0o600
+    kept = passphrase.read_text()
+    assert len(kept) == 64
+    command.prepare()
+    assert command.exports()["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(passphrase)
+    assert passphrase.read_text() == kept
+    theirs = {
+        "PULUMI_BACKEND_URL": "s3://theirs",
+        "PULUMI_CONFIG_PASSPHRASE": "",
+        "PULUMI_PYTHON_CMD": "python3",
+        "PULUMI_HOME": "/theirs",
+    }
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    found = command.exports()
+    assert found.keys() == {"PATH", "PULUMI_HOME", "PULUMI_SKIP_UPDATE_CHECK"}
+    assert found["PULUMI_HOME"] == "/theirs"
+
+
+def test_the_environment_of_nothing_prepared_says_what_to_do() -> None:
+    done = subprocess.run([sys.executable, "-m", "sandbox.toolchain", "env"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert not done.stdout
+    assert "run `python -m sandbox.toolchain prepare`" in done.stderr
