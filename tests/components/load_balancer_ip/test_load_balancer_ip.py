@@ -82,6 +82,7 @@ def test_everything_on_the_balancer_is_deleted_before_the_cleanup_refreshes() ->
             assert last.urn in resource.depends_on, resource.urn
     assert last.inputs["delete"].endswith("casebook-load-balancer refresh loadbalancer-0123")
     assert last.inputs["create"].endswith("casebook-load-balancer check loadbalancer-0123")
+    assert "PATH=/" not in last.inputs["delete"], "another checkout would plan a change"
 
 
 @pytest.mark.parametrize(

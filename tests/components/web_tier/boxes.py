@@ -112,5 +112,5 @@ def _child(pid: int) -> int:
 
 
 def _die_with_parent() -> None:
-    """A test run that is killed leaves no box behind."""
+    """A test run that is killed leaves no box behind. (The parent is the thread that made the box: let it live.)"""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
