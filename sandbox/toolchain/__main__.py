@@ -7,6 +7,7 @@ import secrets
 import shlex
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,12 +26,14 @@ from sandbox.toolchain.home import (
 
 def prepare() -> None:
     started = time.monotonic()
-    with locked():
+    with locked(), ThreadPoolExecutor(1) as beside:  # two Go programs are built side by side
         failures = Failures()
-        pulumi = engine.choose(failures)
-        rows = [("pulumi", pulumi.version, pulumi.source, pulumi.reason)]
-        rows += [(p.name, p.version, p.source, p.reason) for p in plugins.choose(pulumi, failures)]
+        choosing = beside.submit(engine.choose, failures)
+        found = plugins.choose(choosing.result, failures)
+        pulumi = choosing.result()
         write(chosen_file(), json.dumps(asdict(pulumi), default=str))
+    rows = [("pulumi", pulumi.version, pulumi.source, pulumi.reason)]
+    rows += [(plugin.name, plugin.version, plugin.source, plugin.reason) for plugin in found]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)) + f"  ({row[3]})")

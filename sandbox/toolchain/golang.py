@@ -29,7 +29,7 @@ def built(name: str, program: str, package: str, linker_flags: str, note: str) -
     if folder.is_dir():
         return folder / program
     go, environment = find_go(needed_version(source / "go.mod"))
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    draft = folder.with_name(f".{folder.name}")  # the lock is held: a draft that is there was left by a killed run
     shutil.rmtree(draft, ignore_errors=True)
     say(f"building {note}; this happens once")
     started = time.monotonic()

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,13 +73,16 @@ def wanted(name: str) -> Wanted:
     return Wanted(name, found["version"], found.get("server", ""))
 
 
-def choose(engine: Engine, failures: Failures) -> list[Plugin]:
-    """Every plugin the project's SDKs ask for, made ready side by side."""
+def choose(engine: Callable[[], Engine], failures: Failures) -> list[Plugin]:
+    """Every plugin the project's SDKs ask for, made ready side by side.
+
+    engine   answers once there is one; only downloads wait for it
+    """
     with ThreadPoolExecutor(len(NAMES)) as pool:
         return list(pool.map(lambda name: choose_one(wanted(name), engine, failures), NAMES))
 
 
-def choose_one(plugin: Wanted, engine: Engine, failures: Failures) -> Plugin:
+def choose_one(plugin: Wanted, engine: Callable[[], Engine], failures: Failures) -> Plugin:
     def chosen(source: str, reason: str) -> Plugin:
         return Plugin(plugin.name, plugin.version, source, reason)
 
@@ -112,14 +116,14 @@ def adopt(plugin: Wanted) -> bool:
     return True
 
 
-def download(plugin: Wanted, engine: Engine, failures: Failures) -> str | None:
+def download(plugin: Wanted, engine: Callable[[], Engine], failures: Failures) -> str | None:
     """Let Pulumi install the plugin; answers why that could not be done, or nothing."""
     if known := failures.of(plugin.label):
         return known
     why = unreachable(plugin.server.replace("github://", "https://") or INSTALLER)
     if not why:
         say(f"downloading {plugin.label}")
-        command = [engine.command, "plugin", "install", "--reinstall", "resource", plugin.name, plugin.version]
+        command = [engine().command, "plugin", "install", "--reinstall", "resource", plugin.name, plugin.version]
         if plugin.server:
             command += ["--server", plugin.server]
         environment = {**os.environ, "PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}

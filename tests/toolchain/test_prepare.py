@@ -113,11 +113,12 @@ def test_a_download_that_failed_is_not_tried_again_for_hours(monkeypatch: pytest
     assert len(asked) == 2
 
 
-ENGINE = engine.Engine(Path("/nowhere"), "3.280.0", "PATH", "")
+def no_engine() -> engine.Engine:
+    raise AssertionError("nothing is to be downloaded")
 
 
 def chosen(name: str) -> plugins.Plugin:
-    return plugins.choose_one(plugins.wanted(name), ENGINE, Failures())
+    return plugins.choose_one(plugins.wanted(name), no_engine, Failures())
 
 
 def test_without_network_ours_are_used_and_say_why(built: list[str]) -> None:
@@ -163,7 +164,7 @@ def test_a_download_takes_the_place_of_a_stand_in(script: Script, monkeypatch: p
     (home.toolchain_home() / "failures.json").unlink()
     monkeypatch.setattr(plugins, "unreachable", lambda _: None)
     pulumi = script("pulumi", f'echo "$@" > {wanted.folder}/said; echo real > {wanted.program}')
-    found = plugins.choose_one(wanted, engine.Engine(pulumi.parent, "3.280.0", "PATH", ""), Failures())
+    found = plugins.choose_one(wanted, lambda: engine.Engine(pulumi.parent, "3.280.0", "PATH", ""), Failures())
     assert found.source == "Pulumi's download"
     assert wanted.program.read_text() == "real\n"
     assert (wanted.folder / "said").read_text().split() == [

@@ -1,6 +1,6 @@
 """A stand-in for the random plugin (terraform-provider-random behind Pulumi's bridge).
 
-https://registry.terraform.io/providers/hashicorp/random/latest/docs
+https://github.com/hashicorp/terraform-provider-random
 """
 
 # The methods take what a kind of resource may need; class attributes are settings that nobody changes.

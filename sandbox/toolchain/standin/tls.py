@@ -1,6 +1,6 @@
 """A stand-in for the tls plugin (terraform-provider-tls behind Pulumi's bridge).
 
-https://registry.terraform.io/providers/hashicorp/tls/latest/docs
+https://github.com/hashicorp/terraform-provider-tls
 """
 
 # The methods take what a kind of resource may need; class attributes are settings that nobody changes.
