@@ -126,6 +126,12 @@ def test_figures_of_a_machine_arrive_and_one_that_is_down_is_named(tmp_path: Pat
     (tmp_path / "text").mkdir()
     (tmp_path / "text/backup.prom").write_text('casebook_backup_last_success_timestamp_seconds{backup="content"} 7\n')
     registered = declares_the_same(program("web-1"))
+
+    def ready(name: str) -> str:
+        check = role(registered, "monitoring", name)["ready"]
+        assert check
+        return moved(check[1])
+
     options = role(registered, "monitoring", "exporter")["files"]["/etc/default/prometheus-node-exporter"]["lines"][0]
     start(
         "prometheus-node-exporter",
@@ -150,10 +156,10 @@ def test_figures_of_a_machine_arrive_and_one_that_is_down_is_named(tmp_path: Pat
         f"--storage.tsdb.path={tmp_path / 'figures'}",
         f"--web.listen-address=127.0.0.1:{ports[9090]}",
     )
-    within(20, moved(role(registered, "monitoring", "monitoring")["ready"][1]))
+    within(20, ready("monitoring"))
     one, two = (moved(wanted.ready.command) for wanted in lists if wanted.ready)
     within(20, one)
-    within(20, moved(role(registered, "monitoring", "exporter")["ready"][1]))
+    within(20, ready("exporter"))
 
     def figures(query: str) -> list[dict[str, Any]]:
         url = f"http://127.0.0.1:{ports[9090]}/api/v1/query?query={query}"

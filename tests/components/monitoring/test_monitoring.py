@@ -6,7 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from casebook import DedicatedServer, InputError, Monitoring, Vps, VrackNetwork, ssh_key
-from casebook.configuration.apply import parse
+from casebook.configuration.apply import Role, parse
 from casebook.monitoring import exporter_access
 from tests.harness import UNKNOWN, Registered, declare, declares_the_same, only
 
@@ -36,10 +36,9 @@ def program(*names: str, **values: Any) -> Any:
     return declare_it
 
 
-def role(registered: list[Registered], machine: str, name: str) -> dict[str, Any]:
+def role(registered: list[Registered], machine: str, name: str) -> Role:
     """The parsed bundle of one role."""
-    bundle: dict[str, Any] = parse(only(registered, "Command", f"{machine}-{name}").inputs["stdin"])
-    return bundle
+    return parse(only(registered, "Command", f"{machine}-{name}").inputs["stdin"])
 
 
 def files(registered: list[Registered], name: str) -> dict[str, str]:
