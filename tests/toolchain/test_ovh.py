@@ -13,6 +13,10 @@ import uvicorn
 from sandbox.ovhcloud.account import load_account
 from sandbox.ovhcloud.app import create_app
 from sandbox.ovhcloud.store import Object
+from sandbox.toolchain.standin.ovh import client
+from sandbox.toolchain.standin.ovh import cloud as cloud_family
+from sandbox.toolchain.standin.ovh.client import BadParametersError
+from sandbox.toolchain.standin.resource import Call
 from tests.toolchain.conftest import Plugin, Program, Values
 from tests.toolchain.test_command import free_port
 
@@ -328,3 +332,19 @@ def test_defaults_and_names_are_filled_in(plugin: Callable[[str], Plugin]) -> No
     assert inputs["vlanId"] == 0
     assert re.fullmatch(r"net-[0-9a-f]{7}", inputs["name"])
     assert inputs["__defaults"] == ["name", "vlanId"]
+
+
+def test_a_subnet_still_in_use_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = [BadParametersError("Subnet still in use")] * 2
+
+    class Client:
+        def call(self, *_: object) -> None:
+            if refusals:
+                raise refusals.pop()
+
+    monkeypatch.setattr(client, "POLL_SECONDS", 0.0)
+    api = client.Api(Client(), Call("urn", lambda *_: None))
+    cloud_family.Subnet("cloudproject", "NetworkPrivateSubnet").remove(
+        api, {"serviceName": "p", "networkId": "n", "id": "s"}, {}
+    )
+    assert not refusals

@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import ovh
 import ovh.client
-from ovh.exceptions import APIError, ResourceNotFoundError
+from ovh.exceptions import APIError, BadParametersError, ResourceNotFoundError
 
 from sandbox.toolchain.standin.resource import Call, Function
 from sandbox.toolchain.standin.values import Values
 
-__all__ = ["APIError", "Account", "Api", "ResourceNotFoundError", "part", "path"]
+__all__ = ["APIError", "Account", "Api", "BadParametersError", "ResourceNotFoundError", "part", "path"]
 
 # The real plugin looks every 3 to 10 seconds, and first waits for 10.
 POLL_SECONDS = float(os.environ.get("CASEBOOK_OVH_POLL_SECONDS", "0.3"))
@@ -122,6 +122,17 @@ class Api:
                 return None, ""
 
         self.wait(look, pending, ("",), what, minutes)
+
+    def insist(self, ask: Callable[[], Any], refusal: type[APIError], minutes: float) -> Any:
+        """Ask again while the API refuses for now. What it says in the end is the error."""
+        end = time.monotonic() + minutes * 60
+        while True:
+            try:
+                return ask()
+            except refusal:
+                if time.monotonic() > end:
+                    raise
+            self.request.pause(POLL_SECONDS)
 
     def vrack_task(self, task: Values) -> None:
         """A vRack task has ended when it can no longer be found."""

@@ -5,7 +5,7 @@
 
 import ipaddress
 
-from sandbox.toolchain.standin.ovh.client import Api, APIError, part, path
+from sandbox.toolchain.standin.ovh.client import Api, APIError, BadParametersError, part, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.ovh.rules import hashed, network, parses
 from sandbox.toolchain.standin.values import Values
@@ -81,6 +81,10 @@ class Subnet(Rest):
         """There is no path for one subnet, only the list."""
         found: list[Values] = api.get(path(self.base, values))
         return next((subnet for subnet in found if subnet["id"] == values["id"]), None)
+
+    def remove(self, api: Api, values: Values, inputs: Values) -> None:
+        """What was in the subnet may take its time to go."""
+        api.insist(lambda: api.delete(path(self.base + self.item, values)), BadParametersError, 5)
 
     def view(self, answer: Values, inputs: Values) -> Values:
         pool = answer["ipPools"][0]

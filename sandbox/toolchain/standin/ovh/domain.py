@@ -5,7 +5,7 @@
 
 import contextlib
 
-from sandbox.toolchain.standin.ovh.client import Api, APIError, path
+from sandbox.toolchain.standin.ovh.client import Api, APIError, ResourceNotFoundError, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.values import Values
 
@@ -29,7 +29,10 @@ class Record(Rest):
         made = api.post(path(self.base, inputs), self.request(inputs))
         number = str(made["id"])
         self.refresh(api, inputs)
-        return number, self.kept_safe(number, inputs, lambda: self.look(api, {**inputs, "id": number}))
+        values = {**inputs, "id": number}
+        return number, self.kept_safe(
+            number, inputs, lambda: api.insist(lambda: self.look(api, values), ResourceNotFoundError, 1)
+        )
 
     def request(self, inputs: Values, update: bool = False) -> Values:
         result = super().request(inputs)

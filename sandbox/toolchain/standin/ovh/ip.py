@@ -5,7 +5,7 @@
 
 import ipaddress
 
-from sandbox.toolchain.standin.ovh.client import Api, path
+from sandbox.toolchain.standin.ovh.client import Api, BadParametersError, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.ovh.rules import BLOCK, IP
 from sandbox.toolchain.standin.values import Values
@@ -63,6 +63,12 @@ class Reverse(Rest):
     body, wire = "ReverseIp ReverseValue", {"ReverseIp": "ipReverse", "ReverseValue": "reverse"}
     import_id, import_ident, replace = "{ip}|{ReverseIp}", "{ReverseIp}", "*"
     checks = {"ip": BLOCK, "ReverseIp": IP}
+
+    def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
+        """A name that does not lead to the address yet is refused: DNS may take a minute."""
+        made = api.insist(lambda: api.post(path(self.base, inputs), self.request(inputs)), BadParametersError, 1)
+        number = made[self.number]
+        return number, self.kept_safe(number, inputs, lambda: self.look(api, {**inputs, "id": number}))
 
 
 RESOURCES: dict[str, Rest] = {"Ip/move:Move": Move("ip", "Move"), "Ip/reverse:Reverse": Reverse("ip", "Reverse")}
