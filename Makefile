@@ -5,7 +5,7 @@ SET ?=
 PYTHON := .venv/bin/python
 
 .PHONY: help up preview outputs destroy shell sandbox sandbox-status sandbox-stop sandbox-reset \
-	test test-unit test-sandbox lint lock docs bench
+	test test-unit test-tools lint lock docs bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -50,11 +50,23 @@ sandbox-stop: .venv/.complete ## stop the sandbox; `make sandbox` brings it back
 sandbox-reset: .venv/.complete ## forget every machine and all data of the sandbox
 	@$(PYTHON) -m sandbox reset
 
-test: .venv/.complete ## every check, So Foot in the sandbox included
-	@$(PYTHON) -m tests
+test: lint test-tools ## every check, So Foot in the sandbox included
+	@$(PYTHON) -m pytest
+
+test-unit: .venv/.complete test-tools ## the checks that need no sandbox
+	@$(PYTHON) -m pytest -m "not sandbox"
+
+test-tools: .venv/.complete
+	@tests/install-tools
 
 lint: .venv/.complete ## format, style and types
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+
+docs: .venv/.complete ## write the generated pages and tables anew
+	@$(PYTHON) -m docs.generate
+
+bench: .venv/.complete ## the stack's preview against the same resources declared flat
+	@$(PYTHON) -m benchmarks.preview $(STACK)
 
 lock: ## resolve the dependencies anew
 	@.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --strip-extras --no-header \

@@ -33,7 +33,7 @@ def ssh_key() -> SshKey:
 
 
 def connection(host: pulumi.Input[str], key: SshKey) -> command.remote.ConnectionArgs:
-    """A connection that waits for a machine which still boots: 40 tries, 15 s each at most."""
+    """A connection that waits for a machine which still boots: 20 tries, 15 s each at most."""
     return command.remote.ConnectionArgs(
-        host=host, user=USER, private_key=key.private, dial_error_limit=40, per_dial_timeout=15
+        host=host, user=USER, private_key=key.private, dial_error_limit=20, per_dial_timeout=15
     )

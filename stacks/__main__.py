@@ -85,7 +85,8 @@ def command(action: str, stack: str, values: list[str], options: list[str]) -> N
     elif action == "preview":
         run("preview", "--diff", *config, *options, environment=environment)
     else:
-        mend(stack, environment)
+        needed = mend(stack, environment)
+        options = [*needed, *options] if action == "up" else options
         run(action, "--yes", "--skip-preview", *config, *options, environment=environment)
 
 

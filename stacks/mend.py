@@ -17,11 +17,30 @@ from stacks.clouds import Clouds
 from stacks.target import Stop
 
 Inputs = dict[str, Any]
+INSTANCE = "openstack:compute/instance:Instance"
 
 
-def mend(stack: str, environment: dict[str, str]) -> None:
+def mend(stack: str, environment: dict[str, str]) -> list[str]:
+    """Bring the state in line with what exists; returns the options that pulumi needs to continue."""
     release_dead_lock(stack, environment)
-    pending = pending_operations(stack, environment)
+    deployment = exported(stack, environment)
+    adopt_or_forget(stack, list(deployment.get("pending_operations") or []), environment)
+    return [f"--replace={urn}" for urn in failed_instances(deployment, environment)]
+
+
+def failed_instances(deployment: dict[str, Any], environment: dict[str, str]) -> list[str]:
+    """Instances that Nova gave up on. Their creation is in the state, so that pulumi alone would keep them."""
+    instances = [r for r in deployment.get("resources") or [] if r["type"] == INSTANCE and r.get("id")]
+    clouds, failed = Clouds(environment), []
+    for region in sorted({instance["outputs"]["region"] for instance in instances}):
+        broken = {server.id for server in clouds.openstack(region).compute.servers(status="ERROR")}
+        failed += [instance["urn"] for instance in instances if instance["id"] in broken]
+    for urn in failed:
+        print(f"casebook: the instance {urn.rpartition('::')[2]} is in the state ERROR; it is made anew")
+    return failed
+
+
+def adopt_or_forget(stack: str, pending: list[dict[str, Any]], environment: dict[str, str]) -> None:
     creating = {p["resource"]["urn"]: p["resource"] for p in pending if p["type"] == "creating"}
     if not pending:
         return
@@ -71,9 +90,9 @@ def pulumi(*arguments: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def pending_operations(stack: str, environment: dict[str, str]) -> list[dict[str, Any]]:
-    exported = json.loads(pulumi("stack", "export", "--stack", stack, environment=environment))
-    return list((exported.get("deployment") or {}).get("pending_operations") or [])
+def exported(stack: str, environment: dict[str, str]) -> dict[str, Any]:
+    printed: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack, environment=environment))
+    return printed.get("deployment") or {}
 
 
 def clear(stack: str, found: dict[str, str], environment: dict[str, str]) -> None:
@@ -173,7 +192,7 @@ def user(clouds: Clouds, inputs: Inputs) -> str | None:
 # What is not here has no life outside the state (passwords, certificates), or may be done again (configurations,
 # installations, refreshes, S3 keys, which a user may have several of).
 FINDERS: dict[str, Callable[[Clouds, Inputs], str | None]] = {
-    "openstack:compute/instance:Instance": named("compute", "servers"),
+    INSTANCE: named("compute", "servers"),
     "openstack:compute/serverGroup:ServerGroup": named("compute", "server_groups"),
     "openstack:networking/port:Port": named("network", "ports"),
     "openstack:networking/secGroup:SecGroup": named("network", "security_groups"),

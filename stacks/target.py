@@ -53,6 +53,17 @@ def exports(name: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
+def backend() -> dict[str, str]:
+    """Stacks of the sandbox are remembered in the sandbox, which forgets them together with what they built."""
+    if any(os.environ.get(name) for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN")):
+        return {}
+    folder = HOME / "sandbox/data/pulumi"
+    if not folder.parent.exists():
+        raise Stop("the sandbox holds no stack yet; `make up` builds one")
+    folder.mkdir(exist_ok=True)
+    return {"PULUMI_BACKEND_URL": f"file://{folder}"}
+
+
 def prepare(*, cloud: bool) -> dict[str, str]:
     """The environment for `pulumi`. Both halves are made ready at the same time; they say what they do.
 
@@ -70,7 +81,7 @@ def prepare(*, cloud: bool) -> dict[str, str]:
         raise Stop("the stack was not touched; mend what is said above and run the same command again")
     environment = {**os.environ, **exports("sandbox.toolchain")}
     if sandbox:
-        environment |= {"CASEBOOK_TARGET": "sandbox", **exports("sandbox")}
+        environment |= {"CASEBOOK_TARGET": "sandbox", **exports("sandbox"), **backend()}
     # Programs of the package (casebook-...) are called by resources.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return environment
