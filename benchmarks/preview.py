@@ -19,7 +19,7 @@ from pathlib import Path
 from stacks.__main__ import config_file
 from stacks.target import CHECKOUT, prepare
 
-FLAT = '''
+FLAT = """
 import json
 import pulumi
 
@@ -29,14 +29,15 @@ for one in json.load(open("resources.json")):
         pulumi.runtime.invoke(one["type"], one["inputs"])
         continue
     after = [made[name] for name in one["depends_on"]]
-    made[one["urn"]] = pulumi.CustomResource(one["type"], one["name"], one["inputs"], pulumi.ResourceOptions(depends_on=after))
-'''
+    options = pulumi.ResourceOptions(depends_on=after)
+    made[one["urn"]] = pulumi.CustomResource(one["type"], one["name"], one["inputs"], options)
+"""
 
 
 def record(stack: str, environment: dict[str, str], folder: Path) -> int:
     """Write what the stack's preview declares as `resources.json`; how many resources there are."""
     printed = subprocess.run(
-        ["pulumi", "preview", "--json", "--stack", stack, "--config-file", str(config_file(stack)), "--cwd", str(CHECKOUT)],
+        ["pulumi", "preview", "--json", *of_the_checkout(stack)],
         env=environment | {"PULUMI_BACKEND_URL": backend(folder / "record", stack, environment)},
         text=True,
         capture_output=True,
@@ -59,6 +60,10 @@ def record(stack: str, environment: dict[str, str], folder: Path) -> int:
     ]
     (folder / "resources.json").write_text(json.dumps(resources))
     return len(resources)
+
+
+def of_the_checkout(stack: str) -> list[str]:
+    return ["--stack", stack, "--config-file", str(config_file(stack)), "--cwd", str(CHECKOUT)]
 
 
 def backend(folder: Path, stack: str, environment: dict[str, str]) -> str:
@@ -92,14 +97,14 @@ def main() -> None:
         folder = Path(work)
         count = record(stack, environment, folder)
         (folder / "__main__.py").write_text(FLAT)
-        virtualenv = Path(sys.prefix)
-        (folder / "Pulumi.yaml").write_text(f"name: flat\nruntime: {{name: python, options: {{virtualenv: {virtualenv}}}}}\n")
+        runtime = f"{{name: python, options: {{virtualenv: {sys.prefix}}}}}"
+        (folder / "Pulumi.yaml").write_text(f"name: flat\nruntime: {runtime}\n")
         flat = environment | {"PULUMI_BACKEND_URL": f"file://{folder}"}
         subprocess.run(["pulumi", "stack", "init", "flat", "--cwd", work], env=flat, check=True, capture_output=True)
         ours = environment | {"PULUMI_BACKEND_URL": f"file://{folder / 'record'}"}
         preview = ["pulumi", "preview", "--non-interactive"]
         commands = {
-            "stack": ([*preview, "--stack", stack, "--config-file", str(config_file(stack)), "--cwd", str(CHECKOUT)], ours),
+            "stack": ([*preview, *of_the_checkout(stack)], ours),
             "flat": ([*preview, "--stack", "flat", "--cwd", work], flat),
         }
         seconds: dict[str, list[float]] = {name: [] for name in commands}
