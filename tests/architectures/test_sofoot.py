@@ -101,6 +101,26 @@ def test_a_ninth_web_server_is_one_value_and_touches_no_other(stack: list[Regist
     assert "haproxy-1-haproxy" in changed
 
 
+@pytest.mark.claim("SOF-11")
+def test_a_cdn_is_an_option(stack: list[Registered]) -> None:
+    cdn = {"zone": "sofoot.example", "target": "sofoot.cdn.example.net."}
+    with_it = declare(architectures.build, preview=True, config=configuration(cdn=cdn), datacenters=DATACENTERS)
+    assert of(stack, "ZoneRecord") == []
+    [record] = of(with_it, "ZoneRecord")
+    assert (record.inputs["subdomain"], record.inputs["fieldtype"]) == ("static", "CNAME")
+    assert record.inputs["target"] == "sofoot.cdn.example.net."
+
+
+@pytest.mark.claim("SOF-6")
+def test_automatic_scaling_is_an_option(stack: list[Registered]) -> None:
+    scaling = {"minimum": 5, "maximum": 9, "webhook": "http://192.0.2.7:9095/token"}
+    with_it = declare(
+        architectures.build, preview=False, config=configuration(scaling=scaling), datacenters=DATACENTERS
+    )
+    assert "webhook" not in bundle(stack, "monitoring-monitoring")
+    assert "webhook" in bundle(with_it, "monitoring-monitoring")
+
+
 def test_user_data_holds_the_public_key_and_nothing_else(stack: list[Registered], ssh_key_file: Path) -> None:
     public = ssh_key_file.with_suffix(".pub").read_text().strip()
     for one in of(stack, "Instance"):
