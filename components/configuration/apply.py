@@ -303,15 +303,24 @@ def check_files(services: list[Service], changed: set[str]) -> None:
                 raise Refused(f"{service['check']} refuses the new files, the old ones are back:\n{tail(done.stdout)}")
 
 
-def stop_unneeded(role: str, old: Memory, wanted: Role) -> None:
-    """Stop the units that the role had and no longer has; those that it shared take what is left."""
+def unneeded(role: str, old: Memory, wanted: Role) -> tuple[list[str], list[str]]:
+    """The units that the role had and no longer has: those that nobody else wants, and those that stay."""
     kept = {service["unit"] for service in wanted["services"]}
     others = {unit for path in STATE.glob("*.json") if path.stem != role for unit in remembered(path.stem)["services"]}
-    for unit in old["services"].keys() - kept:
-        if unit in others or unit in SHARED:
-            run("systemctl", "try-reload-or-restart", unit, check=False)
-        else:
-            run("systemctl", "disable", "--now", "--quiet", unit, check=False)
+    left = [unit for unit in old["services"] if unit not in kept]
+    shared = others.union(SHARED)
+    return [unit for unit in left if unit not in shared], [unit for unit in left if unit in shared]
+
+
+def stop(units: list[str]) -> None:
+    for unit in units:
+        run("systemctl", "disable", "--now", "--quiet", unit, check=False)
+
+
+def refresh(units: list[str]) -> None:
+    """Units of others take what is left of their files."""
+    for unit in units:
+        run("systemctl", "try-reload-or-restart", unit, check=False)
 
 
 def wait_ready(ready: tuple[int, str], services: list[Service]) -> float:
@@ -366,11 +375,13 @@ def apply(role: str, text: str) -> str:
         raise
     if before:
         store(memory, {**attempt, "before": {}})
-    stop_unneeded(role, old, wanted)
+    leaving, staying = unneeded(role, old, wanted)
+    stop(leaving)
     for path in last:
         put(path, None)
     if any(path.startswith(UNITS) for path in pending):
         run("systemctl", "daemon-reload")
+    refresh(staying)
     done = []
     for service in wanted["services"]:
         follows = {*service["follows"], *old["services"].get(service["unit"], [])}
@@ -413,13 +424,12 @@ def keep_secrets(role: str, text: str) -> str:
 
 def remove(role: str) -> str:
     old = remembered(role)
-    for path in old["files"]:
-        if not path.startswith(UNITS):
-            put(path, None)
-    stop_unneeded(role, old, parse(f"role {role}"))
+    leaving, staying = unneeded(role, old, parse(f"role {role}"))
+    stop(leaving)
     for path in old["files"]:
         put(path, None)
     run("systemctl", "daemon-reload")
+    refresh(staying)
     (STATE / f"{role}.json").unlink(missing_ok=True)
     (STATE / "secrets" / f"{role}.json").unlink(missing_ok=True)
     return f"{role}: removed"

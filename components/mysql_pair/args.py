@@ -6,7 +6,7 @@ import re
 from pydantic import Field, model_validator
 
 from casebook.args import Address, Args, Cidr, Label, Many, Port
-from casebook.machine import Machine
+from casebook.machine import Instance, Machine
 from casebook.vrack_network import VrackNetwork
 
 
@@ -65,6 +65,11 @@ class MysqlPairArgs(Args):
     def _addresses(self) -> "MysqlPairArgs":
         network = ipaddress.IPv4Network(self.network.cidr)
         for machine in self.machines:
+            if isinstance(machine, Instance):
+                raise ValueError(
+                    f"machines: {machine.name} is an instance; Neutron drops packets of an address that its port does "
+                    "not have, so the service address could not move to it. Use dedicated servers"
+                )
             if machine.address is None or ipaddress.IPv4Address(machine.address) not in network:
                 raise ValueError(
                     f"machines: {machine.name} has no address in {self.network.cidr}; replication never "

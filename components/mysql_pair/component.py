@@ -21,6 +21,7 @@ SETTINGS = "/etc/mysql-pair.json"
 PEER_OPTIONS = "/etc/mysql-pair-peer.cnf"
 SYSCTL = "/etc/sysctl.d/80-mysql-pair.conf"
 UNIT = "/etc/systemd/system/mysql-pair.service"
+STOP = "/etc/systemd/system/mariadb.service.d/mysql-pair.conf"
 CERTIFICATE, KEY = "/etc/mysql/pair.crt", "/etc/mysql/pair.key"
 
 
@@ -93,6 +94,7 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
     server = File(path=SERVER, content=render(__file__, "server.cnf.j2", **values))
     sysctl = File(path=SYSCTL, content=render(__file__, "sysctl.conf.j2"))
     unit = File(path=UNIT, content=render(__file__, "mysql-pair.service.j2"))
+    stop = File(path=STOP, content=render(__file__, "mariadb.service.conf.j2"))
     program = File(path=INSTALLED, content=PROGRAM.read_text(), mode="0755")
     pair = (
         File(path=SETTINGS, content=json.dumps(settings(args, machine, peer, primary), indent=1), mode="0600"),
@@ -107,7 +109,7 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
         role="mysql",
         packages=("mariadb-server",),
         directories=(Directory(path="/var/lib/mysql-pair", mode="0700"),),
-        files=(server, sysctl, unit, program, *pair, *certificate),
+        files=(server, sysctl, unit, stop, program, *pair, *certificate),
         services=(
             Service(unit="systemd-sysctl.service", follows=(SYSCTL,)),
             Service(

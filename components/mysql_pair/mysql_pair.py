@@ -6,6 +6,7 @@
     mysql-pair ready [--formed]         succeed when it does its part; with --formed the pair must exist already
     mysql-pair promote [--peer-is-off]  make this replica the writer
     mysql-pair rejoin [--discard]       make this machine the replica of the writer; --discard replaces its data
+    mysql-pair leave                    give the service address back; mariadb.service does it when the server stops
 
 Who writes is a row of the replicated table casebook_pair.writer: the one with the highest epoch names the writer.
 A server always starts read-only. It is made writable only by this program, and only where its own data holds that
@@ -552,7 +553,7 @@ def decision(record: Record) -> str:
 
 def main() -> None:
     known = {("keep",), ("status",), ("ready",), ("ready", "--formed"), ("promote",), ("promote", "--peer-is-off")}
-    known |= {("rejoin",), ("rejoin", "--discard")}
+    known |= {("rejoin",), ("rejoin", "--discard"), ("leave",)}
     arguments = tuple(sys.argv[1:])
     if arguments not in known:
         sys.exit(__doc__)
@@ -563,6 +564,8 @@ def main() -> None:
             pair.keep()
         if arguments[0] == "status":
             print(json.dumps(pair.status(), indent=1))
+        elif arguments[0] == "leave":
+            pair.address.drop()
         elif arguments[0] == "ready":
             print(pair.ready(formed=option))
         else:

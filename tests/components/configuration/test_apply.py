@@ -259,6 +259,17 @@ def test_a_role_leaves_with_its_files_and_units_but_not_with_those_of_others(mac
     assert machine.has("/srv/www")
 
 
+def test_a_unit_is_stopped_while_its_files_are_there(machine: Machine) -> None:
+    machine.run("apply", "web", text=web())
+    quick = (machine.fake / "systemctl").read_text()
+    (machine.fake / "systemctl").write_text(
+        quick.replace("rm -f", "cat $CASEBOOK_ROOT/etc/web.conf >> $FAKE/log; rm -f")
+    )
+    machine.log()
+    machine.run("remove", "web")
+    assert machine.log() == ["disable --now --quiet nginx.service", "port 80", "daemon-reload"]
+
+
 def test_removing_a_role_twice_is_removing_it_once(machine: Machine) -> None:
     assert machine.run("remove", "web") == machine.run("remove", "web") == "web: removed\n"
 

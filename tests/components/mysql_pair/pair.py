@@ -169,6 +169,9 @@ class Node:
         found: dict[str, Any] = json.loads(said)
         return found
 
+    def addresses(self) -> str:
+        return sh("ip", "-n", self.namespace, "-4", "-oneline", "address")
+
     def says(self, words: str) -> bool:
         """Whether the keeper's last word on this machine's part holds these."""
         said = self.folder / "run/said"

@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from casebook import DedicatedServer, InputError, MysqlPair, VrackNetwork, ssh_key
+from casebook import DedicatedServer, InputError, InstanceGroup, MysqlPair, VrackNetwork, ssh_key
 from casebook.configuration.apply import parse
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
@@ -134,6 +134,26 @@ def test_what_cannot_work_is_refused_with_its_reason(values: dict[str, Any], rea
         declare(program(**values), preview=False, datacenters=DATACENTERS)
     assert reason in str(refusal.value)
     assert str(refusal.value).startswith("MysqlPair 'db': ")
+
+
+def test_an_instance_cannot_take_the_service_address() -> None:
+    def run() -> None:
+        network = VrackNetwork(
+            "private", vrack="pn-1001", vlan=8, cidr="10.8.0.0/24", project="0" * 32, regions=["GRA11", "SBG5"]
+        )
+        machines = []
+        for region, address in (("GRA11", "10.8.0.80"), ("SBG5", "10.8.0.81")):
+            options: dict[str, Any] = {
+                "region": region,
+                "flavor": "b3-8",
+                "addresses": {f"db-{region.lower()}": address},
+            }
+            options |= {"network": network, "ssh_key": ssh_key(), "admin_cidrs": ["198.18.0.1/32"]}
+            machines += InstanceGroup(f"db-{region}", **options).machines
+        MysqlPair("db", machines=machines, network=network, address="10.8.0.89", allowed_cidrs=["10.8.0.16/28"])
+
+    with pytest.raises(InputError, match="db-gra11 is an instance; Neutron drops packets"):
+        declare(run, preview=True)
 
 
 def test_two_machines_in_one_site_on_demand() -> None:

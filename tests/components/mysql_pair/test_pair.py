@@ -1,5 +1,6 @@
 """The pair at work: two real servers, the real program, the network cut and machines killed."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,34 @@ def test_the_replica_has_what_the_primary_wrote_and_can_take_over(formed: Machin
     until(lambda: rows(second) == ["1", "2", "3"])
 
 
+@pytest.mark.claim("SOF-4")
+def test_a_planned_promotion_loses_nothing_that_was_acknowledged(formed: Machines) -> None:
+    first, second = formed
+    assert write(first, 0) == ""
+    acknowledged, stop = [0], threading.Event()
+
+    def application() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            if write(first, number) == "":
+                acknowledged.append(number)
+
+    load = threading.Thread(target=application)
+    load.start()
+    try:
+        until(lambda: len(acknowledged) > 10)
+        done(second, "promote")
+        before = len(acknowledged)
+        until(lambda: len(acknowledged) > before + 10)
+    finally:
+        stop.set()
+        load.join()
+    until(first.ready)
+    until(lambda: rows(first) == rows(second))
+    assert {str(number) for number in acknowledged} <= set(rows(second))
+
+
 def test_a_writer_that_was_cut_off_gives_way_and_its_own_rows_are_not_lost_in_silence(formed: Machines) -> None:
     first, second = formed
     assert write(first, 1) == ""
@@ -99,8 +128,11 @@ def test_a_writer_starts_read_only_until_it_has_seen_its_peer(formed: Machines) 
     second.kill()
     assert write(first, 1) == ""
     first.stop_server()
+    done(first, "leave")
+    assert SERVICE not in first.addresses()
     first.start_server()
-    until(lambda: first.status()["role"] == "writer")  # the machine has not been away: nobody was promoted
+    until(first.ready)  # the machine has not been away: nobody was promoted
+    assert SERVICE in first.addresses()
 
     first.kill()
     first.start()
