@@ -76,13 +76,12 @@ def match(template: tuple[str, ...], parts: list[str]) -> dict[str, str | int] |
 
 
 def find_route(method: str, raw_path: str) -> tuple[Handler, dict[str, str | int]]:
-    """The handler for a raw (still escaped) path. The most literal template wins."""
+    """The handler for a raw (still escaped) path. No two templates fit the same one."""
     parts = raw_path.strip("/").split("/")
     fits = [(found, values) for found in ROUTES if (values := match(found.template, parts)) is not None]
     if not fits:
         raise ApiError(404, "Got an invalid (or empty) URL")
-    allowed = [(found, values) for found, values in fits if found.method == method]
-    if not allowed:
-        raise ApiError(405, "Method not allowed")
-    best, values = min(allowed, key=lambda fit: len(fit[1]))
-    return best.handler, values
+    for found, values in fits:
+        if found.method == method:
+            return found.handler, values
+    raise ApiError(405, "Method not allowed")

@@ -172,14 +172,18 @@ def test_a_server_that_is_gone_costs_no_request(call: Client, servers: Callable[
     assert {get(port)[::2] for _ in range(6)} == {(200, "a")}
 
 
-def test_an_inactive_server_gets_nothing_and_a_backup_only_then(
+def test_an_inactive_server_gets_nothing_and_a_backup_only_when_the_others_are_gone(
     call: Client, servers: Callable[[str], int], start: Start
 ) -> None:
-    port, farm = site(call)
-    for name, more in (("off", {"status": "inactive"}), ("backup", {"status": "active", "backup": True})):
-        call("POST", f"{LB}/http/farm/{farm}/server", {"address": "127.0.0.1", "port": servers(name), **more})
+    served, farm = site(call, servers("a"))
+    alone, spare = site(call)
+    for number in (farm, spare):
+        for name, more in (("off", {"status": "inactive"}), ("backup", {"status": "active", "backup": True})):
+            body = {"address": "127.0.0.1", "port": servers(name), **more}
+            call("POST", f"{LB}/http/farm/{number}/server", body)
     get = start()
-    assert get(port)[2] == "backup"
+    assert {get(served)[2] for _ in range(4)} == {"a"}
+    assert {get(alone)[2] for _ in range(4)} == {"backup"}
 
 
 def test_a_cookie_keeps_a_visitor_on_a_server(call: Client, servers: Callable[[str], int], start: Start) -> None:

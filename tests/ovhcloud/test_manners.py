@@ -1,5 +1,6 @@
 """The API's manners: signatures, strictness, tasks, restarts, and no secret written down."""
 
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,12 @@ class TestStrictness:
             refused = str(error)
         assert "Internal server error" not in refused
 
+    def test_no_two_routes_fit_the_same_path(self) -> None:
+        for one, other in itertools.combinations(ROUTES, 2):
+            pairs = zip(one.template, other.template, strict=False)
+            alike = all(a == b or "{" in (a[0], b[0]) for a, b in pairs)
+            assert not (alike and one.method == other.method and len(one.template) == len(other.template)), (one, other)
+
 
 class TestTasks:
     def test_a_task_walks_through_its_states(self, database: Path, account: Object) -> None:
@@ -187,9 +194,15 @@ class TestTasks:
             again("GET", f"/vrack/pn-1001/task/{task['id']}")
         assert again("GET", LB)["vrackName"] == "pn-1001"
 
-    def test_a_request_that_fails_changes_nothing(self, app: Starlette, call: Client) -> None:
+    def test_a_request_that_fails_half_way_changes_nothing(
+        self, app: Starlette, call: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        call("POST", "/vrack/pn-1001/cloudProject", {"project": PROJECT})
+        wait()
+        call("GET", "/me")
         before = app.state.store.everything()
-        with pytest.raises(ovh.exceptions.ResourceConflictError):
+        monkeypatch.setattr(app.state.openstack, "create_network", lambda *_: 1 // 0)
+        with pytest.raises(ovh.exceptions.APIError, match="Internal server error"):
             call("POST", f"/cloud/project/{PROJECT}/network/private", {"name": "n"})
         assert app.state.store.everything() == before
 
