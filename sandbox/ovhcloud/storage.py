@@ -109,7 +109,7 @@ def bucket_create(call: Call, project: str, region: str) -> Object:
     body = BUCKET.read(call.body)
     check_name(body["name"])
     if any(call.store.get(*BASE, other, "bucket", body["name"]) for other in call.store.children(*BASE)):
-        raise ApiError(409, f"BucketAlreadyExists: the name {body['name']} is taken, and names are shared by everybody")
+        raise ApiError(409, "conflict: bucket name already exists")
     if body["ownerId"]:
         call.store.need("ownerId", *BASE, project, "user", body["ownerId"])
     if body["objectLock"] and (body["versioning"] or {}).get("status") != "enabled":
@@ -174,11 +174,8 @@ def bucket_change(call: Call, project: str, region: str, name: str) -> None:
 def bucket_delete(call: Call, project: str, region: str, name: str) -> None:
     found = bucket_of(call, project, region, name)
     if held(call, found):
-        raise ApiError(
-            409,
-            "BucketNotEmpty: the container you tried to delete is not empty; "
-            "delete its objects, and all their versions, first",
-        )
+        # With this status and text: ovh/terraform-provider-ovh#1437.
+        raise ApiError(400, "BucketNotEmpty: The bucket you tried to delete is not empty")
     call.openstack.delete_bucket(name)
     call.store.delete(*BASE, project, "bucket", name)
 
