@@ -78,7 +78,7 @@ def release_dead_lock(stack: str, environment: dict[str, str]) -> None:
 
 def is_pulumi(pid: int) -> bool:
     try:
-        return b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+        return Path(f"/proc/{pid}/exe").readlink().name.startswith("pulumi")
     except OSError:
         return False
 

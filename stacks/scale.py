@@ -1,7 +1,7 @@
 """python -m stacks.scale STACK: adds and removes hourly web servers when monitoring says so (SOF-6).
 
-Listens for Alertmanager's webhooks at http://ADDRESS:PORT/TOKEN. While a web server's `Load` alert fires, one instance is
-added, after a cool-down another; when no alert fires any more they leave again, one by one. Each step is the setting
+Listens for Alertmanager's webhooks at http://ADDRESS:PORT/TOKEN. While a web server's `Load` alert fires, one instance
+is added, after a cool-down another; when no alert fires any more they leave again, one by one. Each step is the setting
 `web_instances` in the stack's file and a `make up`, so that what runs is always what the file says, and a person may
 do the same by hand. Off unless the stack's file has `scaling`, whose `webhook` names this listener.
 """

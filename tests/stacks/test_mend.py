@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_process_number_that_somebody_else_has_now_is_dead_too(tmp_path: Path)
 
 def test_a_pulumi_that_works_keeps_its_lock(tmp_path: Path) -> None:
     program = tmp_path / "pulumi"
-    program.symlink_to("/bin/sleep")
+    shutil.copy("/bin/sleep", program)
     with subprocess.Popen([program, "60"]) as working:
         file = lock(tmp_path, "sofoot", working.pid)
         with pytest.raises(Stop, match=f"process {working.pid}.*wait"):
