@@ -94,9 +94,6 @@ def user_info(call: Call, project: str, user: int) -> Object:
 @route("DELETE", "/cloud/project/{project}/user/{user:int}")
 def user_delete(call: Call, project: str, user: int) -> None:
     found = user_of(call, project, user)
-    for bucket in call.store.children(*BASE, project, "bucket").values():
-        if bucket["ownerId"] == user:
-            raise ApiError(409, f"This user still owns the container {bucket['name']}")
     call.openstack.delete_user(found["openstackId"])
     call.store.delete(*BASE, project, "user", user)
     call.tasks.start([*BASE, project, "user", user], found, states=("deleting",), vanish=True)
