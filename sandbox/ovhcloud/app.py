@@ -191,5 +191,6 @@ def create_app(
     api = Api(database, account, task_seconds, behind)
     app = Starlette(routes=[Mount("/sandbox", app=api.window), Mount("/", app=api.api)], lifespan=api.lifespan)
     app.state.store = api.store
+    app.state.tasks = api.tasks
     app.state.openstack = api.backing.openstack
     return app

@@ -40,6 +40,7 @@ class Tasks:
 
     def __init__(self, store: Store, seconds: float, estate: Convergence | None) -> None:
         self.store, self.seconds, self.estate = store, seconds, estate
+        self.clock = time.time
         self.pool = ThreadPoolExecutor(WORKERS, "estate")
         self.started: set[int] = set()
         self.repairs: list[Future[bool]] = []
@@ -67,7 +68,7 @@ class Tasks:
     def _add(self, seconds: float, then: Effect, args: Sequence[Any], subjects: Sequence[Subject]) -> None:
         self.store.db.execute(
             "INSERT INTO jobs (due, effect, args, subjects) VALUES (?, ?, ?, ?)",
-            (time.time() + seconds, then.__name__, json.dumps(args), json.dumps(list(subjects))),
+            (self.clock() + seconds, then.__name__, json.dumps(args), json.dumps(list(subjects))),
         )
 
     def run_due(self) -> None:
@@ -84,7 +85,7 @@ class Tasks:
     def _due(self) -> list[tuple[int, str, str, str]]:
         with self.store.lock:
             return self.store.db.execute(
-                "SELECT id, effect, args, subjects FROM jobs WHERE due <= ? ORDER BY due, id", (time.time(),)
+                "SELECT id, effect, args, subjects FROM jobs WHERE due <= ? ORDER BY due, id", (self.clock(),)
             ).fetchall()
 
     def _work(self, number: int, then: Effect, args: list[Any], subjects: list[list[str]]) -> None:

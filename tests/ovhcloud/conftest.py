@@ -1,7 +1,6 @@
 """An account like the sandbox's, its API over a fresh database, and clients that sign as a customer does."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from sandbox.ovhcloud.store import Object
 ACCOUNT = Path(__file__).parents[2] / "sandbox/account.yaml"
 PROJECT = "0123456789ab4cdef0123456789abcde"
 KEYS = {"application_key": "ak", "application_secret": "as", "consumer_key": "ck"}
-TASK_SECONDS = 0.05
+TASK_SECONDS = 10.0
 BALANCER = "loadbalancer-3f1c0a7de52b49868c01d4e7a9b2f356"
 SERVER = "ns31000001.ip-198-18-16-1.eu"
 VPS = "vps-0a1b2c01.vps.ovh.net"
@@ -28,9 +27,22 @@ ovh.client.ENDPOINTS["sandbox"] = "http://testserver/1.0"
 Client = Callable[..., Any]
 
 
+class Clock:
+    """The time of the tasks of `app`: it stands still until a test waits."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+CLOCK = Clock()
+
+
 def wait() -> None:
-    """Until every task of the account is over."""
-    time.sleep(TASK_SECONDS * 1.5)
+    """Until every task of `app` is over."""
+    CLOCK.time += TASK_SECONDS
 
 
 class Session:
@@ -68,7 +80,9 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(database: Path, account: Object) -> Starlette:
-    return create_app(database, account, TASK_SECONDS)
+    made = create_app(database, account, TASK_SECONDS)
+    made.state.tasks.clock = CLOCK
+    return made
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Everything else that the account owns: vRacks, servers, VPS, networks, buckets, zones, addresses."""
 
 import json
-import time
 from datetime import datetime
 from typing import Any
 
@@ -529,5 +528,5 @@ class TestAddresses:
     def test_the_firewall_takes_its_time(self, call: Client) -> None:
         made = call("POST", f"{self.BLOCK}/firewall", {"ipOnFirewall": "198.18.28.1"})
         assert made["state"] == "enableFirewallPending"
-        time.sleep(0.1)
+        wait()
         assert call("GET", f"{self.BLOCK}/firewall/198.18.28.1")["state"] == "ok"

@@ -1,7 +1,6 @@
 """/ipLoadbalancing: what is declared, what is in force, and what is refused."""
 
 import datetime
-import time
 
 import pytest
 from cryptography import x509
@@ -26,8 +25,8 @@ def applied(app: Starlette) -> Object:
 
 def refresh(call: Client) -> None:
     task = call("POST", f"{LB}/refresh")
-    while call("GET", f"{LB}/task/{task['id']}")["status"] != "done":
-        time.sleep(0.01)
+    wait()
+    assert call("GET", f"{LB}/task/{task['id']}")["status"] == "done"
 
 
 def in_vrack(call: Client) -> None:

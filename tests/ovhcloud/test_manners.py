@@ -17,7 +17,7 @@ from sandbox.ovhcloud.auth import signature
 from sandbox.ovhcloud.routing import ROUTES
 from sandbox.ovhcloud.store import Object
 
-from .conftest import BALANCER, KEYS, PROJECT, SERVER, VPS, Client, client, wait
+from .conftest import BALANCER, CLOCK, KEYS, PROJECT, SERVER, TASK_SECONDS, VPS, Client, client, wait
 
 LB, SERVERS = f"/ipLoadbalancing/{BALANCER}", f"/dedicated/server/{SERVER}"
 
@@ -168,15 +168,12 @@ class TestStrictness:
 
 
 class TestTasks:
-    def test_a_task_walks_through_its_states(self, database: Path, account: Object) -> None:
-        call = client(create_app(database, account, 0.4))
+    def test_a_task_walks_through_its_states(self, call: Client) -> None:
         number = call("POST", f"{SERVERS}/reboot")["taskId"]
-        seen: list[str] = []
-        end = time.monotonic() + 3
-        while time.monotonic() < end and (not seen or seen[-1] != "done"):
-            status = call("GET", f"{SERVERS}/task/{number}")["status"]
-            if status not in seen:
-                seen.append(status)
+        seen = []
+        for _ in range(4):
+            seen.append(call("GET", f"{SERVERS}/task/{number}")["status"])
+            CLOCK.time += TASK_SECONDS / 3
         assert seen == ["init", "todo", "doing", "done"]
         assert call("GET", f"{SERVERS}/task/{number}")["doneDate"]
 
@@ -185,11 +182,13 @@ class TestTasks:
         with pytest.raises(ovh.exceptions.ResourceConflictError, match="Action pending"):
             call("POST", f"{SERVERS}/reboot")
 
-    def test_a_restart_in_the_middle_loses_nothing(self, database: Path, account: Object) -> None:
-        call = client(create_app(database, account, 0.2))
+    def test_a_restart_in_the_middle_loses_nothing(self, call: Client, database: Path, account: Object) -> None:
         task = call("POST", "/vrack/pn-1001/ipLoadbalancing", {"ipLoadbalancing": BALANCER})
-        again = client(create_app(database, account, 0.2))
-        time.sleep(0.3)
+        restarted = create_app(database, account, TASK_SECONDS)
+        restarted.state.tasks.clock = CLOCK
+        again = client(restarted)
+        assert again("GET", f"/vrack/pn-1001/task/{task['id']}")["status"] == "init"
+        wait()
         with pytest.raises(ovh.exceptions.ResourceNotFoundError):
             again("GET", f"/vrack/pn-1001/task/{task['id']}")
         assert again("GET", LB)["vrackName"] == "pn-1001"
