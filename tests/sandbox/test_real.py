@@ -79,7 +79,7 @@ def instance(_started: None) -> Iterator[Instance]:
     network: Any = operator.network.create_network(
         name="sandbox-test",
         provider_network_type="vlan",
-        provider_physical_network="pn-1001",
+        provider_physical_network="pn-1001@GRA11",
         provider_segmentation_id=VLAN,
     )
     subnet: dict[str, Any] = {"network_id": network.id, "ip_version": 4, "cidr": PRIVATE, "gateway_ip": None}
@@ -129,7 +129,7 @@ def test_every_region_is_the_customers() -> None:
 def test_a_customer_cannot_choose_the_wire() -> None:
     with pytest.raises(openstack.exceptions.ForbiddenException):
         customer().network.create_network(
-            name="forbidden", provider_network_type="vlan", provider_physical_network="pn-1001"
+            name="forbidden", provider_network_type="vlan", provider_physical_network="pn-1001@GRA11"
         )
 
 

@@ -34,8 +34,8 @@ def test_only_neutrons_ports_can_be_swept() -> None:
     [
         ("vxlan", None, 17, NETWORK),
         ("flat", INTERNET, None, INTERNET),
-        ("vlan", "pn-1001", 200, "vrack:pn-1001:200"),
-        ("flat", "pn-1001", None, "vrack:pn-1001:0"),
+        ("vlan", "pn-1001@SBG5", 200, "vrack:pn-1001:200"),
+        ("flat", "pn-1001@SBG5", None, "vrack:pn-1001:0"),
     ],
 )
 def test_a_provider_network_is_the_vracks_vlan(kind: str, physical: str | None, segment: int | None, key: str) -> None:
