@@ -321,7 +321,9 @@ class Pair:
                 self.refuse_own_transactions()
                 self.here.ask("SET GLOBAL gtid_slave_pos=@@GLOBAL.gtid_current_pos;")
         elif self.attached:
-            if not int(status["Last_SQL_Errno"]):
+            if status["Last_IO_Errno"] == "1236":
+                raise Refused(f"the writer no longer has what {self.name} lacks; here: mysql-pair rejoin --discard")
+            if status["Last_SQL_Errno"] == "0":
                 self.here.ask("START REPLICA;")
             return "replica"
         self.attach()
@@ -430,7 +432,7 @@ class Pair:
                         accounts = True
                     now = self.decide()
                 answered = time.monotonic()
-            except Refused as error:
+            except (Refused, OSError) as error:
                 now, answered = f"in doubt: {error}", time.monotonic()
             except Unanswered as error:
                 now = str(error)
@@ -557,9 +559,9 @@ def main() -> None:
     arguments = tuple(sys.argv[1:])
     if arguments not in known:
         sys.exit(__doc__)
-    pair = Pair(json.loads(CONFIGURATION.read_text()))
     option = len(arguments) > 1
     try:
+        pair = Pair(json.loads(CONFIGURATION.read_text()))
         if arguments[0] == "keep":
             pair.keep()
         if arguments[0] == "status":
@@ -571,7 +573,7 @@ def main() -> None:
         else:
             with pair.alone():
                 print(pair.promote(option) if arguments[0] == "promote" else pair.rejoin(option))
-    except (Refused, Unanswered) as error:
+    except (Refused, Unanswered, OSError) as error:
         sys.exit(f"mysql-pair: {error}")
 
 

@@ -69,6 +69,7 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("mariadbd", "mariadb-server-core"),
         ("mariadb", "mariadb-client-core"),
         ("ip", "iproute2"),
+        ("openssl", "openssl"),
     ):
         assert shutil.which(program), f"{program} is missing: apt-get install {package}"
     assert os.geteuid() == 0, "network namespaces need root"
