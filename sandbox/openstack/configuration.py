@@ -214,8 +214,11 @@ server_group_members = {len(COMPUTE_HOSTS)}
 [conductor]
 workers = 1
 [scheduler]
-max_attempts = 16
 workers = 1
+# Members of an anti-affinity group that are made at the same moment may meet on a host, and are moved on.
+max_attempts = {len(COMPUTE_HOSTS)}
+[filter_scheduler]
+shuffle_best_same_weighted_hosts = true
 [vnc]
 enabled = false
 {_locks()}{NO_NOTIFICATIONS}"""
