@@ -86,4 +86,7 @@ def certificate_delete(call: Call, service: str, number: int) -> None:
             if frontend["defaultSslId"] == number:
                 raise ApiError(409, f"This certificate is still the default of frontend {frontend['frontendId']}")
     call.store.delete(BASE, service, "ssl", number)
+    # One in force is kept, with its key, until the refresh that takes it out.
+    if number not in call.store.need("applied", "sandbox", "applied", service)["certificates"]:
+        call.store.delete("sandbox", "certificate", number)
     changed(call.store, service)

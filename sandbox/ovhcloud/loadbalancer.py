@@ -149,7 +149,10 @@ def refresh(call: Call, service: str) -> Object:
 
 @effect
 def put_in_force(store: Store, service: str, configuration: Object) -> None:
+    old = store.need("applied", "sandbox", "applied", service)
     store.put(configuration, "sandbox", "applied", service)
+    for number in set(old["certificates"]) - set(configuration["certificates"]):
+        store.delete("sandbox", "certificate", number)
 
 
 @route("GET", "/ipLoadbalancing/{service}/task")

@@ -37,11 +37,15 @@ class Proxy:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         wires.ensure_namespace(self.ns)
         self.plug(applied)
-        text = balancer.render(applied, self.certificates(applied), self.chains(applied))
+        certificates, chains = self.certificates(applied), self.chains(applied)
+        text = balancer.render(applied, certificates, chains)
         if text is None:
             self.stop()
         else:
             self.run(text)
+        for file in {*self.home.glob("*.pem"), *self.home.glob("*.chain")}:
+            if file.name not in {*certificates.values(), *chains.values()}:
+                file.unlink()
 
     # Files
 
@@ -98,6 +102,7 @@ class Proxy:
     # The process
 
     def run(self, text: str) -> None:
+        """Start HAProxy, or let a new one take over from the old; RuntimeError if it refuses the configuration."""
         digest = hashlib.sha256(text.encode())
         for file in sorted([*self.home.glob("*.pem"), *self.home.glob("*.chain")]):
             digest.update(file.read_bytes())

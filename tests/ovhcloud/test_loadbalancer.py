@@ -240,6 +240,17 @@ class TestCertificates:
         refresh(call)
         assert applied(app)["certificates"] == [made["id"]]
 
+    def test_a_key_is_forgotten_when_no_balancer_uses_it_any_more(self, app: Starlette, call: Client) -> None:
+        certificate, key = self_signed("www.sofoot.example")
+        numbers = [call("POST", f"{LB}/ssl", {"certificate": certificate, "key": key})["id"] for _ in range(2)]
+        call("DELETE", f"{LB}/ssl/{numbers[1]}")
+        refresh(call)
+        call("DELETE", f"{LB}/ssl/{numbers[0]}")
+        kept = app.state.store.children("sandbox", "certificate")
+        assert list(kept) == [str(numbers[0])]
+        refresh(call)
+        assert app.state.store.children("sandbox", "certificate") == {}
+
     def test_a_key_of_another_certificate(self, call: Client) -> None:
         certificate, _ = self_signed("a.example")
         _, key = self_signed("b.example")
