@@ -147,6 +147,11 @@ class Plugin:
         answer = self.stub.Check(pb.CheckRequest(urn=self.urn(token, name), news=struct(inputs), randomSeed=b"seed"))
         return json_format.MessageToDict(answer.inputs), [found.reason for found in answer.failures]
 
+    def create(self, token: str, inputs: Values, preview: bool = False) -> Values:
+        """The outputs as they go to the engine, secrets still marked."""
+        request = pb.CreateRequest(urn=self.urn(token, "it"), properties=struct(inputs), preview=preview)
+        return json_format.MessageToDict(self.stub.Create(request).properties)
+
     def close(self) -> None:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=5)

@@ -113,6 +113,13 @@ def test_a_download_that_failed_is_not_tried_again_for_hours(monkeypatch: pytest
     assert len(asked) == 2
 
 
+@pytest.mark.usefixtures("built")
+def test_neither_is_that_of_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen("random")
+    monkeypatch.setattr(plugins, "unreachable", lambda _: pytest.fail("asked again"))
+    assert chosen("random").reason == "no network"
+
+
 def no_engine() -> engine.Engine:
     raise AssertionError("nothing is to be downloaded")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sandbox.toolchain.standin.values import SECRET, SIGNATURE, UNKNOWN
 from tests.toolchain.conftest import Plugin, Program, Values
 
 PROGRAM = """
@@ -109,3 +110,13 @@ def test_what_the_provider_refuses_is_refused(
 def test_an_unknown_resource_is_named(plugin: Callable[[str], Plugin]) -> None:
     with pytest.raises(Exception, match="no resource random:index/dice:Dice"):
         plugin("random").check("index/dice:Dice", {})
+
+
+def test_secrets_are_marked_by_the_plugin_itself(plugin: Callable[[str], Plugin]) -> None:
+    made = plugin("random").create("index/randomPassword:RandomPassword", {"length": 9})
+    for name in ("result", "bcryptHash"):
+        assert made[name][SIGNATURE] == SECRET
+    assert len(made["result"]["value"]) == 9
+    planned = plugin("random").create("index/randomPassword:RandomPassword", {"length": 9}, preview=True)
+    assert planned["result"]["value"] == UNKNOWN
+    assert planned["special"] is True
