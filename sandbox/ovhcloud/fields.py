@@ -106,9 +106,10 @@ class Fields:
         given = {} if body is None else body
         if not isinstance(given, dict):
             raise ApiError(400, f"Invalid value for parameter {where.rstrip('.') or 'body'}: an object is needed")
-        for name in given:
-            if name not in self.rules:
-                raise ApiError(400, f"Unknown parameter: {where}{name}")
+        unknown = [where + str(name) for name in given if name not in self.rules]
+        if unknown:
+            # OVHcloud's own words: ovh/php-ovh#63.
+            raise ApiError(400, f"Received not described parameters: ({', '.join(unknown)})")
         result = {
             name: self._field(rule, given.get(name, ABSENT), update, where + name) for name, rule in self.rules.items()
         }
