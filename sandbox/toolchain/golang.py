@@ -83,7 +83,7 @@ def explained(note: str, output: str) -> str:
     last = lines[-1].strip() if lines else "no output"
     if "no space left" in output.lower():
         return (
-            f"{note} cannot be built: the disk is full; free 3 GB for Go's caches and {toolchain_home()}, and try again"
+            f"{note} cannot be built: the disk is full; free 5 GB for Go's caches and {toolchain_home()}, and try again"
         )
     if re.search(r"dial tcp|no such host|i/o timeout|connection re(fused|set)|TLS handshake|proxyconnect", output):
         return (
