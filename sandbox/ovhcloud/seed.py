@@ -9,6 +9,7 @@ import base64
 import binascii
 import ipaddress
 import json
+import re
 from dataclasses import dataclass
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -19,7 +20,7 @@ from .store import Object
 
 DRIVE = "var/lib/cloud/seed/config_drive/openstack/latest/"
 ANYWHERE = str(ipaddress.IPv4Address(0))
-ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", '\\"': '"', "\\\\": "\\"}
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,11 @@ def decoded(text: str) -> str | None:
 def user_data(text: str) -> str:
     """What reaches cloud-init of a `configDriveUserData`."""
     clear = decoded(text)
-    if clear is not None:
-        return clear
-    parts = text.split("\\\\")
-    for sequence in ("\\n", "\\t", "\\r", '\\"'):
-        parts = [part.replace(sequence, ESCAPES[sequence]) for part in parts]
-    return "\\".join(parts)
+    return re.sub(r"\\(.)", expanded, text) if clear is None else clear
+
+
+def expanded(escape: re.Match[str]) -> str:
+    return ESCAPES.get(escape[1], escape[0])
 
 
 def combined(given: str | None, script: str | None) -> str:
@@ -54,15 +54,12 @@ def combined(given: str | None, script: str | None) -> str:
     data = user_data(given) if given else ""
     if not script:
         return data
-    parts = MIMEMultipart()
     body = decoded(script) or script
-    for kind, text in (
-        ("cloud-config", data),
-        ("x-shellscript", body if body.startswith("#!") else f"#!/bin/sh\n{body}"),
-    ):
-        if text:
-            part = MIMEText(text, "x-shellscript" if text.startswith("#!") else kind)
-            parts.attach(part)
+    if not body.startswith("#!"):
+        body = f"#!/bin/sh\n{body}"
+    parts = MIMEMultipart()
+    for text in filter(None, (data, body)):
+        parts.attach(MIMEText(text, "x-shellscript" if text.startswith("#!") else "cloud-config"))
     return parts.as_string()
 
 
