@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -52,6 +53,7 @@ async def run_command(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **accepted},
+        start_new_session=True,
     )
     assert child.stdin
     assert child.stdout
@@ -68,10 +70,16 @@ async def run_command(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         while data := await stream.read(1 << 16):
             there.write(data)
 
-    feeding = asyncio.create_task(feed(child.stdin))
+    async def end_with_the_connection() -> None:
+        await process.wait_closed()
+        if child.returncode is None:
+            os.killpg(child.pid, signal.SIGKILL)
+
+    feeding, ending = asyncio.create_task(feed(child.stdin)), asyncio.create_task(end_with_the_connection())
     await asyncio.gather(show(child.stdout, process.stdout), show(child.stderr, process.stderr))
     process.exit(await child.wait())
     feeding.cancel()
+    await ending
 
 
 def free_port() -> int:
@@ -87,8 +95,10 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     thread = threading.Thread(target=made.run_forever, daemon=True)
     thread.start()
     yield made
+    time.sleep(0.5)  # children of closed connections end
     made.call_soon_threadsafe(made.stop)
     thread.join()
+    made.close()
 
 
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -343,7 +353,7 @@ def test_an_interrupted_command_ends(program: Program, connection: str) -> None:
         time.sleep(0.1)
     time.sleep(1)
     asked = time.monotonic()
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert process.returncode != 0
     assert time.monotonic() - asked < 10

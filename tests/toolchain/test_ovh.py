@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -271,7 +272,7 @@ def test_what_an_interrupted_update_made_is_not_lost(
     process = program.start("up", "--yes", "--skip-preview", "--non-interactive")
     eventually(lambda: any("/task/" in line for line in cloud.requests()), 30)
     asked = time.monotonic()
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert process.returncode != 0
     assert time.monotonic() - asked < 15
