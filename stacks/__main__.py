@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from stacks.mend import mend
 from stacks.target import CHECKOUT, HOME, Stop, prepare
 
 FILES = CHECKOUT / "stacks"
+SALT = "encryptionsalt:"  # of Pulumi's passphrase, which it writes into the file of its stack
 
 
 def names() -> list[str]:
@@ -27,10 +29,9 @@ def config_file(stack: str) -> Path:
     """A copy of the stack's file for Pulumi to write its encryption salt into, so that the checkout stays clean."""
     copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    salt = [
-        line for line in (copy.read_text().splitlines() if copy.exists() else []) if line.startswith("encryptionsalt:")
-    ]
-    copy.write_text("\n".join([*salt, stack_file(stack).read_text()]))
+    committed = stack_file(stack).read_text()
+    salt = [line for line in (copy.read_text().splitlines() if copy.exists() else []) if line.startswith(SALT)]
+    copy.write_text(committed if SALT in committed else "\n".join([*salt[:1], committed]))
     return copy
 
 
@@ -43,19 +44,18 @@ def set_values(file: Path, values: list[str], environment: dict[str, str]) -> No
 
 
 def select(stack: str, environment: dict[str, str]) -> None:
-    """Select the stack, made at first use."""
-    file = stack_file(stack)
-    committed = file.read_bytes()
-    try:
-        run("stack", "select", "--create", stack, environment=environment, quiet=True)
-    finally:
-        file.write_bytes(committed)
+    """Select the stack, made at first use. It is made from an empty folder, for pulumi writes its salt there."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Pulumi.yaml").write_text("name: casebook\nruntime: python\n")
+        run("stack", "select", "--create", stack, environment=environment, cwd=folder, quiet=True)
+    run("stack", "select", stack, environment=environment, quiet=True)
 
 
-def run(*arguments: str, environment: dict[str, str], quiet: bool = False) -> None:
+def run(*arguments: str, environment: dict[str, str], cwd: str = str(CHECKOUT), quiet: bool = False) -> None:
     """Run pulumi in the foreground; an interrupt is pulumi's to handle, it ends with its state written."""
-    command = ["pulumi", "--cwd", str(CHECKOUT), "--non-interactive", *arguments]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL if quiet else None)
+    command = ["pulumi", "--cwd", cwd, "--non-interactive", *arguments]
+    silent = subprocess.DEVNULL if quiet else None
+    process = subprocess.Popen(command, env=environment, stdout=silent)
     while True:
         try:
             status = process.wait()
