@@ -37,6 +37,7 @@ class ApplyProgram(pulumi.ComponentResource):
             f"&& chmod 755 {INSTALLED}.new && mv {INSTALLED}.new {INSTALLED}'",
             stdin=PROGRAM.read_text(),
             triggers=[machine.incarnation],
+            add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
@@ -73,6 +74,7 @@ class Configured(pulumi.ComponentResource):
                 create=f"sudo {INSTALLED} secrets {shlex.quote(role)}",
                 stdin=pulumi.Output.json_dumps({key: pulumi.Output.secret(value) for key, value in secrets.items()}),
                 triggers=[machine.incarnation],
+                add_previous_output_in_env=False,
                 opts=replaced,
             )
             # The number grows when a secret changes: that is what makes the bundle apply again.
@@ -90,6 +92,7 @@ class Configured(pulumi.ComponentResource):
             delete=f"sudo {INSTALLED} remove {shlex.quote(role)}" if machine.adopted else None,
             stdin=text,
             triggers=[machine.incarnation],
+            add_previous_output_in_env=False,
             opts=replaced,
         )
         self.register_outputs({})
