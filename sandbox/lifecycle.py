@@ -241,7 +241,7 @@ def _forget(say: Progress) -> None:
         machine.destroy()
     for directory in (MACHINES, VOLUMES, BALANCERS, DNS):
         shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(mode=0o700)
+        directory.mkdir(mode=0o700, exist_ok=True)
     shutil.rmtree(DATA, ignore_errors=True)
     # Images that customers made of their servers, and earlier recipes of ours.
     current = (ROOTFS / rootfs.IMAGE).resolve()
