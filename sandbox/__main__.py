@@ -9,8 +9,10 @@ world    run a command on somebody else's computer on the sandbox's Internet: wo
 """
 
 import argparse
+import signal
 import subprocess
 import sys
+import threading
 
 from sandbox import lifecycle, world
 
@@ -25,6 +27,13 @@ def main() -> int:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if bool(command) != (arguments.action == "world"):
         parser.error("`world` takes a command, the other actions take nothing")
+    interrupted = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     try:
         match arguments.action:
             case "start":
@@ -39,12 +48,13 @@ def main() -> int:
                 print(lifecycle.exports(), end="")
             case "world":
                 return world.run(command)
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except (RuntimeError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        # The terminal interrupts the children, too, and one of them may have failed first.
+        if interrupted.is_set():
+            print("sandbox: interrupted; the next start goes on from here", file=sys.stderr)
+            return 130
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("sandbox: interrupted; the next start goes on from here", file=sys.stderr)
-        return 130
     return 0
 
 
