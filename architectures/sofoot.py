@@ -223,7 +223,7 @@ def build(settings: Settings) -> None:
     )
     bucket, writer = storage.buckets["backups"], storage.users["backup"]
     to_bucket: dict[str, Any] = {"bucket": bucket, "user": writer, "retention": {"daily": 14, "weekly": 8}}
-    Backup("site", machine=back_office, paths=["/srv/www"], schedule="*-*-* 04:15:00", **to_bucket)
+    Backup("site", machine=back_office, paths=["/srv/edit", "/srv/www"], schedule="*-*-* 04:15:00", **to_bucket)
     Backup(
         "database",
         machine=databases[1],

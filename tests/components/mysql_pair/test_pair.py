@@ -252,6 +252,7 @@ def test_replication_inside_tls(machines: Machines, tmp_path: Path) -> None:
     first, second = machines
     first.start()
     second.start()
+    until(first.ready)
     until(second.ready)
     assert write(first, 1) == ""
     until(lambda: rows(second) == ["1"])
