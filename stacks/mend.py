@@ -10,11 +10,11 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 from stacks.clouds import Clouds
-from stacks.target import Stop
+from stacks.target import CHECKOUT, Stop
 
 Inputs = dict[str, Any]
 INSTANCE = "openstack:compute/instance:Instance"
@@ -41,18 +41,24 @@ def failed_instances(deployment: dict[str, Any], environment: dict[str, str]) ->
 
 
 def adopt_or_forget(stack: str, pending: list[dict[str, Any]], environment: dict[str, str]) -> None:
-    creating = {p["resource"]["urn"]: p["resource"] for p in pending if p["type"] == "creating"}
     if not pending:
         return
     print(f"casebook: an earlier run was killed in the middle of {len(pending)} operations; looking what they did")
-    clouds = Clouds(environment)
-    found = {}
-    for urn, resource in creating.items():
+    clouds, made = Clouds(environment), []
+    for resource in (operation["resource"] for operation in pending if operation["type"] == "creating"):
         finder = FINDERS.get(resource["type"])
-        if identity := finder(clouds, resource.get("inputs") or {}) if finder else None:
-            found[urn] = identity
-            print(f"casebook: {urn.rpartition('::')[2]} was made ({identity}); taken into the state")
-    clear(stack, found, environment)
+        if found := finder(clouds, resource.get("inputs") or {}) if finder else None:
+            outputs = {**resource.get("inputs", {}), **found.outputs}
+            made.append({**resource, "custom": True, "id": found.id, "outputs": outputs})
+            print(f"casebook: {resource['urn'].rpartition('::')[2]} was made ({found.id}); taken into the state")
+    whole = json.loads(pulumi("stack", "export", "--stack", stack, environment=environment))
+    whole["deployment"]["resources"] += made
+    whole["deployment"]["pending_operations"] = []
+    pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
+    if made:
+        # Their outputs are what the provider reads, not what we know.
+        targets = [f"--target={resource['urn']}" for resource in made]
+        pulumi("refresh", "--yes", "--skip-preview", "--stack", stack, *targets, environment=environment)
 
 
 def release_dead_lock(stack: str, environment: dict[str, str]) -> None:
@@ -83,8 +89,9 @@ def is_pulumi(pid: int) -> bool:
         return False
 
 
-def pulumi(*arguments: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(["pulumi", "--non-interactive", *arguments], env=environment, text=True, capture_output=True)
+def pulumi(*arguments: str, environment: dict[str, str], stdin: str = "") -> str:
+    command = ["pulumi", "--cwd", str(CHECKOUT), "--non-interactive", *arguments]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, input=stdin)
     if done.returncode:
         raise Stop(f"pulumi {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
@@ -95,103 +102,101 @@ def exported(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     return printed.get("deployment") or {}
 
 
-def clear(stack: str, found: dict[str, str], environment: dict[str, str]) -> None:
-    """Forget what never came to be, and read what did."""
-    options = ["--clear-pending-creates"]
-    if found:
-        pairs = [part for urn, identity in found.items() for part in (urn, identity)]
-        options = [f"--import-pending-creates={part}" for part in pairs] + options
-    pulumi("refresh", "--yes", "--skip-preview", "--stack", stack, *options, environment=environment)
+class Found(NamedTuple):
+    """Something that exists: its id in Pulumi's state, and what reading it needs besides its inputs."""
+
+    id: str
+    outputs: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
 
-def named(service: str, kind: str) -> Callable[[Clouds, Inputs], str | None]:
+def named(service: str, kind: str) -> Callable[[Clouds, Inputs], Found | None]:
     """A thing of OpenStack by the name and region that the program gave it."""
 
-    def find(clouds: Clouds, inputs: Inputs) -> str | None:
+    def find(clouds: Clouds, inputs: Inputs) -> Found | None:
         proxy = getattr(clouds.openstack(inputs["region"]), service)
         found = list(getattr(proxy, kind)(name=inputs["name"]))
-        return str(found[0].id) if found else None
+        return Found(found[0].id) if found else None
 
     return find
 
 
-def linked(kind: str, key: str, template: str) -> Callable[[Clouds, Inputs], str | None]:
+def linked(kind: str, key: str, template: str) -> Callable[[Clouds, Inputs], Found | None]:
     """A link of a vRack, which has no identity but its two ends."""
 
-    def find(clouds: Clouds, inputs: Inputs) -> str | None:
+    def find(clouds: Clouds, inputs: Inputs) -> Found | None:
         target = inputs[key]
         exists = target in clouds.ovh(f"/vrack/{inputs['serviceName']}/{kind}")
-        return template.format(vrack=inputs["serviceName"], target=target) if exists else None
+        return Found(template.format(vrack=inputs["serviceName"], target=target)) if exists else None
 
     return find
 
 
-def private_network(clouds: Clouds, inputs: Inputs) -> str | None:
+def private_network(clouds: Clouds, inputs: Inputs) -> Found | None:
     project = inputs["serviceName"]
     for network in clouds.ovh(f"/cloud/project/{project}/network/private"):
         if network["vlanId"] == inputs.get("vlanId", 0):
-            return f"{project}/{network['id']}"
+            return Found(network["id"])
     return None
 
 
-def private_subnet(clouds: Clouds, inputs: Inputs) -> str | None:
+def private_subnet(clouds: Clouds, inputs: Inputs) -> Found | None:
     project, network = inputs["serviceName"], inputs["networkId"]
     for subnet in clouds.ovh(f"/cloud/project/{project}/network/private/{network}/subnet"):
         if any(pool["region"] == inputs["region"] for pool in subnet["ipPools"]):
-            return f"{project}/{network}/{subnet['id']}"
+            return Found(subnet["id"])
     return None
 
 
-def of_balancer(kind: str) -> Callable[[Clouds, Inputs], str | None]:
+def of_balancer(kind: str) -> Callable[[Clouds, Inputs], Found | None]:
     """A farm or frontend by the name that the program displays."""
 
-    def find(clouds: Clouds, inputs: Inputs) -> str | None:
+    def find(clouds: Clouds, inputs: Inputs) -> Found | None:
         service = inputs["serviceName"]
         for number in clouds.ovh(f"/ipLoadbalancing/{service}/{kind}"):
             if clouds.ovh(f"/ipLoadbalancing/{service}/{kind}/{number}")["displayName"] == inputs.get("displayName"):
-                return f"{service}/{number}"
+                return Found(str(number))
         return None
 
     return find
 
 
-def farm_server(protocol: str) -> Callable[[Clouds, Inputs], str | None]:
-    def find(clouds: Clouds, inputs: Inputs) -> str | None:
+def farm_server(protocol: str) -> Callable[[Clouds, Inputs], Found | None]:
+    def find(clouds: Clouds, inputs: Inputs) -> Found | None:
         service, farm = inputs["serviceName"], inputs["farmId"]
         base = f"/ipLoadbalancing/{service}/{protocol}/farm/{farm}/server"
         for number in clouds.ovh(base):
             if clouds.ovh(f"{base}/{number}")["address"] == inputs["address"]:
-                return f"{service}/{farm}/{number}"
+                return Found(str(number))
         return None
 
     return find
 
 
-def balancer_network(clouds: Clouds, inputs: Inputs) -> str | None:
+def balancer_network(clouds: Clouds, inputs: Inputs) -> Found | None:
     service = inputs["serviceName"]
     for number in clouds.ovh(f"/ipLoadbalancing/{service}/vrack/network"):
         if clouds.ovh(f"/ipLoadbalancing/{service}/vrack/network/{number}")["natIp"] == inputs["natIp"]:
-            return f"{service}/{number}"
+            return Found(f"{service}_{number}", {"vrackNetworkId": number})
     return None
 
 
-def bucket(clouds: Clouds, inputs: Inputs) -> str | None:
+def bucket(clouds: Clouds, inputs: Inputs) -> Found | None:
     project, region, name = inputs["serviceName"], inputs["regionName"], inputs["name"]
     names = [found["name"] for found in clouds.ovh(f"/cloud/project/{project}/region/{region}/storage")]
-    return f"{project}/{region}/{name}" if name in names else None
+    return Found(name) if name in names else None
 
 
-def user(clouds: Clouds, inputs: Inputs) -> str | None:
+def user(clouds: Clouds, inputs: Inputs) -> Found | None:
     project = inputs["serviceName"]
     for found in clouds.ovh(f"/cloud/project/{project}/user"):
         if found["description"] == inputs.get("description"):
-            return f"{project}/{found['id']}"
+            return Found(str(found["id"]))
     return None
 
 
 # What is not here has no life outside the state (passwords, certificates), or may be done again (configurations,
 # installations, refreshes, S3 keys, which a user may have several of).
-FINDERS: dict[str, Callable[[Clouds, Inputs], str | None]] = {
+FINDERS: dict[str, Callable[[Clouds, Inputs], Found | None]] = {
     INSTANCE: named("compute", "servers"),
     "openstack:compute/serverGroup:ServerGroup": named("compute", "server_groups"),
     "openstack:networking/port:Port": named("network", "ports"),
@@ -207,9 +212,9 @@ FINDERS: dict[str, Callable[[Clouds, Inputs], str | None]] = {
     "ovh:IpLoadBalancing/tcpFarmServer:TcpFarmServer": farm_server("tcp"),
     "ovh:IpLoadBalancing/httpFarmServer:HttpFarmServer": farm_server("http"),
     "ovh:IpLoadBalancing/vrackNetwork:VrackNetwork": balancer_network,
-    "ovh:Vrack/cloudProject:CloudProject": linked("cloudProject", "projectId", "{vrack}/{target}"),
-    "ovh:Vrack/ipLoadbalancing:IpLoadbalancing": linked("ipLoadbalancing", "LoadbalancingId", "{vrack}/{target}"),
+    "ovh:Vrack/cloudProject:CloudProject": linked("cloudProject", "projectId", "vrack_{vrack}-cloudproject_{target}"),
+    "ovh:Vrack/ipLoadbalancing:IpLoadbalancing": linked("ipLoadbalancing", "LoadbalancingId", "{vrack}-{target}"),
     "ovh:Vrack/dedicatedServerInterface:DedicatedServerInterface": linked(
-        "dedicatedServerInterface", "interfaceId", "{vrack}/{target}"
+        "dedicatedServerInterface", "interfaceId", "vrack_{vrack}-dedicatedserverinterface_{target}"
     ),
 }

@@ -1,13 +1,19 @@
 """So Foot in the sandbox, seen from outside. The checks run in this order, on one `up`."""
 
 import json
+import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox import STATE
+from sandbox.shell import FABRIC, namespaces
 from stacks.clouds import Clouds
+from stacks.target import CHECKOUT
 from tests.stacks.running import environment, make, open_ports, outputs, ssh, world
 
 pytestmark = pytest.mark.sandbox
@@ -160,3 +166,15 @@ def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
     ):
         assert clouds.ovh(path) == [], path
     assert world("curl", "-s", "--max-time", "5", up["url"], check=False) == "", "the balancer still answers"
+
+
+def test_a_stopped_sandbox_leaves_nothing_on_this_machine() -> None:
+    subprocess.run([sys.executable, "-m", "sandbox", "stop"], cwd=CHECKOUT, check=True, capture_output=True)
+    processes = subprocess.run(["ps", "-eo", "args"], text=True, capture_output=True, check=True).stdout
+    assert [
+        line for line in processes.splitlines() if line.startswith(("systemd-nspawn", "haproxy -D", "mariadbd"))
+    ] == []
+    assert Path("/proc/mounts").read_text().count(str(STATE)) == 0
+    assert not {name for name in namespaces() if name == FABRIC or name.startswith(("machine-", "iplb-", "qrouter-"))}
+    rules = subprocess.run(["nft", "list", "ruleset"], text=True, capture_output=True, check=True).stdout
+    assert "sandbox" not in rules
