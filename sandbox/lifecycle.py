@@ -97,7 +97,12 @@ def start() -> None:
     host.check_root()
     say = Progress()
     with exclusive("start", say):
-        if is_up():
+        fallen = sorted(path.name for path in MACHINES.glob("*") if Machine(path.name).fell())
+        if fallen:
+            # Their clouds switch them on when they start.
+            say(f"machines that died are switched on again: {', '.join(fallen)}")
+            processes.end({"nova", "ovhcloud"})
+        elif is_up():
             say("the sandbox is up")
             return
         _check_owner()

@@ -30,8 +30,10 @@ exec >>"$DIR/console.log" 2>&1 </dev/null
 for group in $(cat "$DIR/cgroups"); do echo $$ > $group/cgroup.procs; done
 while :; do
     systemd-nspawn "$@"
-    [ $? = 133 ] || break
+    status=$?
+    [ $status = 133 ] || break
 done
+[ $status != 0 ] || rm -f "$DIR/on"
 """
 
 
@@ -114,8 +116,13 @@ class Machine:
                 "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
             },
         )
+        (self.dir / "on").touch()
         # Nova asks for the power state at once.
         self._wait(running=True, timeout=5)
+
+    def fell(self) -> bool:
+        """Whether it ended though nobody, neither itself nor its cloud, switched it off."""
+        return (self.dir / "on").exists() and not self.running()
 
     def running(self) -> bool:
         try:
@@ -133,6 +140,7 @@ class Machine:
 
     def kill(self) -> None:
         """Power loss: every process is gone at once."""
+        (self.dir / "on").unlink(missing_ok=True)
         if self.running():
             (self._unified() / "cgroup.kill").write_text("1")
             self._wait(running=False, timeout=10)

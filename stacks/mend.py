@@ -160,10 +160,10 @@ def of_balancer(kind: str) -> Callable[[Clouds, Inputs], Found | None]:
     return find
 
 
-def farm_server(protocol: str) -> Callable[[Clouds, Inputs], Found | None]:
+def farm_server(kind: str) -> Callable[[Clouds, Inputs], Found | None]:
     def find(clouds: Clouds, inputs: Inputs) -> Found | None:
         service, farm = inputs["serviceName"], inputs["farmId"]
-        base = f"/ipLoadbalancing/{service}/{protocol}/farm/{farm}/server"
+        base = f"/ipLoadbalancing/{service}/{kind}/{farm}/server"
         for number in clouds.ovh(base):
             if clouds.ovh(f"{base}/{number}")["address"] == inputs["address"]:
                 return Found(str(number))
@@ -209,8 +209,8 @@ FINDERS: dict[str, Callable[[Clouds, Inputs], Found | None]] = {
     "ovh:IpLoadBalancing/httpFarm:HttpFarm": of_balancer("http/farm"),
     "ovh:IpLoadBalancing/tcpFrontend:TcpFrontend": of_balancer("tcp/frontend"),
     "ovh:IpLoadBalancing/httpFrontend:HttpFrontend": of_balancer("http/frontend"),
-    "ovh:IpLoadBalancing/tcpFarmServer:TcpFarmServer": farm_server("tcp"),
-    "ovh:IpLoadBalancing/httpFarmServer:HttpFarmServer": farm_server("http"),
+    "ovh:IpLoadBalancing/tcpFarmServer:TcpFarmServer": farm_server("tcp/farm"),
+    "ovh:IpLoadBalancing/httpFarmServer:HttpFarmServer": farm_server("http/farm"),
     "ovh:IpLoadBalancing/vrackNetwork:VrackNetwork": balancer_network,
     "ovh:Vrack/cloudProject:CloudProject": linked("cloudProject", "projectId", "vrack_{vrack}-cloudproject_{target}"),
     "ovh:Vrack/ipLoadbalancing:IpLoadbalancing": linked("ipLoadbalancing", "LoadbalancingId", "{vrack}-{target}"),

@@ -216,6 +216,7 @@ class _Cloud(mocks.Mocks):
             "ovh:Vps/getVps:getVps": self.vps,
             "ovh:IpLoadBalancing/getIpLoadBalancing:getIpLoadBalancing": self.balancer,
             "ovh:Domain/getZone:getZone": self.zone,
+            "ovh:CloudProject/getRegions:getRegions": self.regions,
             "openstack:images/getImage:getImage": self.named,
             "openstack:networking/getNetwork:getNetwork": self.named,
             **answers,
@@ -286,6 +287,10 @@ class _Cloud(mocks.Mocks):
             "vrackEligibility": True,
             "vrackName": "pn-1001",
         }
+
+    def regions(self, args: Values) -> Values:
+        names = ["BHS5", "GRA11", "RBX-A", "SBG5"]
+        return {"id": args["serviceName"], "serviceName": args["serviceName"], "names": names}
 
     def zone(self, args: Values) -> Values:
         return {"id": args["name"], "name": args["name"], "nameServers": ["dns1.example.net", "ns1.example.net"]}

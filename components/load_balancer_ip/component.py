@@ -13,7 +13,7 @@ from pulumi_ovh import iploadbalancing as iplb
 from casebook.args import InputError
 from casebook.component import Component
 from casebook.load_balancer_ip.args import FarmServer, Listener, LoadBalancerIpArgs
-from casebook.machine.adopted import looked_up
+from casebook.lookup import looked_up
 
 
 class LoadBalancerIp(Component[LoadBalancerIpArgs]):

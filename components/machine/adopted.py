@@ -1,29 +1,13 @@
 """Machines that the customer already rents: dedicated servers and VPS. Nothing here orders anything."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import pulumi
 import pulumi_ovh as ovh
 
 from casebook.args import InputError
 from casebook.configuration import File
+from casebook.lookup import looked_up
 from casebook.machine.args import DedicatedServerArgs, VpsArgs
 from casebook.machine.base import Machine, vrack_files
-
-R = TypeVar("R")
-
-
-def looked_up(what: str, name: str, look: Callable[[], R]) -> R:
-    """What the account holds under a service name; a sentence when it holds none."""
-    try:
-        return look()
-    except Exception as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{what} {name!r}: the OVHcloud API does not show it ({reason}); "
-            "check service_name in the stack's file and that the credentials are of the account that rents it"
-        ) from None
 
 
 class DedicatedServer(Machine):

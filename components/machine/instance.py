@@ -5,7 +5,7 @@ import pulumi_openstack as openstack
 
 from casebook.args import Address
 from casebook.component import Component
-from casebook.machine.adopted import looked_up
+from casebook.lookup import looked_up
 from casebook.machine.args import InstanceGroupArgs
 from casebook.machine.base import Machine
 
@@ -86,11 +86,13 @@ class InstanceGroup(Component[InstanceGroupArgs]):
             "image",
             args.image,
             lambda: openstack.images.get_image(name=args.image, region=args.region, most_recent=True, opts=options),
+            hint=f"check image: what {args.region} offers is listed by `openstack image list`",
         )
         external = looked_up(
             "external network",
             args.external_network,
             lambda: openstack.networking.get_network(name=args.external_network, region=args.region, opts=options),
+            hint="check external_network: on OVHcloud it is Ext-Net",
         )
         group = openstack.compute.ServerGroup(
             self.name, name=self.name, region=args.region, policies=args.policy, opts=self.child()

@@ -7,8 +7,9 @@ import pulumi
 import pulumi_ovh as ovh
 from pydantic import Field, model_validator
 
-from casebook.args import Args, Cidr, Label, Many
+from casebook.args import Args, Cidr, InputError, Label, Many
 from casebook.component import Component
+from casebook.lookup import looked_up
 
 
 class VrackNetworkArgs(Args):
@@ -58,6 +59,7 @@ class VrackNetwork(Component[VrackNetworkArgs]):
 
     def _join_project(self, args: VrackNetworkArgs, project: str) -> None:
         hosts = ipaddress.IPv4Network(args.cidr)
+        self._check_regions(args, project)
         if args.attach_project:
             self.attached.append(
                 ovh.vrack.CloudProject(
@@ -89,3 +91,19 @@ class VrackNetwork(Component[VrackNetworkArgs]):
                 )
             )
         self.network_ids = network.regions_openstack_ids
+
+    def _check_regions(self, args: VrackNetworkArgs, project: str) -> None:
+        """A region that the project has not would be found out half-way through the `up`."""
+        options = pulumi.InvokeOptions(parent=self)
+        known = looked_up(
+            "Public Cloud project",
+            project,
+            lambda: ovh.cloudproject.get_regions(service_name=project, opts=options),
+            hint="check project (OVH_CLOUD_PROJECT_SERVICE), and that the credentials are of the account that has it",
+        ).names
+        for region in args.regions:
+            if region not in known:
+                raise InputError(
+                    f"VrackNetwork {self.name!r}: regions={region}: the project has no such region; it has "
+                    f"{', '.join(sorted(known))}"
+                )

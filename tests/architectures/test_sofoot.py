@@ -141,6 +141,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("a plan that does not fit", {"private_cidr": "10.8.0.0/26"}, r"10.8.0.0/26 has host offsets 1 to 62"),
     ("no network", {"private_cidr": "ten"}, r"private_cidr='ten': .*10\.8\.0\.0/22"),
     ("a region of nowhere", {"storage_region": "MARS"}, r"MARS.*GRA"),
+    (
+        "a compute region of nowhere",
+        {"region": "MARS1"},
+        r"regions=MARS1: the project has no such region; it has BHS5, GRA11",
+    ),
     ("one server twice", {"back_office": "ns31000001.ip-198-18-16-1.eu"}, r"ns31000001.*cannot be two"),
     ("nobody may administer", {"admin_cidrs": []}, r"admin_cidrs"),
     ("a key that is missing", {"vrack": None}, r"vrack.*required"),

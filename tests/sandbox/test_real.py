@@ -22,7 +22,7 @@ import openstack
 import pytest
 
 from sandbox import GATEWAY, MACHINES, RUN, SSH_KEY, STATE, lifecycle, processes, wires
-from sandbox.machine import CGROUP, MEMORY_SCALE
+from sandbox.machine import CGROUP, MEMORY_SCALE, Machine
 from sandbox.openstack.admin import connection
 from sandbox.shell import FABRIC, ip, namespaces, nft, run
 
@@ -206,6 +206,14 @@ def test_killed_parts_come_back(instance: Instance) -> None:
     assert subprocess.run([*COMMAND, "status"], check=False, capture_output=True).returncode == 0
     instance.wait(5)
     assert customer().compute.get_server(instance.id).status == "ACTIVE"
+
+
+def test_a_machine_that_died_is_switched_on_again(instance: Instance) -> None:
+    leader = Machine(instance.id).leader()
+    assert leader is not None
+    os.kill(leader, signal.SIGKILL)
+    sandbox("start")
+    instance.wait()
 
 
 def test_a_reboot_is_repaired(instance: Instance) -> None:
