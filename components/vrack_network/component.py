@@ -15,13 +15,17 @@ from casebook.lookup import looked_up
 class VrackNetworkArgs(Args):
     # The vRack is adopted: OVHcloud gives it out by order.
     vrack: str = Field(pattern=r"^pn-[0-9]+$")
+    # The VLAN's number; 0 is the untagged network of the vRack.
     vlan: int = Field(ge=0, le=4000)
+    # The private network that the addresses are planned in.
     cidr: Cidr
-    # The Public Cloud project whose instances join, and the regions where they run; none: no instances.
+    # The Public Cloud project whose instances join; None: no instances.
     project: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    # The compute regions where they run.
     regions: Many[str] = ()
     # A project is in one vRack at most; False where another stack, or a person, has put it there already.
     attach_project: bool = True
+    # What OVHcloud shows as its name; None: the component's.
     label: Label | None = None
 
     @model_validator(mode="after")
