@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -60,6 +61,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
+    subprocess.run([sys.executable, "-m", "sandbox", "start"], check=True, capture_output=True)
     return environment()
 
 
