@@ -5,11 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from stacks.mend import mend
-from stacks.target import CHECKOUT, HOME, Stop, prepare
+from stacks.target import CHECKOUT, HOME, Stop, empty_project, is_account, prepare
 
 FILES = CHECKOUT / "stacks"
 SALT = "encryptionsalt:"  # of Pulumi's passphrase, which it writes into the file of its stack
@@ -26,12 +25,17 @@ def stack_file(stack: str) -> Path:
 
 
 def config_file(stack: str) -> Path:
-    """A copy of the stack's file for Pulumi to write its encryption salt into, so that the checkout stays clean."""
+    """A copy of the stack's file for Pulumi to write its encryption salt into, so that the checkout stays clean.
+
+    The sandbox has a passphrase of its own, so the salt in a file that was used with a real account is not for it.
+    """
     copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    committed = stack_file(stack).read_text()
-    salt = [line for line in (copy.read_text().splitlines() if copy.exists() else []) if line.startswith(SALT)]
-    copy.write_text(committed if SALT in committed else "\n".join([*salt[:1], committed]))
+    lines = stack_file(stack).read_text().splitlines()
+    if not is_account():
+        own = [line for line in (copy.read_text().splitlines() if copy.exists() else []) if line.startswith(SALT)]
+        lines = [*own[:1], *(line for line in lines if not line.startswith(SALT))]
+    copy.write_text("\n".join([*lines, ""]))
     return copy
 
 
@@ -44,9 +48,8 @@ def set_values(file: Path, values: list[str], environment: dict[str, str]) -> No
 
 
 def select(stack: str, environment: dict[str, str]) -> None:
-    """Select the stack, made at first use. It is made from an empty folder, for pulumi writes its salt there."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "Pulumi.yaml").write_text("name: casebook\nruntime: python\n")
+    """Select the stack, made at first use."""
+    with empty_project() as folder:
         run("stack", "select", "--create", stack, environment=environment, cwd=folder, quiet=True)
     run("stack", "select", stack, environment=environment, quiet=True)
 

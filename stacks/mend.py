@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 from stacks.clouds import Clouds
-from stacks.target import CHECKOUT, Stop
+from stacks.target import Stop, empty_project
 
 Inputs = dict[str, Any]
 INSTANCE = "openstack:compute/instance:Instance"
@@ -90,8 +90,9 @@ def is_pulumi(pid: int) -> bool:
 
 
 def pulumi(*arguments: str, environment: dict[str, str], stdin: str = "") -> str:
-    command = ["pulumi", "--cwd", str(CHECKOUT), "--non-interactive", *arguments]
-    done = subprocess.run(command, env=environment, text=True, capture_output=True, input=stdin)
+    with empty_project() as folder:
+        command = ["pulumi", "--cwd", folder, "--non-interactive", *arguments]
+        done = subprocess.run(command, env=environment, text=True, capture_output=True, input=stdin)
     if done.returncode:
         raise Stop(f"pulumi {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

@@ -1,9 +1,12 @@
 """Where a stack is built: on the account that the environment names, else in the sandbox of this machine."""
 
+import contextlib
 import os
 import shlex
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -38,6 +41,14 @@ def check_account() -> None:
             "OVH_ENDPOINT, OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET and OVH_CONSUMER_KEY, "
             "or unset OS_* to build in the sandbox"
         )
+
+
+@contextlib.contextmanager
+def empty_project() -> Iterator[str]:
+    """A folder from which pulumi works on the project's state: it writes its encryption salt beside Pulumi.yaml."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Pulumi.yaml").write_text("name: casebook\nruntime: python\n")
+        yield folder
 
 
 def module(name: str, *arguments: str) -> subprocess.Popen[str]:
