@@ -37,7 +37,7 @@ for one in json.load(open("resources.json")):
 def record(stack: str, environment: dict[str, str], folder: Path) -> int:
     """Write what the stack's preview declares as `resources.json`; how many resources there are."""
     printed = subprocess.run(
-        ["pulumi", "preview", "--json", *of_the_checkout(stack)],
+        ["pulumi", "preview", "--json", "--show-secrets", *of_the_checkout(stack)],
         env=environment | {"PULUMI_BACKEND_URL": backend(folder / "record", stack, environment)},
         text=True,
         capture_output=True,
