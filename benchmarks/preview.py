@@ -3,8 +3,8 @@
     make bench STACK=sofoot        (python -m benchmarks.preview STACK [RUNS])
 
 Both run in turn, on the same machine, toolchain and (running) sandbox, against an empty state; what counts is the
-ratio of the medians. The flat program declares the very resources of the stack: types, names, inputs, dependencies and
-look-ups, recorded from the stack's own program.
+ratio of the medians. The flat program declares the very resources of the stack: types, names, inputs and dependencies,
+recorded from the stack's own program under mocks. It looks nothing up, which the stack does (servers, image, network).
 """
 
 import json
@@ -16,8 +16,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import yaml
+
+import architectures
 from stacks.__main__ import config_file
-from stacks.target import CHECKOUT, prepare
+from stacks.target import CHECKOUT, empty_project, prepare
+from tests.harness import declare
 
 FLAT = """
 import json
@@ -25,9 +29,6 @@ import pulumi
 
 made = {}
 for one in json.load(open("resources.json")):
-    if one["invoke"]:
-        pulumi.runtime.invoke(one["type"], one["inputs"])
-        continue
     after = [made[name] for name in one["depends_on"]]
     options = pulumi.ResourceOptions(depends_on=after)
     made[one["urn"]] = pulumi.CustomResource(one["type"], one["name"], one["inputs"], options)
@@ -35,28 +36,25 @@ for one in json.load(open("resources.json")):
 
 
 def record(stack: str, environment: dict[str, str], folder: Path) -> int:
-    """Write what the stack's preview declares as `resources.json`; how many resources there are."""
-    printed = subprocess.run(
-        ["pulumi", "preview", "--json", "--show-secrets", *of_the_checkout(stack)],
-        env=environment | {"PULUMI_BACKEND_URL": backend(folder / "record", stack, environment)},
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    steps = json.loads(printed.stdout)["steps"]
-    states = [step["newState"] for step in steps if step.get("newState", {}).get("custom")]
-    states = [state for state in states if not state["type"].startswith("pulumi:")]
-    known = {state["urn"] for state in states}
+    """Write what the stack's program declares as `resources.json`; how many resources there are."""
+    os.environ.update({name: environment[name] for name in ("CASEBOOK_SSH_KEY_FILE", "OVH_CLOUD_PROJECT_SERVICE")})
+    given = yaml.safe_load(config_file(stack).read_text())["config"]
+    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+    declared = [
+        one
+        for one in declare(architectures.build, preview=False, config=config)
+        if one.type.split(":")[0] not in ("pulumi", "casebook")
+    ]
+    known = {one.urn for one in declared}
     resources = [
         {
-            "invoke": False,
-            "type": state["type"],
-            "name": state["urn"].rpartition("::")[2],
-            "urn": state["urn"],
-            "inputs": state.get("inputs", {}),
-            "depends_on": [urn for urn in state.get("dependencies", []) if urn in known],
+            "type": one.type,
+            "name": one.name,
+            "urn": one.urn,
+            "inputs": one.inputs,
+            "depends_on": [urn for urn in one.depends_on if urn in known],
         }
-        for state in states
+        for one in declared
     ]
     (folder / "resources.json").write_text(json.dumps(resources))
     return len(resources)
@@ -70,17 +68,9 @@ def backend(folder: Path, stack: str, environment: dict[str, str]) -> str:
     """A state of its own, empty."""
     folder.mkdir()
     url = f"file://{folder}"
-    file = CHECKOUT / "stacks" / f"Pulumi.{stack}.yaml"
-    committed = file.read_bytes()
-    try:
-        subprocess.run(
-            ["pulumi", "stack", "init", stack, "--cwd", str(CHECKOUT)],
-            env=environment | {"PULUMI_BACKEND_URL": url},
-            check=True,
-            capture_output=True,
-        )
-    finally:
-        file.write_bytes(committed)
+    with empty_project() as project:
+        command = ["pulumi", "stack", "init", stack, "--cwd", project]
+        subprocess.run(command, env=environment | {"PULUMI_BACKEND_URL": url}, check=True, capture_output=True)
     return url
 
 
@@ -96,12 +86,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         count = record(stack, environment, folder)
+        ours = environment | {"PULUMI_BACKEND_URL": backend(folder / "state", stack, environment)}
         (folder / "__main__.py").write_text(FLAT)
         runtime = f"{{name: python, options: {{virtualenv: {sys.prefix}}}}}"
         (folder / "Pulumi.yaml").write_text(f"name: flat\nruntime: {runtime}\n")
         flat = environment | {"PULUMI_BACKEND_URL": f"file://{folder}"}
         subprocess.run(["pulumi", "stack", "init", "flat", "--cwd", work], env=flat, check=True, capture_output=True)
-        ours = environment | {"PULUMI_BACKEND_URL": f"file://{folder / 'record'}"}
         preview = ["pulumi", "preview", "--non-interactive"]
         commands = {
             "stack": ([*preview, *of_the_checkout(stack)], ours),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stacks import __main__ as stacks
+from stacks.target import Stop
 
 
 @pytest.fixture(autouse=True)
@@ -37,5 +38,5 @@ def test_an_account_keeps_the_salt_of_the_file(tmp_path: Path, monkeypatch: pyte
 
 
 def test_an_unknown_stack_names_the_known_ones() -> None:
-    with pytest.raises(stacks.Stop, match=r"STACK=sme: no such stack; there are: some"):
+    with pytest.raises(Stop, match=r"STACK=sme: no such stack; there are: some"):
         stacks.stack_file("sme")
