@@ -26,6 +26,7 @@ from tests.harness import declare
 FLAT = """
 import json
 import pulumi
+import pulumi_command, pulumi_openstack, pulumi_ovh, pulumi_random, pulumi_tls
 
 made = {}
 for one in json.load(open("resources.json")):
