@@ -8,6 +8,7 @@ made. So nothing is made twice, and nothing is left behind.
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -195,6 +196,22 @@ def user(clouds: Clouds, inputs: Inputs) -> Found | None:
     return None
 
 
+def installation(clouds: Clouds, inputs: Inputs) -> Found | None:
+    """An installation that still runs: OVHcloud refuses a second one. It is waited for."""
+    base = f"/dedicated/server/{inputs['serviceName']}/task"
+    running = [n for status in ("init", "todo", "doing") for n in clouds.ovh(f"{base}?status={status}")]
+    for number in running:
+        task = clouds.ovh(f"{base}/{number}")
+        while task["function"] == "reinstallServer" and task["status"] != "done":
+            if task["status"] not in ("init", "todo", "doing"):
+                return None
+            time.sleep(1)
+            task = clouds.ovh(f"{base}/{number}")
+        if task["function"] == "reinstallServer":
+            return Found(str(number))
+    return None
+
+
 # What is not here has no life outside the state (passwords, certificates), or may be done again (configurations,
 # installations, refreshes, S3 keys, which a user may have several of).
 FINDERS: dict[str, Callable[[Clouds, Inputs], Found | None]] = {
@@ -206,6 +223,7 @@ FINDERS: dict[str, Callable[[Clouds, Inputs], Found | None]] = {
     "ovh:CloudProject/networkPrivateSubnet:NetworkPrivateSubnet": private_subnet,
     "ovh:CloudProject/storage:Storage": bucket,
     "ovh:CloudProject/user:User": user,
+    "ovh:Dedicated/serverReinstallTask:ServerReinstallTask": installation,
     "ovh:IpLoadBalancing/tcpFarm:TcpFarm": of_balancer("tcp/farm"),
     "ovh:IpLoadBalancing/httpFarm:HttpFarm": of_balancer("http/farm"),
     "ovh:IpLoadBalancing/tcpFrontend:TcpFrontend": of_balancer("tcp/frontend"),

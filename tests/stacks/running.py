@@ -4,12 +4,9 @@ import functools
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from stacks.target import CHECKOUT, exports
@@ -22,29 +19,6 @@ def make(action: str, stack: str, *options: str, timeout: int = 900) -> str:
     done = subprocess.run(command, cwd=CHECKOUT, env=variables, text=True, capture_output=True, timeout=timeout)
     assert done.returncode == 0, f"{' '.join(command[2:])} failed:\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
     return done.stdout
-
-
-def killed_up(stack: str, seconds: float) -> None:
-    """`make up`, whose pulumi is killed (SIGKILL) so many seconds after it began; it must have been at work."""
-    command = [sys.executable, "-m", "stacks", "up", stack]
-    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
-        deadline = time.monotonic() + 900
-        while not (engine := pulumi_of(up.pid, "up")):
-            assert up.poll() is None, "`make up` ended before pulumi began"
-            assert time.monotonic() < deadline, "pulumi has not begun after 900 s"
-            time.sleep(0.1)
-        time.sleep(seconds)
-        os.kill(engine, signal.SIGKILL)
-    assert up.returncode == 1
-
-
-def pulumi_of(parent: int, action: str) -> int | None:
-    """The process of `pulumi ACTION` that a command has started."""
-    for number in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
-        if words[0].endswith(b"pulumi") and action.encode() in words:
-            return int(number)
-    return None
 
 
 def outputs(stack: str) -> dict[str, Any]:
