@@ -24,9 +24,9 @@ INSTANCE = "openstack:compute/instance:Instance"
 def mend(stack: str, environment: dict[str, str]) -> list[str]:
     """Bring the state in line with what exists; returns the options that pulumi needs to continue."""
     release_dead_lock(stack, environment)
-    deployment = exported(stack, environment)
-    adopt_or_forget(stack, list(deployment.get("pending_operations") or []), environment)
-    return [f"--replace={urn}" for urn in failed_instances(deployment, environment)]
+    whole = exported(stack, environment)
+    adopt_or_forget(stack, whole, environment)
+    return [f"--replace={urn}" for urn in failed_instances(whole.get("deployment") or {}, environment)]
 
 
 def failed_instances(deployment: dict[str, Any], environment: dict[str, str]) -> list[str]:
@@ -41,7 +41,9 @@ def failed_instances(deployment: dict[str, Any], environment: dict[str, str]) ->
     return failed
 
 
-def adopt_or_forget(stack: str, pending: list[dict[str, Any]], environment: dict[str, str]) -> None:
+def adopt_or_forget(stack: str, whole: dict[str, Any], environment: dict[str, str]) -> None:
+    """Take what was made into the exported state `whole`, drop the other pending operations, and import it."""
+    pending = (whole.get("deployment") or {}).get("pending_operations")
     if not pending:
         return
     print(f"casebook: an earlier run was killed in the middle of {len(pending)} operations; looking what they did")
@@ -52,7 +54,6 @@ def adopt_or_forget(stack: str, pending: list[dict[str, Any]], environment: dict
             outputs = {**resource.get("inputs", {}), **found.outputs}
             made.append({**resource, "custom": True, "id": found.id, "outputs": outputs})
             print(f"casebook: {resource['urn'].rpartition('::')[2]} was made ({found.id}); taken into the state")
-    whole = json.loads(pulumi("stack", "export", "--stack", stack, environment=environment))
     whole["deployment"]["resources"] += made
     whole["deployment"]["pending_operations"] = []
     pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
@@ -101,7 +102,7 @@ def pulumi(*arguments: str, environment: dict[str, str], stdin: str = "") -> str
 
 def exported(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     printed: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack, environment=environment))
-    return printed.get("deployment") or {}
+    return printed
 
 
 class Found(NamedTuple):
