@@ -9,7 +9,7 @@ from casebook.backup import Backup
 from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
-from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe
+from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
 from casebook.monitoring import Monitoring, exporter_access
 from casebook.mysql_pair import MysqlPair
@@ -52,6 +52,7 @@ __all__ = [
     "Vps",
     "VrackNetwork",
     "WebTier",
+    "balancer_cidrs",
     "exporter_access",
     "ssh_key",
 ]

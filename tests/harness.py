@@ -215,6 +215,7 @@ class _Cloud(mocks.Mocks):
             "ovh:index/getServer:getServer": self.server,
             "ovh:Vps/getVps:getVps": self.vps,
             "ovh:IpLoadBalancing/getIpLoadBalancing:getIpLoadBalancing": self.balancer,
+            "ovh:index/getIploadbalancingNatIps:getIploadbalancingNatIps": self.nat_ips,
             "ovh:Domain/getZone:getZone": self.zone,
             "ovh:CloudProject/getRegions:getRegions": self.regions,
             "openstack:images/getImage:getImage": self.named,
@@ -287,6 +288,11 @@ class _Cloud(mocks.Mocks):
             "vrackEligibility": True,
             "vrackName": "pn-1001",
         }
+
+    def nat_ips(self, args: Values) -> Values:
+        name = args["serviceName"]
+        nat = [{"zone": zone, "ips": [f"{_public_address(name)}/32"]} for zone in ("gra", "rbx")]
+        return {"id": name, "serviceName": name, "natIps": nat}
 
     def regions(self, args: Values) -> Values:
         names = ["BHS5", "GRA11", "RBX-A", "SBG5"]

@@ -4,10 +4,14 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Literal
 
+import pulumi
 from pydantic import Field, field_validator, model_validator
 
 from casebook.args import Address, Args, Cidr, Label, Many, Port
 from casebook.vrack_network import VrackNetwork
+
+# RFC 1918. `is_private` of the standard library means more, among it RFC 2544's networks for tests.
+PRIVATE = tuple(ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
 class Probe(Args):
@@ -51,7 +55,7 @@ class Listener(Args):
     stickiness: Literal["sourceIp", "cookie"] | None = None
     # How a dead server is found.
     probe: Probe = Probe()
-    # How servers learn the client's address; they must expect it. None: they see the NAT range only.
+    # How servers learn the client's address; they must expect it. None: they see the balancer's only.
     proxy_protocol: Literal["v1", "v2"] | None = "v2"
     # Who may connect; none: everyone.
     allowed_cidrs: Many[Cidr] = ()
@@ -82,8 +86,8 @@ class Listener(Args):
 class FarmServer(Args):
     """One server behind the balancer."""
 
-    # The planned private address.
-    address: Address
+    # Its address: planned, in `network`; without a network its public one, which an instance is only born with.
+    address: Address | pulumi.Output[str]
     # Its share. Never 0, which the provider plans again for ever: see `active`.
     weight: int = Field(default=1, ge=1, le=256)
     # False takes it out of service without deleting anything.
@@ -95,14 +99,14 @@ class FarmServer(Args):
 class LoadBalancerIpArgs(Args):
     # The balancer, which the account rents already.
     service_name: str = Field(pattern=r"^loadbalancer-[a-z0-9-]+$")
-    # Where the servers are.
-    network: VrackNetwork
-    # From where the balancer connects to the servers: a /28 to /25 of the network, with no machine in it.
-    nat_cidr: Cidr
+    # The private network where the servers are; None: they are reached by public address, wherever they are.
+    network: VrackNetwork | None = None
+    # From where the balancer connects in the network: a /28 to /25 of it, with no machine in it.
+    nat_cidr: Cidr | None = None
     # A datacentre of the balancer, or all of them.
     zone: str = "all"
-    # Server name -> planned address: keyed, so that one more moves no other.
-    servers: Mapping[Label, Address | FarmServer] = Field(min_length=1)
+    # Server name -> address: keyed, so that one more moves no other.
+    servers: Mapping[Label, Address | pulumi.Output[str] | FarmServer] = Field(min_length=1)
     # The open ports.
     listeners: Many[Listener] = Field(min_length=1)
     # False where another stack, or a person, has put the balancer into the vRack already.
@@ -118,6 +122,13 @@ class LoadBalancerIpArgs(Args):
 
     @model_validator(mode="after")
     def _addresses(self) -> "LoadBalancerIpArgs":
+        if (self.network is None) != (self.nat_cidr is None):
+            raise ValueError("network and nat_cidr go together; without both, servers are reached by public address")
+        if self.network is None or self.nat_cidr is None:
+            for name, server in self.planned.items():
+                if isinstance(server.address, str) and any(ipaddress.IPv4Address(server.address) in n for n in PRIVATE):
+                    raise ValueError(f"servers.{name}={server.address}: private; give the network that it is in")
+            return self
         network, nat = ipaddress.IPv4Network(self.network.cidr), ipaddress.IPv4Network(self.nat_cidr)
         if not nat.subnet_of(network):
             raise ValueError(f"nat_cidr={nat}: outside the network {network}, where the servers would not answer it")
@@ -127,6 +138,8 @@ class LoadBalancerIpArgs(Args):
                 "refuses a range that is too small when it grows), and more than 128 are never used"
             )
         for name, server in self.planned.items():
+            if isinstance(server.address, pulumi.Output):
+                raise ValueError(f"servers.{name}: addresses in a network are planned, not born with a resource")
             address = ipaddress.IPv4Address(server.address)
             if address not in network:
                 raise ValueError(f"servers.{name}={address}: outside the network {network}")

@@ -19,25 +19,25 @@ from casebook.lookup import looked_up
 class LoadBalancerIp(Component[LoadBalancerIpArgs]):
     """An IP Load Balancing of the account, open on the listeners' ports and on no other.
 
-    Declares `Vrack.IpLoadbalancing`, `IpLoadBalancing.VrackNetwork`; per listener a farm, a frontend, and a farm
-    server for each server; one `IpLoadBalancing.Refresh`, which puts them in force; and one local `Command`, whose
-    deletion does the same for whatever was deleted.
+    Declares `Vrack.IpLoadbalancing` and `IpLoadBalancing.VrackNetwork` (with a network); per listener a farm, a
+    frontend, and a farm server for each server; one `IpLoadBalancing.Refresh`, which puts them in force; and one
+    local `Command`, whose deletion does the same for whatever was deleted.
 
-    Attributes, known at preview: `ipv4`, `url` (of the first listener), `nat_cidr` (what servers must let in).
-    Sources: SOF-1, SOF-2; api.ovh.com /ipLoadbalancing; provider issues #58 to #60 (refresh), #584, #1232.
+    Attributes, known at preview: `ipv4`, `url` (of the first listener).
+    Sources: SOF-1, SOF-2, GIR-2; api.ovh.com /ipLoadbalancing; provider issues #58 to #60 (refresh), #584, #1232.
     """
 
     Arguments = LoadBalancerIpArgs
 
     def declare(self, args: LoadBalancerIpArgs) -> None:
-        self.ipv4, self.nat_cidr = self._find(args), args.nat_cidr
+        self.ipv4 = self._find(args)
         first = args.listeners[0]
         scheme = "https" if first.port == 443 or first.certificate_id is not None else "http"
         self.url = f"{scheme}://{self.ipv4}" + ("" if first.port in (80, 443) else f":{first.port}")
         # What the refresh compares: an id alone would not change when its resource is updated.
         self._keepers: list[pulumi.Output[str]] = []
         attached: list[pulumi.Resource] = []
-        if args.attach_vrack:
+        if args.network and args.attach_vrack:
             attached.append(
                 ovh.vrack.IpLoadbalancing(
                     self.name,
@@ -47,18 +47,21 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
                 )
             )
         clean = self._cleanup(args, attached)
-        network = iplb.VrackNetwork(
-            self.name,
-            service_name=args.service_name,
-            subnet=args.network.cidr,
-            vlan=args.network.vlan,
-            nat_ip=args.nat_cidr,
-            display_name=self.name,
-            opts=self.child(depends_on=[clean]),
-        )
-        self._keep("network", network, f"{args.network.cidr} vlan={args.network.vlan} nat={args.nat_cidr}")
+        network_id: pulumi.Output[int] | None = None
+        if args.network and args.nat_cidr:
+            network = iplb.VrackNetwork(
+                self.name,
+                service_name=args.service_name,
+                subnet=args.network.cidr,
+                vlan=args.network.vlan,
+                nat_ip=args.nat_cidr,
+                display_name=self.name,
+                opts=self.child(depends_on=[clean]),
+            )
+            self._keep("network", network, f"{args.network.cidr} vlan={args.network.vlan} nat={args.nat_cidr}")
+            network_id = network.vrack_network_id
         for listener in args.listeners:
-            self._listen(args, listener, network.vrack_network_id, clean)
+            self._listen(args, listener, network_id, clean)
         iplb.Refresh(self.name, service_name=args.service_name, keepers=self._keepers, opts=self.child())
 
     def _find(self, args: LoadBalancerIpArgs) -> str:
@@ -74,7 +77,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
                 f"LoadBalancerIp {self.name!r}: zone={args.zone}: {args.service_name} is in "
                 f"{', '.join(found.zones)}; use one of them, or all"
             )
-        if found.vrack_name and found.vrack_name != args.network.vrack:
+        if args.network and found.vrack_name and found.vrack_name != args.network.vrack:
             raise InputError(
                 f"LoadBalancerIp {self.name!r}: {args.service_name} is in the vRack {found.vrack_name}, the network "
                 f"in {args.network.vrack}; a balancer is in one vRack: take it out of the other first"
@@ -82,7 +85,11 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
         return found.ipv4
 
     def _listen(
-        self, args: LoadBalancerIpArgs, listener: Listener, network_id: pulumi.Output[int], clean: pulumi.Resource
+        self,
+        args: LoadBalancerIpArgs,
+        listener: Listener,
+        network_id: pulumi.Output[int] | None,
+        clean: pulumi.Resource,
     ) -> None:
         """A farm, its servers and its frontend, all named after the listener's port."""
         farm_of, _, frontend_of = KINDS[listener.protocol]
@@ -147,10 +154,11 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
             proxy_protocol_version=listener.proxy_protocol,
             opts=self.child(depends_on=[clean]),
         )
-        self._keep(f"server {name}", made, server.model_dump_json())
+        settings = server.model_dump_json(exclude={"address"})
+        self._keep(f"server {name}", made, pulumi.Output.concat(server.address, f" {settings}"))
 
-    def _keep(self, what: str, resource: pulumi.CustomResource, values: str = "") -> None:
-        self._keepers.append(pulumi.Output.concat(f"{what} ", resource.id, f" {values}"))
+    def _keep(self, what: str, resource: pulumi.CustomResource, values: pulumi.Input[str] = "") -> None:
+        self._keepers.append(pulumi.Output.concat(f"{what} ", resource.id, " ", values))
 
     def _cleanup(self, args: LoadBalancerIpArgs, attached: list[pulumi.Resource]) -> command.local.Command:
         """Refreshes after deletions, which the provider's Refresh cannot do: it runs before them.
@@ -166,12 +174,22 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
             delete=f"{program} refresh {args.service_name}",
             triggers=[
                 args.service_name,
-                f"{args.zone} {args.network.cidr}",
+                f"{args.zone} {args.network.cidr if args.network else 'public'}",
                 *(f"{one.protocol} {one.port} {one.stickiness or 'not sticky'}" for one in args.listeners),
-                *(f"{name} {server.address}" for name, server in args.planned.items()),
+                *(pulumi.Output.concat(f"{name} ", server.address) for name, server in args.planned.items()),
             ],
             opts=self.child(depends_on=attached),
         )
+
+
+def balancer_cidrs(service_name: str, opts: pulumi.InvokeOptions | None = None) -> list[str]:
+    """From where a balancer connects to servers that it reaches by public address: what these must let in."""
+    found = looked_up(
+        "IP Load Balancing",
+        service_name,
+        lambda: ovh.get_iploadbalancing_nat_ips(service_name=service_name, opts=opts),
+    )
+    return sorted({cidr for zone in found.nat_ips for cidr in zone.ips})
 
 
 # The provider's two families have the same arguments.

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import pulumi
 import pytest
 
-from casebook import FarmServer, InputError, Listener, LoadBalancerIp, Probe, VrackNetwork
+from casebook import FarmServer, InputError, Listener, LoadBalancerIp, Probe, VrackNetwork, balancer_cidrs
 from tests.components.web_tier.site import NAT, site
 from tests.harness import Registered, declare, declares_the_same, only
 
@@ -121,6 +122,30 @@ def test_http_listeners_use_the_http_family() -> None:
     assert not named(declared, "TcpFarm")
 
 
+@pytest.mark.claim("GIR-2")
+def test_servers_by_public_address_need_no_vrack() -> None:
+    def program() -> None:
+        born = pulumi.Output.from_input("198.18.24.9")
+        servers = {"europe": "198.18.24.3", "america": FarmServer(address="198.18.24.4"), "hourly": born}
+        LoadBalancerIp("lb", service_name="loadbalancer-0123", servers=servers, listeners=[Listener(port=443)])
+
+    declared = declares_the_same(program)
+    addresses = {one.name: one.inputs["address"] for one in declared if one.type.endswith("TcpFarmServer")}
+    assert addresses == {
+        "lb-443-europe": "198.18.24.3", "lb-443-america": "198.18.24.4", "lb-443-hourly": "198.18.24.9"
+    }  # fmt: skip
+    assert "vrackNetworkId" not in only(declared, "TcpFarm", "lb-443").inputs
+    assert not named(declared, "IpLoadbalancing") | named(declared, "VrackNetwork")
+    assert any("198.18.24.9" in keeper for keeper in only(declared, "Refresh", "lb").inputs["keepers"])
+
+
+def test_servers_learn_from_where_the_balancer_comes() -> None:
+    found: list[str] = []
+    declare(lambda: found.extend(balancer_cidrs("loadbalancer-0123")), preview=True)
+    assert len(found) == 1, "one address, though each zone names it"
+    assert found[0].endswith("/32")
+
+
 def balanced(**values: Any) -> LoadBalancerIp:
     network = VrackNetwork("private", vrack="pn-1001", vlan=8, cidr="10.8.0.0/24")
     given = {"nat_cidr": NAT, "servers": TWO, "listeners": [Listener(port=80)], **values}
@@ -139,6 +164,8 @@ def balanced(**values: Any) -> LoadBalancerIp:
         ({"listeners": [Listener(port=80), Listener(port=80)]}, "port 80 has two listeners"),
         ({"zone": "bhs"}, "zone=bhs: loadbalancer-0123 is in gra, rbx; use one of them, or all"),
         ({"nodes": 4}, "nodes: no such field"),
+        ({"nat_cidr": None}, "network and nat_cidr go together"),
+        ({"network": None, "nat_cidr": None}, "servers.haproxy-1=10.8.0.10: private; give the network"),
     ],
 )
 def test_refusals(values: dict[str, Any], message: str) -> None:

@@ -44,6 +44,12 @@ def load_balancer(api: Api, serviceName: str | None = None, **wanted: Any) -> Va
     }
 
 
+def nat_ips(api: Api, serviceName: str) -> Values:
+    found = api.get(f"/ipLoadbalancing/{part(serviceName)}/natIp")
+    nat = [{"zone": one["zone"], "ips": one["ip"]} for one in found]
+    return {"id": serviceName, "serviceName": serviceName, "natIps": nat}
+
+
 def server(api: Api, serviceName: str) -> Values:
     base = f"/dedicated/server/{part(serviceName)}"
     found = api.get(base)
@@ -165,6 +171,7 @@ FUNCTIONS: dict[str, Entry] = {
             "vrackName",
         ),
     ),
+    "index/getIploadbalancingNatIps:getIploadbalancingNatIps": (nat_ips, ("serviceName",), ()),
     "index/getServer:getServer": (server, ("serviceName",), ()),
     "index/getServers:getServers": (servers, (), ()),
     "Vrack/getVracks:getVracks": (vracks, (), ()),
