@@ -2,10 +2,11 @@
 STACK ?= sofoot
 # Settings for one run, e.g. SET="web_instances=6"; what lasts belongs into stacks/Pulumi.$(STACK).yaml.
 SET ?=
+LOSE ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help up preview outputs destroy shell sandbox sandbox-status sandbox-stop sandbox-reset \
-	test test-unit test-tools lint lock docs bench
+.PHONY: help up preview outputs destroy shell inventory accept sandbox sandbox-status sandbox-stop sandbox-reset \
+	test test-all test-stack test-unit test-tools lint lock docs bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -38,6 +39,12 @@ destroy: .venv/.complete ## take STACK away; what the account rents stays
 shell: .venv/.complete ## a shell where plain pulumi commands work
 	@$(PYTHON) -m stacks shell $(STACK)
 
+inventory: .venv/.complete ## compare what each stack declares with its committed inventory
+	@$(PYTHON) -m stacks.inventory check
+
+accept: .venv/.complete ## commit what STACK declares now; LOSE="name ..." gives up the data of what goes
+	@$(PYTHON) -m stacks.inventory accept $(STACK) $(if $(LOSE),--lose $(LOSE))
+
 sandbox: .venv/.complete ## start the sandbox
 	@$(PYTHON) -m sandbox start
 
@@ -50,8 +57,14 @@ sandbox-stop: .venv/.complete ## stop the sandbox; `make sandbox` brings it back
 sandbox-reset: .venv/.complete ## forget every machine and all data of the sandbox
 	@$(PYTHON) -m sandbox reset
 
-test: lint test-tools ## every check, So Foot in the sandbox included
-	@$(PYTHON) -m pytest
+test: lint test-tools ## every check; of the stacks, So Foot and those that the change touches are brought up
+	@$(PYTHON) -m pytest --stacks=touched
+
+test-all: lint test-tools ## every check, with every stack brought up
+	@$(PYTHON) -m pytest --stacks=all
+
+test-stack: .venv/.complete test-tools ## the checks of STACK in the sandbox
+	@$(PYTHON) -m pytest -m sandbox --stacks=$(STACK) tests/stacks
 
 test-unit: .venv/.complete test-tools ## the checks that need no sandbox
 	@$(PYTHON) -m pytest -m "not sandbox"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.claims"]
+pytest_plugins = ["tests.claims", "tests.selection"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,74 @@
+"""Which stacks are brought up in a run: `--stacks=touched` (So Foot and what the change touches), `all`, or names.
+
+A stack is touched by a change of its own files, of its inventory, or of a program that its inventory names. A changed
+component changes the inventory of every stack that it is in, since the inventory holds what is put on machines.
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from stacks.__main__ import names
+from stacks.inventory import SHIPPED, file_of
+from stacks.target import CHECKOUT
+
+ALWAYS = {"sofoot"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stacks", default="all", help=f"touched, all, or some of: {', '.join(names())}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = chosen(config.getoption("--stacks"))
+    kept = [item for item in items if (stack := stack_of(item)) is None or stack in wanted]
+    if len(kept) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def stack_of(item: pytest.Item) -> str | None:
+    """The stack that a check brings up, which its file names."""
+    found = re.fullmatch(r"test_(\w+)\.py", item.path.name)
+    stack = found[1].replace("_", "-") if found and item.path.parent.name == "stacks" else None
+    return stack if stack in names() else None
+
+
+def chosen(option: str) -> set[str]:
+    if option == "all":
+        return set(names())
+    if option == "touched":
+        return ALWAYS | touched(changed_files())
+    wanted = set(option.split(","))
+    if unknown := wanted - set(names()):
+        raise pytest.UsageError(
+            f"--stacks={option}: no such stack: {', '.join(unknown)}; there are {', '.join(names())}"
+        )
+    return wanted
+
+
+def changed_files() -> set[str]:
+    """Since the base: CASEBOOK_BASE, else where this branch left origin's main branch, else the last commit."""
+    base = os.environ.get("CASEBOOK_BASE") or git("merge-base", "HEAD", "origin/main")
+    if not base or base == git("rev-parse", "HEAD"):
+        base = "HEAD~1"
+    return {*git("diff", "--name-only", base).split(), *git("ls-files", "--others", "--exclude-standard").split()}
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=CHECKOUT, text=True, capture_output=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def touched(files: set[str]) -> set[str]:
+    programs = {str(path.relative_to(CHECKOUT)) for path in SHIPPED} & files
+    found = set()
+    for stack in names():
+        module = stack.replace("-", "_")
+        own = {f"architectures/{module}.py", f"stacks/Pulumi.{stack}.yaml", f"tests/stacks/test_{module}.py"}
+        text = file_of(stack).read_text() if file_of(stack).exists() else ""
+        if own & files or str(file_of(stack).relative_to(CHECKOUT)) in files or any(path in text for path in programs):
+            found.add(stack)
+    return found
