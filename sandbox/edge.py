@@ -1,13 +1,15 @@
 """OVHcloud's public names on the gateway's address: HAProxy with a certificate of the sandbox's authority.
 
-Machines and their programs use the same S3 endpoints as in production.
+Machines and their programs use the same S3 endpoints, and the same API, as in production.
 """
 
-from sandbox import DNS, ETC, GATEWAY, authority
+from sandbox import DNS, ETC, GATEWAY, OVHCLOUD_PORT, authority
 from sandbox.internet import EDGE_PORT
 from sandbox.openstack.configuration import S3_PORTS, s3_name
 from sandbox.processes import Daemon, is_listening
 
+# The API, and where service accounts get their tokens.
+API = ("eu.api.ovh.com", "www.ovh.com")
 CONFIGURATION, CERTIFICATE = ETC / "edge.cfg", authority.DIRECTORY / "edge.pem"
 
 
@@ -29,6 +31,8 @@ def configuration() -> str:
         host = s3_name(region)
         lines.append(f"    use_backend {region} if {{ hdr(host),host_only -m end .{host} }}")
         lines.append(f"    use_backend {region} if {{ hdr(host),host_only {host} }}")
+    lines += [f"    use_backend api if {{ hdr(host),host_only {host} }}" for host in API]
+    lines += ["backend api", f"    server api 127.0.0.1:{OVHCLOUD_PORT}"]
     for region, port in S3_PORTS.items():
         lines += [f"backend {region}", f"    server swift 127.0.0.1:{port}"]
     return "\n".join(lines) + "\n"
@@ -36,13 +40,14 @@ def configuration() -> str:
 
 def names() -> str:
     """dnsmasq: these names, and all below them, are here."""
-    return "".join(f"address=/{s3_name(region)}/{GATEWAY}\n" for region in S3_PORTS)
+    hosts = [*(s3_name(region) for region in S3_PORTS), *API]
+    return "".join(f"address=/{host}/{GATEWAY}\n" for host in hosts)
 
 
 def configure() -> None:
     """Write certificate, configuration and names."""
     hosts = [s3_name(region) for region in S3_PORTS]
-    authority.issue([*hosts, *(f"*.{host}" for host in hosts)], CERTIFICATE)
+    authority.issue([*hosts, *(f"*.{host}" for host in hosts), *API], CERTIFICATE)
     CONFIGURATION.write_text(configuration())
     (DNS / "edge.conf").write_text(names())
 

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from . import (
@@ -25,6 +26,7 @@ from . import (
     domain,
     farms,
     gateway,
+    iam,
     ip,
     loadbalancer,
     loadbalancer_network,
@@ -45,7 +47,7 @@ from .tasks import Tasks
 # Importing a family registers its routes, and what it writes into a new store.
 FAMILIES = (
     *(auth, cloud, private_network, subnet, gateway, users, storage, dedicated, vps, vrack, ip, domain),
-    *(loadbalancer, farms, loadbalancer_network, certificates),
+    *(loadbalancer, farms, loadbalancer_network, certificates, iam),
 )
 VERSIONS = ("1.0", "v1", "v2")
 EXPIRY = 3600  # seconds between two looks for objects past their lifecycle
@@ -75,13 +77,16 @@ class Api:
         try:
             if version not in VERSIONS:
                 raise ApiError(404, "Got an invalid (or empty) URL")
-            if raw not in auth.OPEN_PATHS:
+            bearer = headers.get("authorization", "")
+            if raw not in auth.OPEN_PATHS and not bearer.startswith(auth.BEARER):
                 auth.authenticate(self.store, method, url, headers, body)
             self.tasks.run_due()
-            handler, values = find_route(method, "v2/" + rest if version == "v2" else rest)
+            found, values = find_route(method, "v2/" + rest if version == "v2" else rest)
+            if bearer.startswith(auth.BEARER):
+                iam.authorize(self.store, bearer.removeprefix(auth.BEARER), found, values)
             with self.store.transaction():
                 call = Call(self.store, self.tasks, parsed(body), query, self.backing.openstack, self.backing.monitor)
-                return 200, handler(call, **values)
+                return 200, found.handler(call, **values)
         except ApiError as error:
             return error.status, error.body
         except sqlite3.OperationalError as error:
@@ -115,6 +120,12 @@ class Api:
             {"X-Ovh-QueryID": f"SBX.ext-1.{uuid.uuid4().hex[:16]}"},
             "application/json; charset=utf-8",
         )(scope, receive, send)
+
+    async def token(self, request: Request) -> Response:
+        """Where service accounts get their tokens."""
+        body = (await request.body()).decode(errors="replace")
+        status, answer = iam.token(self.store, dict(parse_qsl(body)))
+        return Response(json.dumps(answer), status, media_type="application/json")
 
     async def window(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The sandbox's own view, beside the API's paths and without secrets: requests, objects, the estate."""
@@ -189,7 +200,9 @@ def create_app(
     behind         makes what stands behind the API: `backing.nothing`, `estate.real`
     """
     api = Api(database, account, task_seconds, behind)
-    app = Starlette(routes=[Mount("/sandbox", app=api.window), Mount("/", app=api.api)], lifespan=api.lifespan)
+    tokens = Route("/auth/oauth2/token", api.token, methods=["POST"])
+    routes = [Mount("/sandbox", app=api.window), tokens, Mount("/", app=api.api)]
+    app = Starlette(routes=routes, lifespan=api.lifespan)
     app.state.store = api.store
     app.state.tasks = api.tasks
     app.state.openstack = api.backing.openstack

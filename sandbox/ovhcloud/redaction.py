@@ -6,6 +6,7 @@ SECRETS = frozenset(
     {
         "password",
         "secret",
+        "clientSecret",
         "key",
         "sshKey",
         "publicSshKey",

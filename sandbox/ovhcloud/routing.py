@@ -75,13 +75,13 @@ def match(template: tuple[str, ...], parts: list[str]) -> dict[str, str | int] |
     return values
 
 
-def find_route(method: str, raw_path: str) -> tuple[Handler, dict[str, str | int]]:
-    """The handler for a raw (still escaped) path. No two templates fit the same one."""
+def find_route(method: str, raw_path: str) -> tuple[Route, dict[str, str | int]]:
+    """The route of a raw (still escaped) path. No two templates fit the same one."""
     parts = raw_path.strip("/").split("/")
     fits = [(found, values) for found in ROUTES if (values := match(found.template, parts)) is not None]
     if not fits:
         raise ApiError(404, "Got an invalid (or empty) URL")
     for found, values in fits:
         if found.method == method:
-            return found.handler, values
+            return found, values
     raise ApiError(405, "Method not allowed")

@@ -238,6 +238,35 @@ def test_object_storage_lives(program: Program, cloud: Cloud) -> None:
     assert not cloud.store.children("cloud", "project", PROJECT, "user")
 
 
+SERVICE_ACCOUNT = (
+    HEAD
+    + """
+account = ovh.me.APIOAuth2Client("watchdog", name="watchdog", description=f"step {step}", flow="CLIENT_CREDENTIALS")
+ovh.iam.Policy("watchdog", name="watchdog", identities=[account.identity],
+               resources=[f"urn:v1:eu:resource:loadbalancer:{name}"],
+               allows=["loadbalancer:apiovh:refresh", "loadbalancer:apiovh:task/get"][:3 - step])
+pulumi.export("secret", account.client_secret)
+"""
+)
+
+
+def test_a_service_account_lives(program: Program, cloud: Cloud) -> None:
+    program.write(SERVICE_ACCOUNT)
+    shown = program.up()
+    secret = program.outputs()["secret"]
+    assert secret not in shown
+    program.preview("--expect-no-changes")
+    program.refresh()
+    program.preview("--expect-no-changes")
+    program.configure(step=2)
+    assert list(program.planned().values()) == ["update"], "the account and its policy have the same logical name"
+    program.up()
+    assert program.outputs()["secret"] == secret
+    program.destroy()
+    assert not cloud.store.children("me", "api", "oauth2", "client")
+    assert not cloud.store.children("v2", "iam", "policy")
+
+
 def test_a_role_that_there_is_not_is_named(program: Program) -> None:
     program.write(f"{HEAD}ovh.cloudproject.User('user', service_name=project, role_names=['king'])\n")
     assert 'role "king" does not exist' in program.up(fails=True)
