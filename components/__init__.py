@@ -8,6 +8,7 @@ from casebook.back_office import BackOffice
 from casebook.backup import Backup
 from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
+from casebook.dns_round_robin import DnsRoundRobin
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
@@ -29,6 +30,7 @@ __all__ = [
     "Configuration",
     "DedicatedServer",
     "Directory",
+    "DnsRoundRobin",
     "FarmServer",
     "File",
     "Frontend",

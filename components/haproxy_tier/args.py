@@ -54,6 +54,8 @@ class HealthCheck(Args):
     path: Path | None = "/healthz"
     # What a server that works answers.
     status: int = Field(default=200, ge=100, le=599)
+    # Where it is asked; None: the port that the traffic goes to.
+    port: Port | None = None
     # Between two checks of a server that works.
     interval: Seconds = 1
     # Between two checks of one that has just failed, or is coming back.
@@ -99,8 +101,8 @@ class Backend(Args):
     mode: Literal["http", "tcp"] = "http"
     # Who gets the next request, in HAProxy's words.
     balance: Literal["roundrobin", "leastconn", "source", "uri", "first"] = "roundrobin"
-    # How a dead server is found.
-    check: HealthCheck = HealthCheck()
+    # How a dead server is found; None: HealthCheck() in http, HealthCheck(path=None) in tcp.
+    check: HealthCheck | None = None
     # Requests at once for each server; more wait in a queue, so that a peak does not topple it.
     maxconn: int = Field(default=1000, ge=1)
     # Seconds in which a server that has come back gets to its full share.
@@ -109,9 +111,16 @@ class Backend(Args):
     sticky: bool = False
     # Servers of this backend which serve only when no other does.
     backups: Many[Label] = ()
+    # One server has all connections, every member of the tier agrees on which, and it stays so until that server dies.
+    single_writer: bool = False
+    # Seconds without a byte, on either side, after which a connection ends; None: the tier's `timeouts`, or with
+    # `single_writer` the eight hours that a SQL server itself waits, for pools keep idle connections.
+    idle: Seconds | None = None
 
     @model_validator(mode="after")
     def _fitting(self) -> "Backend":
+        if self.single_writer and (self.sticky or self.backups or self.balance != "roundrobin"):
+            raise ValueError("single_writer: one server has all connections; leave out sticky, backups and balance")
         if self.balance == "uri" and self.mode == "tcp":
             raise ValueError("balance=uri: needs mode=http, for a tcp backend does not read requests")
         if unknown := [name for name in self.backups if name not in self.servers]:
@@ -119,8 +128,23 @@ class Backend(Args):
         return self
 
     @property
+    def probe(self) -> HealthCheck:
+        """How a dead server is found."""
+        return self.check or (HealthCheck() if self.mode == "http" else HealthCheck(path=None))
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds without a byte, where the backend has its own."""
+        return self.idle or (28800 if self.single_writer else None)
+
+    @property
+    def shared(self) -> bool:
+        """Whether members must tell each other which server was taken."""
+        return self.sticky or self.single_writer
+
+    @property
     def lines(self) -> list[tuple[str, str]]:
-        """(name, address:port) of the servers, web-2 before web-10."""
+        """(name, address:port) of the servers, web-2 before web-10, on every member in the same order."""
         return [
             (name, endpoint if ":" in endpoint else f"{endpoint}:{self.port}")
             for name, endpoint in sorted(self.servers.items(), key=lambda one: _natural(one[0]))

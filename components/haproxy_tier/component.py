@@ -18,14 +18,16 @@ class HaproxyTier(Component[HaproxyTierArgs]):
     Declares the role `haproxy` on each machine, one machine after the other. A change is a reload: open connections
     end on the old process, new ones come to the new one, none is refused.
 
-    Attributes, known at preview: `addresses`, the members' as /32 for the firewalls of what stands behind.
+    Attributes, known at preview: `servers`, the members' addresses by name, for what stands in front; `addresses`, the
+    same as /32, for the firewalls of what stands behind.
     Sources: SOF-1, SOF-10; docs.haproxy.org 2.6; Mozilla's server side TLS.
     """
 
     Arguments = HaproxyTierArgs
 
     def declare(self, args: HaproxyTierArgs) -> None:
-        self.addresses = [f"{machine.address}/32" for machine in args.machines]
+        self.servers = {machine.name: str(machine.address) for machine in args.machines}
+        self.addresses = [f"{address}/32" for address in self.servers.values()]
         before: list[pulumi.Resource] = []
         for machine in args.machines:
             configured = machine.configure(
@@ -40,8 +42,8 @@ class HaproxyTier(Component[HaproxyTierArgs]):
 def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
     """What one member must hold."""
     others = tuple(f"{machine.address}/32" for machine in args.machines if machine.name != member)
-    sticky = any(backend.sticky for backend in args.backends.values())
-    peers = [(machine.name, machine.address) for machine in args.machines] if sticky and others else []
+    shared = any(backend.shared for backend in args.backends.values())
+    peers = [(machine.name, machine.address) for machine in args.machines] if shared and others else []
     values = {"args": args, "member": member, "peers": peers, "peers_port": PEERS_PORT, "ms": _milliseconds}
     files = (
         File(path=CONFIGURATION, content=render(__file__, "haproxy.cfg.j2", **values)),

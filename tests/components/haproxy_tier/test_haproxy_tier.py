@@ -19,10 +19,18 @@ EVERYTHING = {
         "web": Backend(servers={"web-10": "10.8.0.29", "web-2": "10.8.0.21:8080"}, backups=("web-10",), sticky=True),
         "api": Backend(servers={"api-1": "10.8.0.40"}, balance="uri", check=HealthCheck(path=None), slowstart=0),
         "mail": Backend(servers={"mail-1": "10.8.0.50:25"}, mode="tcp", balance="leastconn"),
+        "sql": Backend(
+            servers={"db-2": "10.8.0.82", "db-1": "10.8.0.81", "db-10": "10.8.0.90"},
+            port=3306,
+            mode="tcp",
+            check=HealthCheck(path="/", port=9200),
+            single_writer=True,
+        ),
     },
     "frontends": {
         "http": Frontend(port=80, backend="web", redirect_https=True),
         "mail": Frontend(port=25, backend="mail"),
+        "sql": Frontend(port=3306, backend="sql"),
         "site": Frontend(
             port=8443,
             backend="web",
@@ -181,6 +189,10 @@ def test_refusals(values: dict[str, Any], message: str | None) -> None:
         (lambda: Backend(servers={"a": "web.example.org"}), "an address like 10.8.0.20, or one with a port"),
         (lambda: Backend(servers={"a": "10.8.0.20"}, backups=("b",)), "backups=b: not one of the servers a"),
         (lambda: Backend(servers={"a": "10.8.0.20"}, mode="tcp", balance="uri"), "balance=uri: needs mode=http"),
+        (
+            lambda: Backend(servers={"a": "10.8.0.20"}, single_writer=True, sticky=True),
+            "one server has all connections",
+        ),
         (lambda: Route(backend="a"), "host or path_prefix"),
         (lambda: Route(backend="a", path_prefix="/a } { always_true"), "path_prefix"),
         (lambda: Frontend(port=80, backend="a", response_headers={"X-A": 'a" if { true }'}), "its own syntax"),

@@ -1,0 +1,38 @@
+"""One DNS name for several addresses: resolvers hand them out in turn."""
+
+import pulumi
+import pulumi_ovh as ovh
+
+from casebook.component import Component
+from casebook.dns_round_robin.args import DnsRoundRobinArgs
+from casebook.lookup import looked_up
+
+
+class DnsRoundRobin(Component[DnsRoundRobinArgs]):
+    """An A record for each target in a zone of the account; the zone itself is adopted.
+
+    Declares `Domain.ZoneRecord` NAME-TARGET. Attribute, known at preview: `host`, the name that clients ask for.
+    Sources: NRT-1; api.ovh.com /domain/zone.
+    """
+
+    Arguments = DnsRoundRobinArgs
+
+    def declare(self, args: DnsRoundRobinArgs) -> None:
+        options = pulumi.InvokeOptions(parent=self)
+        looked_up(
+            "DNS zone",
+            args.zone,
+            lambda: ovh.domain.get_zone(name=args.zone, opts=options),
+            hint="check zone, and that the credentials are of the account that manages it",
+        )
+        self.host = f"{args.subdomain}.{args.zone}".lstrip(".")
+        for name, address in args.targets.items():
+            ovh.domain.ZoneRecord(
+                f"{self.name}-{name}",
+                zone=args.zone,
+                subdomain=args.subdomain,
+                fieldtype="A",
+                target=address,
+                ttl=args.ttl,
+                opts=self.child(),
+            )
