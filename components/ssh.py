@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pulumi
 import pulumi_command as command
@@ -32,8 +32,15 @@ def ssh_key() -> SshKey:
     return SshKey(public.read_text().strip(), pulumi.Output.secret(path.read_text()))
 
 
-def connection(host: pulumi.Input[str], key: SshKey) -> command.remote.ConnectionArgs:
+def connection(
+    host: pulumi.Input[str], key: SshKey, bastion: pulumi.Input[str] | None = None
+) -> command.remote.ConnectionArgs:
     """A connection that waits for a machine which still boots: 20 tries, 15 s each at most."""
-    return command.remote.ConnectionArgs(
-        host=host, user=USER, private_key=key.private, dial_error_limit=20, per_dial_timeout=15
-    )
+    patient: dict[str, Any] = {
+        "user": USER,
+        "private_key": key.private,
+        "dial_error_limit": 20,
+        "per_dial_timeout": 15,
+    }
+    proxy = command.remote.ProxyConnectionArgs(host=bastion, **patient) if bastion is not None else None
+    return command.remote.ConnectionArgs(host=host, proxy=proxy, **patient)

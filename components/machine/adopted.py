@@ -14,7 +14,8 @@ class DedicatedServer(Machine):
     """A dedicated server, adopted by service name and, where `install` asks for it, installed once.
 
     Declares `Vrack.DedicatedServerInterface` (with a network), `Dedicated.ServerReinstallTask` (with `install`;
-    later changes never install again) and the base role. Source: SOF-1; api.ovh.com /dedicated/server.
+    later changes never install again) and the base role. With a `gateway` the public interface only answers: what the
+    server begins itself leaves by the private network. Source: SOF-1; api.ovh.com /dedicated/server.
     """
 
     Arguments = DedicatedServerArgs
@@ -55,8 +56,8 @@ class DedicatedServer(Machine):
                     opts=self.child(delete_before_replace=True),
                 )
             )
-            files = vrack_files(args.network, args.address, interface.nics[0])
-        self._prepare(args, after, files)
+            files = vrack_files(args.network, args.address, interface.nics[0], found.ip, args.gateway)
+        self._prepare(args, after, files, via=args.via, resolvers=args.resolvers)
 
 
 class Vps(Machine):

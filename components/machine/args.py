@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from casebook.args import Address, Args, Cidr, Label, Many
 from casebook.configuration import Allow
+from casebook.machine.base import Machine
 from casebook.ssh import SshKey
 from casebook.vrack_network import VrackNetwork
 
@@ -21,7 +22,34 @@ class MachineArgs(Args):
     allow: Many[Allow] = ()
 
 
-class DedicatedServerArgs(MachineArgs):
+class PrivateMachineArgs(MachineArgs):
+    """A machine that may be in a private network."""
+
+    # The bastion through which administrators reach the private address; `pulumi up` too, where there is no other.
+    via: Machine | None = None
+    # The private network's way out (a Gateway's address): the default route, from the first boot and over reboots.
+    gateway: Address | None = None
+    # Name servers in place of the platform's: a Resolver's `addresses`.
+    resolvers: Many[Address] = Field(default=(), max_length=3)
+
+    @model_validator(mode="after")
+    def _bastion_is_inside(self) -> "PrivateMachineArgs":
+        if self.via and not self.via.address:
+            raise ValueError(f"via={self.via.name}: has no address in a private network to come from")
+        return self
+
+    def check_address(self, field: str, address: str, network: VrackNetwork) -> None:
+        """An address of the machine's own."""
+        _check_inside(field, address, network)
+        if address == self.gateway:
+            raise ValueError(f"gateway={self.gateway}: the machine's own address ({field})")
+
+    def check_gateway(self, network: VrackNetwork) -> None:
+        if self.gateway:
+            _check_inside("gateway", self.gateway, network)
+
+
+class DedicatedServerArgs(PrivateMachineArgs):
     # OVHcloud's name of the server, which the account rents.
     service_name: str = Field(pattern=r"^ns\d+\.[a-z0-9.-]+$")
     # The private network that its vRack interface joins.
@@ -36,7 +64,10 @@ class DedicatedServerArgs(MachineArgs):
         if (self.network is None) != (self.address is None):
             raise ValueError("network and address go together")
         if self.network and self.address:
-            _check_inside("address", self.address, self.network)
+            self.check_address("address", self.address, self.network)
+            self.check_gateway(self.network)
+        elif self.gateway or self.via:
+            raise ValueError("gateway and via are of a private network: network and address are missing")
         return self
 
 
@@ -45,7 +76,7 @@ class VpsArgs(MachineArgs):
     service_name: str = Field(pattern=r"^vps[a-z0-9-]*\.[a-z0-9.-]+$")
 
 
-class InstanceGroupArgs(MachineArgs):
+class InstanceGroupArgs(PrivateMachineArgs):
     # The compute region.
     region: str
     # The size, by OVHcloud's name: b3-8.
@@ -56,6 +87,13 @@ class InstanceGroupArgs(MachineArgs):
     network: VrackNetwork
     # Instance name -> planned address in the network: keyed, so that one more moves no other.
     addresses: Mapping[Label, Address] = Field(min_length=1)
+    # Addresses that move between the instances (VRRP): what their ports may use beside their own.
+    shared_addresses: Many[Address] = ()
+    # Whether each has a public address; False: a private port only, to which `allow` then applies.
+    public: bool = True
+    # Whether they pass on what is not theirs (a gateway): their private ports take any packet, so that only the
+    # machine's own firewall protects it there.
+    routes: bool = False
     # Where public addresses come from.
     external_network: str = "Ext-Net"
     # anti-affinity refuses an instance when no further host is free; soft-anti-affinity then shares one.
@@ -67,7 +105,23 @@ class InstanceGroupArgs(MachineArgs):
             known = ", ".join(self.network.regions) or "none"
             raise ValueError(f"region={self.region}: the private network {self.network.name} is in: {known}")
         for name, address in self.addresses.items():
-            _check_inside(f"addresses.{name}", address, self.network)
+            self.check_address(f"addresses.{name}", address, self.network)
+        for number, address in enumerate(self.shared_addresses):
+            self.check_address(f"shared_addresses.{number}", address, self.network)
+        self.check_gateway(self.network)
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_out(self) -> "InstanceGroupArgs":
+        if not self.public and not (self.via and self.gateway):
+            raise ValueError(
+                "public=False: nothing is reached or fetched without a public address but through others; "
+                "give via (a bastion) and gateway"
+            )
+        if self.public and self.gateway:
+            raise ValueError(f"gateway={self.gateway}: instances with a public address leave by it; use public=False")
+        if self.routes and self.shared_addresses:
+            raise ValueError("routes=True takes any address: Neutron refuses shared_addresses on such a port")
         return self
 
 

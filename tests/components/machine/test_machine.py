@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from casebook import (
     Allow,
@@ -40,7 +41,7 @@ def server(vlan: int = 8, **values: Any) -> DedicatedServer:
     return DedicatedServer("front-1", **{**given, "ssh_key": ssh_key(), "admin_cidrs": ADMINS, **values})
 
 
-def group(count: int = 2, **values: Any) -> InstanceGroup:
+def group(name: str = "web", count: int = 2, **values: Any) -> InstanceGroup:
     given: dict[str, Any] = {
         "region": "GRA11",
         "flavor": "b3-8",
@@ -48,12 +49,33 @@ def group(count: int = 2, **values: Any) -> InstanceGroup:
         "ssh_key": ssh_key(),
         "admin_cidrs": ADMINS,
     }
-    return InstanceGroup("web", **{"network": network(), **given, **values})
+    if "network" not in values:
+        given["network"] = network()
+    return InstanceGroup(name, **{**given, **values})
 
 
 def vps(**values: Any) -> Vps:
     given: dict[str, Any] = {"service_name": "vps-1.example.net", "ssh_key": ssh_key(), "admin_cidrs": ADMINS}
     return Vps("monitoring", **{**given, **values})
+
+
+def private_group(**values: Any) -> InstanceGroup:
+    """Instances behind a gateway that is one itself."""
+    shared = network()
+    gateway = group("gateway", network=shared, addresses={"gateway-1": "10.8.0.1"}, routes=True)
+    given: dict[str, Any] = {
+        "region": "GRA11",
+        "flavor": "b3-8",
+        "network": shared,
+        "addresses": {"app-1": "10.8.0.31"},
+        "ssh_key": ssh_key(),
+        "admin_cidrs": ADMINS,
+        "public": False,
+        "via": gateway.machines[0],
+        "gateway": "10.8.0.1",
+        "resolvers": ["10.8.0.2", "10.8.0.3"],
+    }
+    return InstanceGroup("app", **{**given, **values})
 
 
 def role(made: list[Registered], name: str) -> dict[str, str]:
@@ -83,7 +105,7 @@ def test_user_data_holds_the_public_key_and_nothing_that_changes(ssh_key_file: P
 
 
 def test_one_more_instance_changes_nothing_of_the_others() -> None:
-    fewer, more = declares_the_same(lambda: group(2)), declares_the_same(lambda: group(3))
+    fewer, more = declares_the_same(lambda: group(count=2)), declares_the_same(lambda: group(count=3))
     before = {resource.urn: resource.inputs for resource in fewer}
     after = {resource.urn: resource.inputs for resource in more}
     assert before == {urn: after[urn] for urn in before}
@@ -164,6 +186,56 @@ def test_the_vrack_s_interface_is_tagged_unless_the_vlan_is_zero() -> None:
     assert [path for path in plain if "vlan" in path] == []
 
 
+@pytest.mark.claim("NRT-2")
+def test_an_instance_without_a_public_port_is_reached_and_leaves_through_the_gateway() -> None:
+    allow = [Allow(port=80, sources=("0.0.0.0/0",))]
+    made = declares_the_same(lambda: private_group(allow=allow, shared_addresses=["10.8.0.200"]))
+    assert not [r.name for r in made if r.name.startswith("app") and "public" in r.name]
+    instance = only(made, "openstack:compute/instance:Instance", "app-1")
+    assert len(instance.inputs["networks"]) == 1
+    port = only(made, "Port", "app-1-private")
+    assert port.inputs["allowedAddressPairs"] == [{"ipAddress": "10.8.0.200"}]
+    connection = only(made, "Command", "app-1-base").inputs["connection"]
+    assert connection["host"] == "10.8.0.31"
+    assert connection["proxy"]["host"] == only(made, "Command", "gateway-1-base").inputs["connection"]["host"]
+    rules = [r.inputs for r in made if r.type.endswith("SecGroupRule") and r.name.startswith("app")]
+    found = {(r["remoteIpPrefix"], r.get("protocol"), r.get("portRangeMin")) for r in rules}
+    assert found == {("0.0.0.0/0", "tcp", 80), ("10.8.0.0/24", None, None)}
+    files = role(made, "app-1-base")
+    assert "ip saddr { 198.18.0.1/32, 10.8.0.1/32 } tcp dport 22 accept" in files["/etc/nftables.conf"]
+    assert files["/etc/resolvers.conf"].startswith("nameserver 10.8.0.2\nnameserver 10.8.0.3\n")
+
+
+def test_the_way_out_is_there_from_the_first_boot_as_the_role_keeps_it() -> None:
+    made = declares_the_same(private_group)
+    first_boot = yaml.safe_load(only(made, "openstack:compute/instance:Instance", "app-1").inputs["userData"])
+    [file] = first_boot["write_files"]
+    assert role(made, "app-1-base")[file["path"]] == file["content"]
+    assert "Gateway=10.8.0.1\n" in file["content"]
+    assert first_boot["runcmd"] == [["networkctl", "reload"]]
+
+
+def test_a_gateway_s_own_port_takes_what_is_not_addressed_to_it() -> None:
+    port = only(declares_the_same(private_group), "Port", "gateway-1-private").inputs
+    assert port["portSecurityEnabled"] is False
+    assert "securityGroupIds" not in port
+
+
+def test_a_server_with_a_gateway_only_answers_on_its_public_interface() -> None:
+    for vlan, file in ((8, "20-vrack-vlan.network"), (0, "20-vrack.network")):
+        made = declares_the_same(lambda vlan=vlan: server(vlan=vlan, gateway="10.8.0.1"))  # type: ignore[misc]
+        public = only(made, "Command", "front-1-base").inputs["connection"]["host"]
+        text = role(made, "front-1-base")[f"/etc/systemd/network/{file}"]
+        assert "[Route]\nGateway=10.8.0.1\nTable=20\n" in text
+        assert f"From={public}\nTable=main\nPriority=100\n" in text
+        assert (
+            "RoutingPolicyRule"
+            not in role(declares_the_same(lambda vlan=vlan: server(vlan=vlan)), "front-1-base")[  # type: ignore[misc]
+                f"/etc/systemd/network/{file}"
+            ]
+        )
+
+
 def test_nft_accepts_the_firewall_with_the_roles_it_includes(tmp_path: Path) -> None:
     def program() -> None:
         allow = Allow(port=53, protocol="udp", sources=("10.8.0.0/24",))
@@ -200,6 +272,14 @@ def nft(ruleset: str, folder: Path) -> str:
         (lambda: group(region="RBX-A"), "region=RBX-A: the private network private is in: GRA11"),
         (lambda: group(addresses={}), "addresses={}: "),
         (lambda: group(addresses={"Web": "10.8.0.20"}), "names become host names"),
+        (lambda: group(gateway="10.8.0.1"), "gateway=10.8.0.1: instances with a public address leave by it"),
+        (lambda: group(public=False), "public=False: nothing is reached or fetched without a public address"),
+        (lambda: group(shared_addresses=["10.9.0.1"]), "shared_addresses.0=10.9.0.1: outside the network"),
+        (lambda: group(routes=True, shared_addresses=["10.8.0.9"]), "Neutron refuses shared_addresses"),
+        (lambda: private_group(gateway="10.9.0.1"), "gateway=10.9.0.1: outside the network 10.8.0.0/24"),
+        (lambda: private_group(gateway="10.8.0.31"), "gateway=10.8.0.31: the machine's own address"),
+        (lambda: private_group(via=vps()), "via=monitoring: has no address in a private network"),
+        (lambda: server(network=None, address=None, gateway="10.8.0.1"), "gateway and via are of a private network"),
         (lambda: group(policy="affinity"), "policy='affinity': "),
         (lambda: vps(service_name="ns1.example.net"), "service_name='ns1.example.net': "),
         (lambda: vps(network=1), "network: no such field"),
