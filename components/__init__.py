@@ -12,9 +12,12 @@ from casebook.dns_round_robin import DnsRoundRobin
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
+from casebook.memcached import Memcached
 from casebook.monitoring import Monitoring, exporter_access
 from casebook.mysql_pair import MysqlPair
+from casebook.nginx_tier import Images, NginxTier, PageCache, RequestFilter
 from casebook.object_storage import ObjectStorage
+from casebook.php_tier import PhpTier
 from casebook.plan import AddressPlan
 from casebook.ssh import SshKey, ssh_key
 from casebook.vrack_network import VrackNetwork
@@ -36,17 +39,23 @@ __all__ = [
     "Frontend",
     "HaproxyTier",
     "HealthCheck",
+    "Images",
     "InputError",
     "Instance",
     "InstanceGroup",
     "Listener",
     "LoadBalancerIp",
     "Machine",
+    "Memcached",
     "Monitoring",
     "MysqlPair",
+    "NginxTier",
     "ObjectStorage",
+    "PageCache",
+    "PhpTier",
     "Probe",
     "Ready",
+    "RequestFilter",
     "Route",
     "Service",
     "SshKey",

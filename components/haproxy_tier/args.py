@@ -145,10 +145,15 @@ class Backend(Args):
     @property
     def lines(self) -> list[tuple[str, str]]:
         """(name, address:port) of the servers, web-2 before web-10, on every member in the same order."""
-        return [
-            (name, endpoint if ":" in endpoint else f"{endpoint}:{self.port}")
-            for name, endpoint in sorted(self.servers.items(), key=lambda one: _natural(one[0]))
-        ]
+        return endpoints(self.servers, self.port)
+
+
+def endpoints(servers: Mapping[str, str], port: int) -> list[tuple[str, str]]:
+    """(name, address:port), web-2 before web-10, on every member in the same order."""
+    return [
+        (name, endpoint if ":" in endpoint else f"{endpoint}:{port}")
+        for name, endpoint in sorted(servers.items(), key=lambda one: _natural(one[0]))
+    ]
 
 
 def _natural(name: str) -> list[tuple[str, int]]:

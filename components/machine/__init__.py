@@ -4,6 +4,7 @@ from casebook.machine.adopted import DedicatedServer, Vps
 from casebook.machine.args import DedicatedServerArgs, InstanceGroupArgs, VpsArgs
 from casebook.machine.base import Machine
 from casebook.machine.instance import Instance, InstanceGroup
+from casebook.machine.tier import PrivateMachines, one_after_another
 
 __all__ = [
     "DedicatedServer",
@@ -12,6 +13,8 @@ __all__ = [
     "InstanceGroup",
     "InstanceGroupArgs",
     "Machine",
+    "PrivateMachines",
     "Vps",
     "VpsArgs",
+    "one_after_another",
 ]

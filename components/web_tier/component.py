@@ -9,8 +9,7 @@ from casebook.component import Component
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
 from casebook.machine import Machine
 from casebook.templates import render
-
-UNITS = "/etc/systemd/system"
+from casebook.units import UNITS, started_again
 
 
 class WebTierArgs(Args):
@@ -71,7 +70,7 @@ def configuration(args: WebTierArgs, machine: Machine) -> Configuration:
         path="/etc/nginx/nginx.conf",
         content=render(__file__, "nginx.conf.j2", args=args, machine=machine, proxies=proxies),
     )
-    restart = File(path=f"{UNITS}/nginx.service.d/casebook.conf", content=render(__file__, "nginx.service.j2"))
+    restart = started_again("nginx.service")
     sync = File(
         path="/usr/local/sbin/web-sync",
         content=render(__file__, "web-sync.j2", source=args.source.address),

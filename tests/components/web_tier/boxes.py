@@ -19,8 +19,14 @@ from typing import Any
 from casebook.configuration.component import PROGRAM
 
 # Program -> its package.
-NEEDED = {**{name: name for name in ("curl", "haproxy", "logrotate", "nginx", "rsync")}, "nft": "nftables"}
-OWN = ("etc", "run", "srv", "usr/local", "usr/share", "var/lib", "var/log")  # of a box; all else is the host's
+NEEDED = {
+    **{name: name for name in ("apache2", "curl", "haproxy", "logrotate", "memcached", "nginx", "rsync")},
+    "cgi-fcgi": "libfcgi-bin",
+    "nft": "nftables",
+    "php-fpm8.2": "php8.2-fpm",
+}
+# Of a box; all else is the host's.
+OWN = ("etc", "run", "srv", "usr/local", "usr/share", "var/cache", "var/lib", "var/log")
 SYSTEMCTL = Path(__file__).with_name("systemctl.sh")
 
 
