@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from casebook import InputError
 from casebook.args import Args, explained
 
-KEYS = ("architecture", "settings")
+KEYS = ("architecture", "settings", "sandbox")
 
 
 class Architecture(Protocol):

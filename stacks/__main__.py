@@ -6,12 +6,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from stacks.mend import mend
+import yaml
+
+from stacks.mend import mend, replacements
 from stacks.target import CHECKOUT, HOME, Stop, empty_project, is_account, prepare
 
 FILES = CHECKOUT / "stacks"
-SALT = "encryptionsalt:"  # of Pulumi's passphrase, which it writes into the file of its stack
+SALT = "encryptionsalt"  # of Pulumi's passphrase, which it writes into the file of its stack
+COUNTS = "casebook:sandbox"  # in a stack's file: the counts for which the sandbox is too small
 
 
 def names() -> list[str]:
@@ -31,12 +35,30 @@ def config_file(stack: str) -> Path:
     """
     copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    lines = stack_file(stack).read_text().splitlines()
+    text = stack_file(stack).read_text()
     if not is_account():
-        own = [line for line in (copy.read_text().splitlines() if copy.exists() else []) if line.startswith(SALT)]
-        lines = [*own[:1], *(line for line in lines if not line.startswith(SALT))]
-    copy.write_text("\n".join([*lines, ""]))
+        content = yaml.safe_load(text)
+        content.pop(SALT, None)
+        own = yaml.safe_load(copy.read_text()) if copy.exists() else {}
+        content |= {SALT: own[SALT]} if SALT in own else {}
+        config = content["config"]
+        if counts := config.pop(COUNTS, None):
+            resize(config["casebook:settings"], counts, f"{stack_file(stack).name}: {COUNTS}")
+        text = yaml.safe_dump(content, sort_keys=False)
+    copy.write_text(text)
     return copy
+
+
+def resize(settings: dict[str, Any], counts: dict[str, Any], where: str) -> None:
+    """Put the counts that the sandbox can hold over those of the document. Only counts: all else is the same."""
+    for name, count in counts.items():
+        full = settings.get(name)
+        if isinstance(count, dict) and isinstance(full, dict):
+            resize(full, count, f"{where}.{name}")
+        elif type(count) is int and type(full) is int:
+            settings[name] = count
+        else:
+            raise Stop(f"{where}.{name}={count}: a number in the place of a number of casebook:settings; it has {full}")
 
 
 def set_values(file: Path, values: list[str], environment: dict[str, str]) -> None:
@@ -88,8 +110,9 @@ def command(action: str, stack: str, values: list[str], options: list[str]) -> N
     elif action == "preview":
         run("preview", "--diff", *config, *options, environment=environment)
     else:
-        needed = mend(stack, environment)
-        options = [*needed, *options] if action == "up" else options
+        state = mend(stack, environment)
+        if action == "up":
+            options = [*replacements(state, environment), *options]
         run(action, "--yes", "--skip-preview", *config, *options, environment=environment)
 
 

@@ -21,16 +21,17 @@ Inputs = dict[str, Any]
 INSTANCE = "openstack:compute/instance:Instance"
 
 
-def mend(stack: str, environment: dict[str, str]) -> list[str]:
-    """Bring the state in line with what exists; returns the options that pulumi needs to continue."""
+def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
+    """Bring the state in line with what exists; returns it."""
     release_dead_lock(stack, environment)
     whole = exported(stack, environment)
     adopt_or_forget(stack, whole, environment)
-    return [f"--replace={urn}" for urn in failed_instances(whole.get("deployment") or {}, environment)]
+    return whole
 
 
-def failed_instances(deployment: dict[str, Any], environment: dict[str, str]) -> list[str]:
-    """Instances that Nova gave up on. Their creation is in the state, so that pulumi alone would keep them."""
+def replacements(state: dict[str, Any], environment: dict[str, str]) -> list[str]:
+    """The options for instances that Nova gave up on: their creation is in the state, so pulumi alone keeps them."""
+    deployment = state.get("deployment") or {}
     instances = [r for r in deployment.get("resources") or [] if r["type"] == INSTANCE and r.get("id")]
     clouds, failed = Clouds(environment), []
     for region in sorted({instance["outputs"]["region"] for instance in instances}):
@@ -38,7 +39,7 @@ def failed_instances(deployment: dict[str, Any], environment: dict[str, str]) ->
         failed += [instance["urn"] for instance in instances if instance["id"] in broken]
     for urn in failed:
         print(f"casebook: the instance {urn.rpartition('::')[2]} is in the state ERROR; it is made anew")
-    return failed
+    return [f"--replace={urn}" for urn in failed]
 
 
 def adopt_or_forget(stack: str, whole: dict[str, Any], environment: dict[str, str]) -> None:

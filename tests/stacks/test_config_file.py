@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stacks import __main__ as stacks
 from stacks.target import Stop
@@ -18,23 +19,47 @@ def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_committed_files_hold_no_salt() -> None:
     for file in (Path(__file__).parents[2] / "stacks").glob("Pulumi.*.yaml"):
-        assert stacks.SALT not in file.read_text(), f"{file.name}: take the line {stacks.SALT} out"
+        assert stacks.SALT not in yaml.safe_load(file.read_text()), f"{file.name}: take the line {stacks.SALT} out"
 
 
 def test_the_sandboxs_salt_is_kept_and_an_accounts_is_not_for_it(tmp_path: Path) -> None:
     copy = stacks.config_file("some")
-    assert copy.read_text() == (tmp_path / "Pulumi.some.yaml").read_text()
-    copy.write_text(f"{copy.read_text()}{stacks.SALT} own\n")
+    assert yaml.safe_load(copy.read_text()) == {"config": {"casebook:architecture": "some"}}
+    copy.write_text(f"{copy.read_text()}{stacks.SALT}: own\n")
     file = tmp_path / "Pulumi.some.yaml"
-    file.write_text(f"{file.read_text()}{stacks.SALT} of an account\n")
-    assert stacks.config_file("some").read_text() == f"{stacks.SALT} own\nconfig:\n  casebook:architecture: some\n"
+    file.write_text(f"{file.read_text()}{stacks.SALT}: of an account\n")
+    assert yaml.safe_load(stacks.config_file("some").read_text())[stacks.SALT] == "own"
 
 
-def test_an_account_keeps_the_salt_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_keeps_the_file_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "is_account", lambda: True)
     file = tmp_path / "Pulumi.some.yaml"
-    file.write_text(f"{file.read_text()}{stacks.SALT} of an account\n")
+    file.write_text(f"{file.read_text()}{SIZES}{stacks.SALT}: of an account\n")
     assert stacks.config_file("some").read_text() == file.read_text()
+
+
+SIZES = """\
+  casebook:settings: {region: GRA11, web: 8, office: {web: 4}}
+  casebook:sandbox: {web: 2, office: {web: 1}}
+"""
+
+
+def test_the_sandbox_gets_fewer_of_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.some.yaml"
+    file.write_text(file.read_text() + SIZES)
+    config = yaml.safe_load(stacks.config_file("some").read_text())["config"]
+    assert config == {
+        "casebook:architecture": "some",
+        "casebook:settings": {"region": "GRA11", "web": 2, "office": {"web": 1}},
+    }
+
+
+@pytest.mark.parametrize("line", ["{region: 3}", "{web: large}", "{cache: 3}", "{office: 1}", "{web: true}"])
+def test_only_counts_differ_in_the_sandbox(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.some.yaml"
+    file.write_text(file.read_text() + SIZES.split("\n")[0] + f"\n  casebook:sandbox: {line}\n")
+    with pytest.raises(Stop, match="a number in the place of a number"):
+        stacks.config_file("some")
 
 
 def test_an_unknown_stack_names_the_known_ones() -> None:
