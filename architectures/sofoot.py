@@ -28,6 +28,7 @@ from casebook import (
     Backend,
     BackOffice,
     Backup,
+    BucketRepository,
     Certificate,
     DedicatedServer,
     Frontend,
@@ -221,8 +222,8 @@ def build(settings: Settings) -> None:
         prefix=f"sofoot-{settings.project[:8]}",
         buckets={"backups": {"writers": ["backup"]}},
     )
-    bucket, writer = storage.buckets["backups"], storage.users["backup"]
-    to_bucket: dict[str, Any] = {"bucket": bucket, "user": writer, "retention": {"daily": 14, "weekly": 8}}
+    bucket = BucketRepository(bucket=storage.buckets["backups"], user=storage.users["backup"])
+    to_bucket: dict[str, Any] = {"to": bucket, "retention": {"daily": 14, "weekly": 8}}
     Backup("site", machine=back_office, paths=["/srv/edit", "/srv/www"], schedule="*-*-* 04:15:00", **to_bucket)
     Backup(
         "database",

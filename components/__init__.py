@@ -5,7 +5,7 @@ if __name__ != "casebook":
 
 from casebook.args import InputError
 from casebook.back_office import BackOffice
-from casebook.backup import Backup
+from casebook.backup import Backup, BackupServer, BucketRepository
 from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
 from casebook.dns_round_robin import DnsRoundRobin
@@ -29,6 +29,8 @@ __all__ = [
     "BackOffice",
     "Backend",
     "Backup",
+    "BackupServer",
+    "BucketRepository",
     "Certificate",
     "Configuration",
     "DedicatedServer",

@@ -1,108 +1,67 @@
-"""What a machine must not lose, saved by restic to a bucket, on a schedule."""
+"""What a machine must not lose, saved by restic to a storage server or a bucket, on a schedule."""
 
 import shlex
-from typing import Annotated
 
+import pulumi
 import pulumi_random as random
-from pydantic import AfterValidator, Field, field_validator, model_validator
+import pulumi_tls as tls
 
-from casebook.args import Args, Many
-from casebook.backup.calendar import calendar
+from casebook.backup.args import BackupArgs, BucketRepository
+from casebook.backup.server import Account, BackupServer
 from casebook.component import Component
 from casebook.configuration import Configuration, Directory, File, Ready, Service
-from casebook.machine import Machine
-from casebook.object_storage import Bucket, BucketUser
 from casebook.templates import render
-
-Count = Annotated[int, Field(ge=0)]
-
-
-class RetentionArgs(Args):
-    """How many of the last hours, days, weeks and months keep a snapshot: the last one of each."""
-
-    # Hours.
-    hourly: Count = 0
-    # Days.
-    daily: Count = 0
-    # Weeks.
-    weekly: Count = 0
-    # Months.
-    monthly: Count = 0
-
-    @model_validator(mode="after")
-    def _keeps_something(self) -> "RetentionArgs":
-        if not any(self.__dict__.values()):
-            raise ValueError("keeps nothing: give hourly, daily, weekly or monthly a number")
-        return self
-
-
-class BackupArgs(Args):
-    """One backup of one machine."""
-
-    # Where the data is. A database is best read on its replica.
-    machine: Machine
-    # Where the backup goes: a bucket of an `ObjectStorage`.
-    bucket: Bucket
-    # The key of a writer of this bucket.
-    user: BucketUser
-    # Files and directories to save.
-    paths: Many[str] = ()
-    # Patterns of restic that are left out: "*.tmp", "/srv/www/cache".
-    exclude: Many[str] = ()
-    # Save all databases of the machine's MariaDB, as of one moment.
-    mysql: bool = False
-    # When: a calendar expression of systemd ("daily", "*-*-* 03:15:00", "*:0/30"), in the machine's time zone.
-    schedule: Annotated[str, AfterValidator(calendar)]
-    # What is kept of earlier runs.
-    retention: RetentionArgs
-    # Do not wait for the schedule: the first run begins, in the background, when the machine is set up.
-    run_first: bool = False
-
-    @field_validator("paths")
-    @classmethod
-    def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for path in value:
-            if not path.startswith("/") or "\n" in path:
-                raise ValueError(f"{path!r} is not an absolute path")
-        return value
-
-    @model_validator(mode="after")
-    def _has_a_source(self) -> "BackupArgs":
-        if not (self.paths or self.mysql):
-            raise ValueError("nothing to save: give paths, mysql=True or both")
-        return self
 
 
 class Backup(Component[BackupArgs]):
-    """A restic repository in a bucket, and the timer that fills and prunes it.
+    """A restic repository on a `BackupServer` or in a bucket, and the timer that fills it.
 
-    The machine gets a program `backup-NAME` (run, list, restore, check) and a metric of the last success that
-    `Monitoring` watches. The repository is encrypted; declares its `RandomPassword` and the role `backup-NAME`.
+    The machine gets a program `backup-NAME` (run, list, restore, check, verify) and a metric of the last success that
+    `Monitoring` watches. The repository is encrypted. Declares its `RandomPassword` and the role `backup-NAME`; on a
+    server also the machine's `tls.PrivateKey` and its account there.
 
     Outputs: `password` of the repository, secret: without it there is no restore.
-    Sources: SOF-8, NRT-12; restic.readthedocs.io.
+    Sources: SOF-8, ERP-7, NRT-12; restic.readthedocs.io.
     """
 
     Arguments = BackupArgs
 
     def declare(self, args: BackupArgs) -> None:
-        self.password = random.RandomPassword(f"{self.name}-repository", length=40, special=False, opts=self.child())
-        repository = args.bucket.endpoint.apply(lambda endpoint: f"s3:{endpoint}/{args.bucket.name}/{self.name}")
+        if args.password is None:
+            drawn = random.RandomPassword(f"{self.name}-repository", length=40, special=False, opts=self.child())
+            self.password = drawn.result
+        else:
+            self.password = pulumi.Output.secret(args.password)
+        account: Account | None = None
+        secrets: dict[str, pulumi.Input[str]] = {"password": self.password}
+        if isinstance(args.to, BackupServer):
+            key = tls.PrivateKey(f"{self.name}-key", algorithm="ED25519", opts=self.child())
+            account = args.to.admit(
+                self.name,
+                args.machine,
+                public_key=key.public_key_openssh.apply(str.strip),
+                password=self.password,
+                keep=args.retention.options(),
+                opts=self.child(),
+            )
+            # The host's key is not secret, but born with the server: this way the files are known before it is.
+            secrets |= {"key": key.private_key_openssh, "host_key": account.host_key}
+        else:
+            bucket, user = args.to.bucket, args.to.user
+            secrets |= {
+                "repository": bucket.endpoint.apply(lambda endpoint: f"s3:{endpoint}/{bucket.name}/{self.name}"),
+                "access_key": user.access_key,
+                "secret_key": user.secret_key,
+            }
         self.applied = args.machine.configure(
-            configuration(self.name, args),
+            configuration(self.name, args, account),
             role=f"backup-{self.name}",
-            secrets={
-                # Not secret, but born with the bucket: this way the files are known before it is.
-                "repository": repository,
-                "password": self.password.result,
-                "access_key": args.user.access_key,
-                "secret_key": args.user.secret_key,
-            },
-            opts=self.child(),
+            secrets=secrets,
+            opts=self.child(depends_on=[account.admitted] if account else []),
         ).applied
 
 
-def configuration(name: str, args: BackupArgs) -> Configuration:
+def configuration(name: str, args: BackupArgs, account: Account | None) -> Configuration:
     """The role on the machine."""
     program = File(
         path=f"/usr/local/sbin/backup-{name}",
@@ -113,16 +72,19 @@ def configuration(name: str, args: BackupArgs) -> Configuration:
             paths=[shlex.quote(path) for path in args.paths],
             exclude=[shlex.quote(pattern) for pattern in args.exclude],
             mysql=args.mysql,
-            keep=[f"--keep-{unit} {number}" for unit, number in args.retention if number],
+            account=account,
+            keep=args.retention.options(),
             run_first=args.run_first,
         ),
         mode="0755",
     )
+    bucket = args.to.bucket if isinstance(args.to, BucketRepository) else None
     environment = File(
         path=f"/etc/casebook/backup-{name}.env",
-        content=render(__file__, "backup.env.j2", backup=name, region=args.bucket.region.lower()),
+        content=render(__file__, "backup.env.j2", backup=name, region=bucket.region.lower() if bucket else None),
         mode="0600",
     )
+    access = _ssh_files(name, account) if account else ()
     setup, service, timer = (
         File(
             path=f"/etc/systemd/system/backup-{name}{suffix}",
@@ -130,13 +92,18 @@ def configuration(name: str, args: BackupArgs) -> Configuration:
         )
         for suffix in ("-setup.service", ".service", ".timer")
     )
+    follows = (program.path, environment.path, setup.path, *(file.path for file in access))
     return Configuration(
         role=f"backup-{name}",
-        packages=("restic", *(["mariadb-client"] if args.mysql else [])),
+        packages=(
+            "restic",
+            *(["openssh-client"] if account else []),
+            *(["mariadb-client"] if args.mysql else []),
+        ),
         directories=(Directory(path="/etc/casebook"),),
-        files=(program, environment, setup, service, timer),
+        files=(program, environment, *access, setup, service, timer),
         services=(
-            Service(unit=f"backup-{name}-setup.service", follows=(program.path, environment.path, setup.path)),
+            Service(unit=f"backup-{name}-setup.service", follows=follows),
             Service(
                 unit=f"backup-{name}.timer",
                 follows=(timer.path,),
@@ -144,4 +111,16 @@ def configuration(name: str, args: BackupArgs) -> Configuration:
             ),
         ),
         ready=Ready(command=f"{program.path} reachable", seconds=120),
+    )
+
+
+def _ssh_files(name: str, account: Account) -> tuple[File, ...]:
+    """How the machine reaches its account, and knows the server."""
+    return (
+        File(
+            path=f"/etc/casebook/backup-{name}.ssh",
+            content=render(__file__, "backup.ssh.j2", backup=name, account=account),
+        ),
+        File(path=f"/etc/casebook/backup-{name}.key", content="@secret(key)@\n", mode="0600"),
+        File(path=f"/etc/casebook/backup-{name}.host", content="backup-server @secret(host_key)@\n", mode="0600"),
     )
