@@ -82,14 +82,14 @@ class Server:
         command = ["ssh", "-F", str(self.place / "etc/casebook/backup-content.ssh"), *words]
         return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30)
 
-    def machine(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self._run("usr/local/sbin/backup-content", *words)
+    def machine(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self._run("usr/local/sbin/backup-content", *words, **environment)
 
     def server(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self._run("usr/local/sbin/backup-server", *words)
 
-    def _run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": PATH, "HOME": str(self.place)}
+    def _run(self, program: str, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": PATH, "HOME": str(self.place), **given}
         return subprocess.run(
             [str(self.place / program), *words], capture_output=True, text=True, env=environment, timeout=120
         )
@@ -135,8 +135,9 @@ def test_a_stolen_key_takes_nothing_away(pair: Server, tmp_path: Path) -> None:
     done(pair.machine("run"))
     before = {path: path.read_bytes() for path in pair.repository.rglob("*") if path.is_file()}
     (snapshot,) = pair.snapshots()
-    assert pair.machine("restic", "forget", "--prune", snapshot).returncode != 0
-    assert pair.machine("restic", "tag", "--set", "other", snapshot).returncode != 0
+    # restic would try for minutes what the server refuses.
+    refused = pair.machine("restic", "forget", "--prune", snapshot, limit="4")
+    assert "403 Forbidden" in refused.stderr
     assert list(pair.snapshots()) == [snapshot]
     # Whatever else the key is used for ends in the same place.
     stolen = tmp_path / "stolen"
