@@ -7,7 +7,7 @@ from casebook.args import InputError
 from casebook.back_office import BackOffice
 from casebook.backup import Backup, BackupServer, BucketRepository
 from casebook.certificate import Certificate
-from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
+from casebook.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
 from casebook.dns_round_robin import DnsRoundRobin
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
@@ -57,6 +57,7 @@ __all__ = [
     "PhpTier",
     "Probe",
     "Ready",
+    "Repository",
     "RequestFilter",
     "Route",
     "Service",

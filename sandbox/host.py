@@ -24,6 +24,8 @@ PROGRAMS = {
     "ssh-keygen": "openssh-client",
     "systemd-nspawn": "systemd-container",
 }
+# What a search engine asks for before it listens to a network.
+GRANTED = {"vm/max_map_count": 262144}
 FIRST_START, LATER_START = 6, 1  # GiB of free disk
 POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 
@@ -74,6 +76,14 @@ def check_kernel() -> None:
                 raise RuntimeError(f"this kernel has no {what}, which the sandbox needs: {error}") from None
     finally:
         ip("netns", "del", scratch, check=False)
+
+
+def grant() -> None:
+    """What a machine's package asks of its kernel, which is this host's: raised for good, and never lowered."""
+    for name, least in GRANTED.items():
+        setting = pathlib.Path("/proc/sys") / name
+        if int(setting.read_text()) < least:
+            setting.write_text(str(least))
 
 
 def _load(module: str) -> None:

@@ -1,12 +1,12 @@
 """The sandbox's Internet: one bridge, and this host's leg on it with the gateway's address.
 
-Machines reach on this host the sandbox's name server, package cache and edge, and nothing else; there is no
+Machines reach on this host the sandbox's name server, package cache, shelf and edge, and nothing else; there is no
 way through to the world behind it: a test must neither depend on it nor touch it.
 """
 
 import ipaddress
 
-from sandbox import GATEWAY, INTERNET, NETWORK, packages, wires
+from sandbox import GATEWAY, INTERNET, NETWORK, packages, shelf, wires
 from sandbox.shell import ip, nft
 
 DNS_PORT, EDGE_PORT = 53, 443
@@ -30,7 +30,7 @@ table ip sandbox {{
         ct state established,related accept
         meta l4proto icmp accept
         meta l4proto {{ tcp, udp }} th dport {DNS_PORT} accept
-        tcp dport {{ {EDGE_PORT}, {packages.PORT} }} accept
+        tcp dport {{ {EDGE_PORT}, {packages.PORT}, {shelf.PORT} }} accept
         reject with icmp admin-prohibited
     }}
 }}

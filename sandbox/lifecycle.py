@@ -38,6 +38,7 @@ from sandbox import (
     packages,
     processes,
     rootfs,
+    shelf,
 )
 from sandbox.machine import CGROUP, MEMORY_SCALE, Machine
 from sandbox.openstack import balancer, configuration, daemons, routers, secrets, setup, venv, warm
@@ -121,7 +122,7 @@ def start() -> None:
         internet.up()
         packages.configure()
         edge.configure()
-        processes.start([dns.daemon(), packages.daemon()], 30, say)
+        processes.start([dns.daemon(), packages.daemon(), shelf.daemon()], 30, say)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             image = pool.submit(_image, say)
             _environment(say)
@@ -159,6 +160,7 @@ def all_daemons() -> list[Daemon]:
     return [
         dns.daemon(),
         packages.daemon(),
+        shelf.daemon(),
         daemons.database(),
         *daemons.services(),
         edge.daemon(),
@@ -174,6 +176,7 @@ def _prepare(say: Progress) -> None:
         with say.step(f"installing {' '.join(missing)}"):
             host.install(missing)
     host.check_kernel()
+    host.grant()
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     for directory in (ETC, LOG, RUN, DNS, ROOTFS, MACHINES, VOLUMES, BALANCERS, SSH_KEY.parent):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 
-from sandbox import GATEWAY, ROOTFS, packages
+from sandbox import GATEWAY, ROOTFS, packages, shelf
 from sandbox.shell import run
 
 IMAGE = "debian-12"  # of the image called "Debian 12"
@@ -65,9 +65,13 @@ ssh_genkeytypes: [ed25519]
 """,
     "etc/apt/apt.conf.d/90sandbox": f"""\
 {PROXY};
+Acquire::http::Proxy::{GATEWAY} "DIRECT";
+// The shelf may have to make first what it is asked for.
+Acquire::http::Timeout "600";
 Acquire::Languages "none";
 APT::Keep-Downloaded-Packages "false";
 """,
+    "etc/apt/sources.list.d/shelf.list": f"{shelf.SOURCE}\n",
     "etc/dpkg/dpkg.cfg.d/90sandbox": """\
 force-unsafe-io
 path-exclude=/usr/share/doc/*

@@ -1,6 +1,6 @@
 """What a machine must hold, and how it gets there."""
 
-from casebook.configuration.args import Allow, Configuration, Directory, File, Ready, Service
+from casebook.configuration.args import Allow, Configuration, Directory, File, Ready, Repository, Service
 from casebook.configuration.bundle import bundle
 from casebook.configuration.component import ApplyProgram, Configured, Reachable
 
@@ -13,6 +13,7 @@ __all__ = [
     "File",
     "Reachable",
     "Ready",
+    "Repository",
     "Service",
     "bundle",
 ]

@@ -8,8 +8,10 @@
 Running it twice does nothing. What a stopped run left undone, the next one does.
 """
 
+import base64
 import fcntl
 import grp
+import hashlib
 import json
 import os
 import pwd
@@ -17,6 +19,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -50,9 +53,20 @@ class Service(TypedDict):
     check: str | None
 
 
+class Repository(TypedDict):
+    name: str
+    uri: str
+    suite: str
+    component: str
+    key: str
+    fingerprint: str
+
+
 class Role(TypedDict):
     role: str
     packages: list[str]
+    repositories: list[Repository]
+    variables: dict[str, str]
     directories: list[tuple[str, str, int]]
     files: dict[str, File]
     services: list[Service]
@@ -81,7 +95,16 @@ class Memory(TypedDict):
 
 
 def parse(text: str) -> Role:
-    wanted: Role = {"role": "", "packages": [], "directories": [], "files": {}, "services": [], "ready": None}
+    wanted: Role = {
+        "role": "",
+        "packages": [],
+        "repositories": [],
+        "variables": {},
+        "directories": [],
+        "files": {},
+        "services": [],
+        "ready": None,
+    }
     lines: list[str] | None = None
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         word, _, rest = line.lstrip(" ").partition(" ")
@@ -92,6 +115,14 @@ def parse(text: str) -> Role:
                 wanted["role"] = rest
             elif word == "package":
                 wanted["packages"].append(rest)
+            elif word == "repository":
+                name, uri, suite, component, key, fingerprint = rest.split()
+                wanted["repositories"].append(
+                    Repository(name=name, uri=uri, suite=suite, component=component, key=key, fingerprint=fingerprint)
+                )
+            elif word == "variable":
+                name, _, value = rest.partition(" ")
+                wanted["variables"][name] = value
             elif word == "directory":
                 path, owner, mode = rest.split()
                 wanted["directories"].append((path, owner, int(mode, 8)))
@@ -243,29 +274,92 @@ def installed(packages: list[str]) -> set[str]:
     return {line.split()[0] for line in listed.splitlines() if line.endswith(" installed")}
 
 
-def install(packages: list[str]) -> list[str]:
+def install(role: Role) -> list[str]:
     """Install what is missing; what was."""
+    packages = role["packages"]
     if NO_START.exists() and NO_START.read_text() == NO_START_TEXT:
         NO_START.unlink()  # of a run that was killed here
     present = installed(packages) if packages else set()
     missing = [name for name in packages if name not in present]
     if not missing:
         return []
-    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    os.environ.update({"DEBIAN_FRONTEND": "noninteractive", **role["variables"]})
     get = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
     wanted = (*get, "install", "--yes", "--no-install-recommends", *missing)
     write(NO_START, NO_START_TEXT.encode(), os.getuid(), os.getgid(), 0o755)
     try:
-        if run(*wanted, check=False).returncode:
+        done = run(*wanted, check=False)
+        if done.returncode:
             # A package manager that was interrupted, or lists that are missing or too old.
             run("dpkg", "--configure", "-a", check=False)
-            updated = run(*get, "update", check=False)
-            if (again := run(*wanted, check=False)).returncode:
-                said = tail(f"{updated.stdout}\n{again.stdout}".strip())
-                raise Refused(f"apt-get cannot install {', '.join(missing)}:\n{said}")
+            updated, done = run(*get, "update", check=False), run(*wanted, check=False)
+        if done.returncode and role["repositories"]:
+            # The machine's own sources lack it: the vendor's.
+            for repository in role["repositories"]:
+                add_repository(repository)
+            updated, done = run(*get, "update", check=False), run(*wanted, check=False)
+        if done.returncode:
+            said = tail(f"{updated.stdout}\n{done.stdout}".strip())
+            raise Refused(f"apt-get cannot install {', '.join(missing)}:\n{said}")
     finally:
         NO_START.unlink()
     return missing
+
+
+def add_repository(repository: Repository) -> None:
+    """Make a vendor's repository one of the machine's sources, if the key that signs it is the expected one."""
+    try:
+        with urllib.request.urlopen(repository["key"], timeout=60) as answer:  # noqa: S310 (the model takes https only)
+            key = dearmored(answer.read())
+        found = fingerprints(key)
+    except (OSError, ValueError, IndexError) as error:
+        raise Refused(f"the key of the repository {repository['name']} cannot be read: {error}") from None
+    if found != [repository["fingerprint"]]:
+        raise Refused(
+            f"{repository['key']} holds the key {' and '.join(found) or '(none)'}, "
+            f"not {repository['fingerprint']}: nothing of {repository['uri']} is trusted"
+        )
+    keyring = f"/etc/apt/keyrings/{repository['name']}.gpg"
+    write(inside(keyring), key, os.getuid(), os.getgid(), 0o644)
+    source = (
+        f"Types: deb\nURIs: {repository['uri']}\nSuites: {repository['suite']}\n"
+        f"Components: {repository['component']}\nSigned-By: {keyring}\n"
+    )
+    path = inside(f"/etc/apt/sources.list.d/{repository['name']}.sources")
+    write(path, source.encode(), os.getuid(), os.getgid(), 0o644)
+
+
+def dearmored(key: bytes) -> bytes:
+    """A key without its armor (RFC 4880, 6.2), if it has one."""
+    if not key.startswith(b"-----BEGIN PGP"):
+        return key
+    body = key.replace(b"\r", b"").split(b"\n\n", 1)[1].split(b"\n-----END", 1)[0]
+    return base64.b64decode(b"".join(line for line in body.split(b"\n") if not line.startswith(b"=")))
+
+
+def fingerprints(key: bytes) -> list[str]:
+    """Of the primary keys in it: one that is not expected would be trusted with the others (RFC 4880, 4.2, 12.2)."""
+    found = []
+    while key:
+        first, size = key[0], key[1]
+        if not first & 0x80:
+            raise ValueError("it is no OpenPGP key")
+        if first & 0x40:  # the new format
+            tag = first & 0x3F
+            if size < 192:
+                start, length = 2, size
+            elif size < 224:
+                start, length = 3, ((size - 192) << 8) + key[2] + 192
+            else:
+                start, length = 6, int.from_bytes(key[2:6], "big")
+        else:
+            tag, width = first >> 2 & 0x0F, 1 << (first & 3)
+            start, length = 1 + width, int.from_bytes(key[1 : 1 + width], "big")
+        body, key = key[start : start + length], key[start + length :]
+        if tag == 6:
+            sha1 = hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body, usedforsecurity=False)
+            found.append(sha1.hexdigest().upper())
+    return found
 
 
 # Services
@@ -344,7 +438,7 @@ def apply(role: str, text: str) -> str:
     if wanted["role"] != role:
         raise Refused(f"the bundle is of the role {wanted['role']!r}, not {role!r}")
     memory, old = STATE / f"{role}.json", remembered(role)
-    new = install(wanted["packages"])
+    new = install(wanted)
     make_directories(wanted)
     changed = differing(wanted, secrets_of(role))
     gone = [path for path in old["files"] if path not in wanted["files"]]

@@ -1,5 +1,6 @@
 """What one machine must hold, as data: nothing here knows a cloud, and all of it is known at preview."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -14,6 +15,7 @@ def _one_line(value: str) -> str:
 
 
 Command = Annotated[str, AfterValidator(_one_line)]
+Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 
 
@@ -32,6 +34,21 @@ class File(Args):
         if "Calling __str__ on an Output" in self.content:
             raise ValueError(f"{self.path} was rendered from a value that is not known yet; pass it through apply")
         return self
+
+
+class Repository(Args):
+    """A vendor's apt repository, for what Debian lacks. A machine whose own package sources have it needs none."""
+
+    # Names the files below /etc/apt.
+    name: Label
+    # Where it is, as the vendor's documentation says.
+    uri: str = Field(pattern=r"^https://\S+$")
+    suite: str = Field(pattern=r"^\S+$")
+    component: str = Field(pattern=r"^\S+$")
+    # Where the vendor keeps the key that signs it.
+    key: str = Field(pattern=r"^https://\S+$")
+    # The key's, which is trusted where it came from notwithstanding.
+    fingerprint: str = Field(pattern=r"^[0-9A-F]{40}$")
 
 
 class Directory(Args):
@@ -70,6 +87,10 @@ class Configuration(Args):
 
     role: Label
     packages: Many[Package] = ()
+    # Where packages are looked for if the machine's own sources lack one.
+    repositories: Many[Repository] = ()
+    # What packages ask for in the environment of their installation.
+    variables: Mapping[Variable, Command] = {}
     directories: Many[Directory] = ()
     files: Many[File] = ()
     services: Many[Service] = ()

@@ -37,6 +37,10 @@ def bundle(configuration: Configuration) -> str:
     whole = complete(configuration)
     lines = [f"role {whole.role}"]
     lines += [f"package {name}" for name in whole.packages]
+    lines += [
+        f"repository {r.name} {r.uri} {r.suite} {r.component} {r.key} {r.fingerprint}" for r in whole.repositories
+    ]
+    lines += [f"variable {name} {value}" for name, value in whole.variables.items()]
     lines += [f"directory {d.path} {d.owner} {d.mode}" for d in whole.directories]
     for file in whole.files:
         lines.append(f"file {file.path} {file.owner} {file.mode}")

@@ -169,6 +169,92 @@ def test_a_package_that_cannot_be_had_is_named(machine: Machine) -> None:
     assert not machine.has("/etc/web.conf")
 
 
+@dataclass
+class Vendor:
+    """A vendor with a signing key of its own, and a package manager to which only its repository gives nginx."""
+
+    machine: Machine
+    key: Path
+    fingerprint: str
+
+    def role(self, fingerprint: str | None = None) -> str:
+        source = f"https://vendor.example/apt stable main file://{self.key} {fingerprint or self.fingerprint}"
+        return web().replace("package nginx", f"package nginx\nrepository vendor {source}\nvariable QUIET yes please")
+
+    def source(self) -> str:
+        return "/etc/apt/sources.list.d/vendor.sources"
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """GnuPG's home with two keys, and their fingerprints as GnuPG prints them."""
+    home = tmp_path_factory.mktemp("gnupg", numbered=False)
+    home.chmod(0o700)
+    gpg = ("gpg", "--homedir", str(home), "--batch", "--quiet")
+    for address, kind in (("a@vendor.example", "rsa2048"), ("b@vendor.example", "ed25519")):
+        subprocess.run([*gpg, "--passphrase", "", "--quick-generate-key", address, kind], check=True)
+    listed = subprocess.run([*gpg, "--with-colons", "--list-keys"], check=True, capture_output=True, text=True).stdout
+    return home, [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")]
+
+
+@pytest.fixture(params=["armored", "binary"])
+def vendor(machine: Machine, keys: tuple[Path, list[str]], tmp_path: Path, request: pytest.FixtureRequest) -> Vendor:
+    key = tmp_path / "key"
+    armor = ["--armor"] if request.param == "armored" else []
+    export = ["gpg", "--homedir", str(keys[0]), "--batch", *armor, "--output", str(key), "--export", "a@vendor.example"]
+    subprocess.run(export, check=True)
+    (machine.fake / "apt-get").write_text(
+        """#!/bin/sh
+        echo "apt-get $*" >> $FAKE/log
+        case "$*" in *update) exit 0 ;; esac
+        test -e $CASEBOOK_ROOT/etc/apt/sources.list.d/vendor.sources || exit 100
+        echo "$QUIET" > $FAKE/quiet
+        touch $FAKE/installed-nginx\n"""
+    )
+    return Vendor(machine, key, keys[1][0])
+
+
+def test_a_vendors_repository_gives_what_the_machines_own_sources_lack(vendor: Vendor) -> None:
+    machine = vendor.machine
+    machine.run("apply", "web", text=vendor.role())
+    asked = [line.split()[-1] for line in machine.log() if line.startswith("apt-get")]
+    assert asked == ["nginx", "update", "nginx", "update", "nginx"]
+    assert (machine.fake / "quiet").read_text() == "yes please\n"
+    assert machine.text(vendor.source()) == (
+        "Types: deb\nURIs: https://vendor.example/apt\nSuites: stable\nComponents: main\n"
+        "Signed-By: /etc/apt/keyrings/vendor.gpg\n"
+    )
+    key = machine.root / "etc/apt/keyrings/vendor.gpg"
+    shown = subprocess.run(["gpg", "--show-keys", "--with-colons", key], check=True, capture_output=True, text=True)
+    assert f":{vendor.fingerprint}:" in shown.stdout
+
+
+def test_a_machine_whose_own_sources_have_the_package_trusts_no_vendor(vendor: Vendor) -> None:
+    (vendor.machine.fake / "apt-get").write_text("#!/bin/sh\ntouch $FAKE/installed-nginx\n")
+    vendor.machine.run("apply", "web", text=vendor.role())
+    assert not vendor.machine.has(vendor.source())
+
+
+def test_a_key_that_is_not_the_expected_one_is_not_trusted(vendor: Vendor, keys: tuple[Path, list[str]]) -> None:
+    said = vendor.machine.refused("apply", "web", text=vendor.role(fingerprint="0" * 40))
+    assert f"holds the key {vendor.fingerprint}, not {'0' * 40}: nothing of https://vendor.example/apt" in said
+    # One more key in the file would be trusted with the expected one.
+    both = subprocess.run(["gpg", "--homedir", keys[0], "--batch", "--export"], check=True, capture_output=True).stdout
+    vendor.key.write_bytes(both)
+    assert f"holds the key {' and '.join(keys[1])}, not" in vendor.machine.refused("apply", "web", text=vendor.role())
+    assert not vendor.machine.has(vendor.source())
+
+
+def test_a_key_that_cannot_be_had_is_named(vendor: Vendor) -> None:
+    vendor.key.write_text("<html>gone</html>")
+    said = vendor.machine.refused("apply", "web", text=vendor.role())
+    assert "the key of the repository vendor cannot be read" in said
+    vendor.key.unlink()
+    assert "the key of the repository vendor cannot be read" in vendor.machine.refused(
+        "apply", "web", text=vendor.role()
+    )
+
+
 def test_a_run_killed_while_it_installs_leaves_no_ban_on_starting(machine: Machine) -> None:
     (machine.fake / "apt-get").write_text(
         "#!/bin/sh\ntouch $FAKE/installed-nginx\ntouch $FAKE/installing\nexec sleep 30\n"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service, bundle
+from casebook.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service, bundle
 from casebook.configuration.apply import parse
 
 
@@ -63,6 +63,17 @@ modes = st.sampled_from(["0600", "0640", "0750", "0755"])
 files = st.builds(File, path=paths, content=texts.filter(lambda t: "@secret(" not in t), owner=owners, mode=modes)
 
 
+repositories = st.builds(
+    Repository,
+    name=words,
+    uri=words.map("https://{}.example/apt".format),
+    suite=words,
+    component=words,
+    key=words.map("https://{}.example/key".format),
+    fingerprint=st.text("0123456789ABCDEF", min_size=40, max_size=40),
+)
+
+
 @st.composite
 def configurations(draw: st.DrawFn) -> Configuration:
     held = draw(st.lists(files, max_size=3, unique_by=lambda file: file.path))
@@ -77,6 +88,8 @@ def configurations(draw: st.DrawFn) -> Configuration:
     return Configuration(
         role=draw(words),
         packages=tuple(draw(st.lists(words))),
+        repositories=tuple(draw(st.lists(repositories, max_size=2))),
+        variables=draw(st.dictionaries(words.map(str.upper), commands, max_size=2)),
         directories=tuple(draw(st.lists(st.builds(Directory, path=paths, owner=owners, mode=modes)))),
         files=tuple(held),
         services=tuple(draw(st.lists(services, max_size=3))),
@@ -89,6 +102,8 @@ def test_the_apply_program_reads_what_the_bundle_says(configuration: Configurati
     read = parse(bundle(configuration))
     assert read["role"] == configuration.role
     assert tuple(read["packages"]) == configuration.packages
+    assert read["repositories"] == [repository.model_dump() for repository in configuration.repositories]
+    assert read["variables"] == configuration.variables
     assert read["directories"] == [(d.path, d.owner, int(d.mode, 8)) for d in configuration.directories]
     for file in configuration.files:
         wanted = read["files"].pop(file.path)

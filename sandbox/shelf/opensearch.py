@@ -1,0 +1,67 @@
+"""OpenSearch as a Debian package: the engine's own jars, as Maven has them, in the vendor's layout.
+
+`opensearch/` holds what no jar is published of: the package's skeleton, with descriptions and rights of the modules,
+and the class that loads the classes of plugins.
+"""
+
+import pathlib
+import shutil
+import subprocess
+import zipfile
+
+from sandbox import host
+from sandbox.shelf import SHELF
+from sandbox.toolchain.home import fingerprint
+
+SOURCE = pathlib.Path(__file__).with_suffix("")
+JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+# What belongs to a module; all else is the server's.
+MODULES = {
+    "analysis-common-*": "analysis-common",
+    "transport-netty4-*": "transport-netty4",
+    "netty-*": "transport-netty4",
+}
+
+
+def package() -> pathlib.Path:
+    """The package of the present recipe, made if it is not there. RuntimeError says why it cannot be made."""
+    made = SHELF / f"opensearch-{fingerprint(SOURCE)}.deb"
+    if not made.exists():
+        draft = SHELF / "unfinished"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        _make(draft, draft / made.name)
+        (draft / made.name).rename(made)
+        shutil.rmtree(draft)
+    return made
+
+
+def _make(draft: pathlib.Path, made: pathlib.Path) -> None:
+    if not shutil.which("mvn"):
+        host.install(["maven"])
+    jars, classes, root = draft / "jars", draft / "classes", draft / "root"
+    home = root / "usr/share/opensearch"
+    _run("mvn", "-B", "-q", "-f", SOURCE / "pom.xml", JARS, f"-DoutputDirectory={jars}")
+    shutil.copytree(SOURCE / "root", root)
+    compiler, security = *jars.glob("ecj-*.jar"), *jars.glob("opensearch-security-*.zip")
+    _run("java", "-jar", compiler, "-17", "-nowarn", "-d", classes, *SOURCE.glob("*.java"))
+    compiler.unlink()
+    # Rights are given to jars by name.
+    shutil.make_archive(str(jars / "opensearch-plugin-classloader"), "zip", classes)
+    (jars / "opensearch-plugin-classloader.zip").rename(jars / "opensearch-plugin-classloader-1.jar")
+    with zipfile.ZipFile(security) as archive:
+        archive.extractall(home / "plugins/opensearch-security")
+    security.unlink()
+    for pattern, module in MODULES.items():
+        for jar in jars.glob(pattern):
+            jar.rename(home / "modules" / module / jar.name)
+    jars.rename(home / "lib")
+    # Jars are compressed.
+    _run("dpkg-deb", "--root-owner-group", "-Znone", "--build", root, made)
+
+
+def _run(*command: object) -> None:
+    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or ["it said nothing"]
+        raise RuntimeError(f"OpenSearch's package cannot be made: {command[0]}: {said[0]}")
