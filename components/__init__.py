@@ -20,6 +20,7 @@ from casebook.object_storage import ObjectStorage
 from casebook.php_tier import PhpTier
 from casebook.plan import AddressPlan
 from casebook.ssh import SshKey, ssh_key
+from casebook.tomcat_tier import TomcatTier
 from casebook.vrack_network import VrackNetwork
 from casebook.web_tier import WebTier
 
@@ -63,6 +64,7 @@ __all__ = [
     "Service",
     "SshKey",
     "Timeouts",
+    "TomcatTier",
     "Vps",
     "VrackNetwork",
     "WebTier",

@@ -1,25 +1,14 @@
 """Arguments of a tier of PHP."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from casebook.args import Address, Args, Cidr, Label, Many
+from casebook.environment import Variable, check_environment
 from casebook.machine import PrivateMachines
-
-
-def _variable(value: str) -> str:
-    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
-        raise ValueError("a variable's name is upper-case letters, digits and underscores")
-    if value.startswith("HTTP_"):
-        raise ValueError("HTTP_… are the headers that a client sent")
-    return value
-
-
-Variable = Annotated[str, AfterValidator(_variable)]
 
 
 class PhpTierArgs(Args):
@@ -56,13 +45,7 @@ class PhpTierArgs(Args):
 
     @model_validator(mode="after")
     def _consistent(self) -> "PhpTierArgs":
-        if twice := self.environment.keys() & self.secrets.keys():
-            raise ValueError(f"secrets.{min(twice)}: also in environment")
-        for name, value in self.environment.items():
-            try:
-                quoted(value)
-            except ValueError as error:
-                raise ValueError(f"environment.{name}={value!r}: {error}") from None
+        check_environment(self.environment, self.secrets)
         if self.processes is None and self.memory_mb < self.request_mb:
             raise ValueError(f"memory_mb={self.memory_mb}: not enough for one request of {self.request_mb} MiB")
         if self.sessions and "memcached" not in self.extensions:
@@ -72,12 +55,3 @@ class PhpTierArgs(Args):
     @property
     def workers(self) -> int:
         return self.processes or self.memory_mb // self.request_mb
-
-
-def quoted(value: str) -> str:
-    """A value as php-fpm and Apache both read it between double quotes."""
-    if re.search(r"[\r\n\0]|\$\{|^\$", value):
-        raise ValueError(
-            "a variable of the environment is one line without ${ in it or $ before it, which php-fpm replaces"
-        )
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,12 +1,11 @@
 """PHP on each of a tier's machines: php-fpm, or Apache with PHP inside."""
 
-import pulumi
-
 from casebook.application import Application
 from casebook.component import Component
 from casebook.configuration import Allow, Configuration, File, Ready, Service
+from casebook.environment import quoted_secrets, written
 from casebook.machine import Machine, one_after_another
-from casebook.php_tier.args import PhpTierArgs, quoted
+from casebook.php_tier.args import PhpTierArgs
 from casebook.templates import render
 from casebook.units import started_again
 
@@ -37,7 +36,7 @@ class PhpTier(Component[PhpTierArgs]):
             args.machines,
             "php",
             lambda machine: made(args, machine, application),
-            {name: pulumi.Output.from_input(value).apply(quoted) for name, value in args.secrets.items()} or None,
+            quoted_secrets(args.secrets),
         )
 
 
@@ -107,15 +106,13 @@ def _extensions(args: PhpTierArgs) -> tuple[str, ...]:
 def _rendered(
     template: str, path: str, args: PhpTierArgs, machine: Machine, application: Application, private: bool = False
 ) -> File:
-    values = {name: quoted(value) for name, value in args.environment.items()}
-    values |= {name: f"@secret({name})@" for name in args.secrets}
     content = render(
         __file__,
         f"{template}.j2",
         args=args,
         machine=machine,
         root=application.root,
-        environment=sorted(values.items()),
+        environment=written(args.environment, args.secrets),
         check=CHECK,
     )
     return File(path=path, content=content, mode="0600" if private else "0644")
