@@ -9,6 +9,7 @@ from casebook.backup import Backup, BackupServer, BucketRepository
 from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
 from casebook.dns_round_robin import DnsRoundRobin
+from casebook.galera_cluster import GaleraCluster
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
@@ -40,6 +41,7 @@ __all__ = [
     "FarmServer",
     "File",
     "Frontend",
+    "GaleraCluster",
     "HaproxyTier",
     "HealthCheck",
     "Images",
