@@ -75,11 +75,22 @@ class Ready(Args):
 
 
 class Allow(Args):
-    """Let `sources` reach a port of the machine. Everything that is not allowed is dropped."""
+    """Let `sources` reach a port of the machine, or speak VRRP to it. Everything that is not allowed is dropped."""
 
-    port: Port
+    port: Port | None = None
     sources: Many[Cidr]
-    protocol: Literal["tcp", "udp"] = "tcp"
+    protocol: Literal["tcp", "udp", "vrrp"] = "tcp"
+
+    @model_validator(mode="after")
+    def _port_fits(self) -> "Allow":
+        if (self.port is None) != (self.protocol == "vrrp"):
+            raise ValueError(f"port={self.port}: tcp and udp have one, vrrp has none")
+        return self
+
+    @property
+    def match(self) -> str:
+        """What is let in, in nftables' words; VRRP by its number, for not every machine has a list of names."""
+        return f"{self.protocol} dport {self.port}" if self.port else "ip protocol 112"
 
 
 class Configuration(Args):

@@ -8,7 +8,7 @@ FIREWALL = "/etc/nftables.d"
 def firewall_file(role: str, allow: tuple[Allow, ...]) -> File:
     """The role's open ports, for the machine's ruleset to include."""
     rules = [
-        f"add rule inet filter input ip saddr {{ {', '.join(rule.sources)} }} {rule.protocol} dport {rule.port} accept"
+        f"add rule inet filter input ip saddr {{ {', '.join(rule.sources)} }} {rule.match} accept"
         for rule in allow
         if rule.sources
     ]

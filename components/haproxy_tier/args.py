@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from casebook.args import Args, Cidr, Label, Many, Port
+from casebook.args import Address, Args, Cidr, Label, Many, Port
 from casebook.certificate import Certificate
 from casebook.machine import Machine
 
@@ -43,6 +43,7 @@ Text = Annotated[str, AfterValidator(_quotable)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 # Of the words that HAProxy's rules are made of, so that nothing can leave its place in the file.
 Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._~?=&-]*$")]
+Method = Annotated[str, Field(pattern=r"^[A-Z]+$")]
 HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 
 
@@ -184,6 +185,8 @@ class Frontend(Args):
     port: Port
     # Where requests go that no route takes.
     backend: Label
+    # Who reaches it; none: the tier's `allowed_cidrs`.
+    allowed_cidrs: Many[Cidr] = ()
     # Ends TLS here.
     certificate: Certificate | None = None
     # Who speaks the PROXY protocol, and must: the load balancer in front, so that clients keep their addresses.
@@ -192,6 +195,8 @@ class Frontend(Args):
     redirect_https: bool = False
     # The first that matches wins.
     routes: Many[Route] = ()
+    # Requests of any other method are answered with 405; none: all are let through.
+    methods: Many[Method] = ()
     # Set on every answer.
     response_headers: Mapping[Header, Text] = Field(default_factory=dict)
     # Taken from every answer.
@@ -203,6 +208,12 @@ class Frontend(Args):
             raise ValueError("redirect_https: this frontend speaks TLS already; set it on the plain one")
         return self
 
+    @property
+    def reads_requests(self) -> bool:
+        """Whether anything is asked of it that only HTTP has."""
+        changes = self.response_headers or self.dropped_response_headers
+        return bool(self.routes or self.redirect_https or self.methods or changes)
+
 
 class HaproxyTierArgs(Args):
     # The members; a list that changes reloads the others.
@@ -213,6 +224,11 @@ class HaproxyTierArgs(Args):
     backends: Mapping[Label, Backend] = Field(min_length=1)
     # Who reaches the frontends: the NAT range of the load balancer in front.
     allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # Name -> an address of the private network that members hand on to each other (VRRP). The first prefers the first
+    # member, the second the second, and so on: as many as members, and all of them serve.
+    virtual: Mapping[Label, Address] = Field(default_factory=dict)
+    # Seconds that a member must have been well before it takes back the addresses that prefer it.
+    return_after: int = Field(default=60, ge=0, le=1000)
     # Metrics (Prometheus, at /metrics) and statistics.
     metrics_port: Port = 8404
     # Who reaches them.
@@ -246,18 +262,43 @@ class HaproxyTierArgs(Args):
             ports.append(frontend.port)
             modes = {self._backend(f"{where}.backend", frontend.backend).mode}
             modes |= {self._backend(f"{where}.routes", route.backend).mode for route in frontend.routes}
-            http = frontend.routes or frontend.redirect_https or frontend.response_headers
-            if len(modes) > 1 or ("tcp" in modes and (http or frontend.dropped_response_headers)):
+            if len(modes) > 1 or ("tcp" in modes and frontend.reads_requests):
                 raise ValueError(f"{where}: its backends must be of one mode, and options of HTTP need http")
             for source in frontend.proxy_protocol_from:
-                if not any(_inside(source, allowed) for allowed in self.allowed_cidrs):
+                if not any(_inside(source, allowed) for allowed in frontend.allowed_cidrs or self.allowed_cidrs):
                     raise ValueError(f"{where}.proxy_protocol_from={source}: outside allowed_cidrs, so dropped")
+        return self
+
+    @model_validator(mode="after")
+    def _virtual_addresses(self) -> "HaproxyTierArgs":
+        if self.virtual and len(self.machines) < 2:
+            raise ValueError("virtual: an address moves between two machines or more, this tier has one")
+        numbers: dict[int, str] = {}
+        for name, address in self.virtual.items():
+            where = f"virtual.{name}={address}"
+            for machine in self.machines:
+                if address == machine.address:
+                    raise ValueError(f"{where}: {machine.name}'s own; take one that no machine has")
+                if machine.shared_addresses is not None and address not in machine.shared_addresses:
+                    raise ValueError(
+                        f"{where}: the port of {machine.name} would drop it; name it in its group's shared_addresses"
+                    )
+            number = router_id(address)
+            if number in (0, 255) or number in numbers:
+                taken = f"that of {numbers[number]}" if number in numbers else "of no use"
+                raise ValueError(f"{where}: its last number becomes VRRP's router id, and {number} is {taken}")
+            numbers[number] = name
         return self
 
     def _backend(self, where: str, name: str) -> Backend:
         if name not in self.backends:
             raise ValueError(f"{where}={name}: no such backend; there are {', '.join(self.backends)}")
         return self.backends[name]
+
+
+def router_id(address: str) -> int:
+    """VRRP's number of a virtual address, unique where addresses are: in a network of up to 256."""
+    return int(address.rpartition(".")[2])
 
 
 def _inside(inner: str, outer: str) -> bool:

@@ -5,28 +5,34 @@ import pulumi
 from casebook.certificate import Certificate
 from casebook.component import Component
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
-from casebook.haproxy_tier.args import PEERS_PORT, HaproxyTierArgs
+from casebook.haproxy_tier.args import PEERS_PORT, HaproxyTierArgs, router_id
 from casebook.templates import render
 
 CONFIGURATION = "/etc/haproxy/haproxy.cfg"
 CERTIFICATES = "/etc/haproxy/certificates"
+VIRTUAL = "/etc/keepalived/keepalived.conf"
+DEVICE = "/usr/local/sbin/keepalived-device"
+DEVICE_UNIT = "/etc/systemd/system/keepalived.service.d/casebook.conf"
 
 
 class HaproxyTier(Component[HaproxyTierArgs]):
     """HAProxy 2.6 (Debian 12) on machines that share the work: losing one loses its connections, nothing else.
 
     Declares the role `haproxy` on each machine, one machine after the other. A change is a reload: open connections
-    end on the old process, new ones come to the new one, none is refused.
+    end on the old process, new ones come to the new one, none is refused. With `virtual`, keepalived 2.2 (VRRP) moves
+    addresses from a member that is lost, has no HAProxy or sees no server to one that is well.
 
     Attributes, known at preview: `servers`, the members' addresses by name, for what stands in front; `addresses`, the
     same as /32, for the firewalls of what stands behind.
-    Sources: SOF-1, SOF-10; docs.haproxy.org 2.6; Mozilla's server side TLS.
+    `virtual`, the addresses that move, by name. Sources: SOF-1, SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6;
+    keepalived.conf(5); RFC 3768; Mozilla's server side TLS.
     """
 
     Arguments = HaproxyTierArgs
 
     def declare(self, args: HaproxyTierArgs) -> None:
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
+        self.virtual = args.virtual
         self.addresses = [f"{address}/32" for address in self.servers.values()]
         before: list[pulumi.Resource] = []
         for machine in args.machines:
@@ -56,15 +62,17 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
             for name in sorted(_certificates(args))
         ),
     )
-    ports = sorted(frontend.port for frontend in args.frontends.values())
-    allow = [Allow(port=port, sources=args.allowed_cidrs) for port in ports]
+    open_to = {one.port: one.allowed_cidrs or args.allowed_cidrs for one in args.frontends.values()}
+    allow = [Allow(port=port, sources=sources) for port, sources in sorted(open_to.items())]
     allow.append(Allow(port=args.metrics_port, sources=args.metrics_cidrs))
     allow.extend([Allow(port=PEERS_PORT, sources=others)] if peers else [])
+    allow.extend([Allow(protocol="vrrp", sources=others)] if args.virtual else [])
+    moving = virtual_files(args, member) if args.virtual else ()
     return Configuration(
         role="haproxy",
-        packages=("haproxy",),
+        packages=("haproxy", *(("curl", "keepalived") if moving else ())),
         directories=(Directory(path=CERTIFICATES, mode="0700"),),
-        files=files,
+        files=(*files, *moving),
         services=(
             Service(
                 unit="haproxy.service",
@@ -72,9 +80,52 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
                 change="reload",
                 check=f"haproxy -c -q -f {CONFIGURATION}",
             ),
+            *([_keepalived(moving)] if moving else []),
         ),
         allow=tuple(allow),
-        ready=Ready(command=_listening([*ports, args.metrics_port])),
+        ready=Ready(command=_listening([*sorted(open_to), args.metrics_port])),
+    )
+
+
+def virtual_files(args: HaproxyTierArgs, member: str) -> tuple[File, ...]:
+    """keepalived's configuration on one member, and how it learns the name of the private interface."""
+    names = [machine.name for machine in args.machines]
+    addresses = [str(machine.address) for machine in args.machines]
+    own = names.index(member)
+    values = {
+        "own": addresses[own],
+        "others": [address for address in addresses if address != addresses[own]],
+        "metrics_port": args.metrics_port,
+        "return_after": args.return_after,
+        "device": DEVICE,
+        "virtual": [
+            {
+                "name": name,
+                "address": address,
+                "router_id": router_id(address),
+                # The member that the address prefers has 250, the one after it less, and so on around the tier.
+                "priority": 250 - 240 * ((own - number) % len(names)) // len(names),
+            }
+            for number, (name, address) in enumerate(args.virtual.items())
+        ],
+    }
+    return (
+        File(path=VIRTUAL, content=render(__file__, "keepalived.conf.j2", **values)),
+        File(path=DEVICE, content=render(__file__, "keepalived-device.j2", **values), mode="0755"),
+        File(path=DEVICE_UNIT, content=render(__file__, "keepalived.service.j2", **values)),
+    )
+
+
+def _keepalived(files: tuple[File, ...]) -> Service:
+    """A reload moves no address. The validator needs the interface as the daemon does; 2.2.7's ends itself with SIGTERM
+    after it has looked at a script as another user, so it looks as root."""
+    copy = "/run/keepalived-check.conf"
+    return Service(
+        unit="keepalived.service",
+        follows=tuple(file.path for file in files),
+        change="reload",
+        check=f"{DEVICE} && sed 's/^    script_user .*/    script_user root/' {VIRTUAL} > {copy} "
+        f"&& keepalived --config-test --use-file {copy}",
     )
 
 

@@ -74,6 +74,7 @@ class Instance(Machine):
             opts=self.child(ignore_changes=["image_id", "user_data"], delete_before_replace=True),
         )
         self.adopted, self.address, self.site = False, args.address, args.region
+        self.shared_addresses = None if args.routes else args.shared_addresses
         self.incarnation = instance.id
         bastion = args.via.public_address if args.via and not args.public else None
         self._prepare(args, [instance], files, via=args.via, bastion=bastion, resolvers=args.resolvers)

@@ -77,7 +77,7 @@ def exporter(access: Allow) -> Configuration:
     """The role of a watched machine."""
     options = File(
         path="/etc/default/prometheus-node-exporter",
-        content=f'ARGS="--web.listen-address=:{access.port} '
+        content=f'ARGS="--web.listen-address=:{EXPORTER_PORT} '
         f'--collector.filesystem.fs-types-exclude=^({"|".join(NO_DISK)})$"\n',
     )
     return Configuration(
@@ -86,7 +86,7 @@ def exporter(access: Allow) -> Configuration:
         files=(options,),
         services=(Service(unit="prometheus-node-exporter.service", follows=(options.path,)),),
         allow=(access,),
-        ready=Ready(command=_answers(access.port, "metrics")),
+        ready=Ready(command=_answers(EXPORTER_PORT, "metrics")),
     )
 
 

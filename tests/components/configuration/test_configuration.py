@@ -46,6 +46,12 @@ def test_a_file_that_cannot_be_right_is_refused(values: dict[str, Any], reason: 
         File(**{"content": "", **values})
 
 
+@pytest.mark.parametrize("values", [{"port": 80, "protocol": "vrrp"}, {}, {"protocol": "udp"}])
+def test_only_vrrp_has_no_port(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="tcp and udp have one, vrrp has none"):
+        Allow(sources=("10.8.0.0/24",), **values)
+
+
 def test_commands_are_one_line() -> None:
     with pytest.raises(ValidationError, match="one line"):
         Ready(command="true\nfalse")

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from casebook import Backend, Frontend, HaproxyTier, HealthCheck, InputError, Route, VrackNetwork
+from casebook import (
+    Backend,
+    Frontend,
+    HaproxyTier,
+    HealthCheck,
+    InputError,
+    InstanceGroup,
+    Route,
+    VrackNetwork,
+    ssh_key,
+)
 from casebook.configuration.apply import Role, parse
 from tests.components.web_tier.site import NAT, servers, site
 from tests.harness import declare, declares_the_same, only
@@ -34,6 +44,7 @@ EVERYTHING = {
         "site": Frontend(
             port=8443,
             backend="web",
+            methods=("GET", "HEAD", "POST"),
             proxy_protocol_from=(NAT,),
             routes=(
                 Route(backend="api", host="api.example.org"),
@@ -44,6 +55,7 @@ EVERYTHING = {
         ),
     },
     "log_requests": True,
+    "virtual": {"front-1": "10.8.0.100", "front-2": "10.8.0.101", "front-3": "10.8.0.102"},
 }
 
 
@@ -77,6 +89,11 @@ def test_the_configuration_is_as_accepted_and_haproxy_takes_it(
     assert "WARNING" not in done.stderr.upper(), done.stderr
 
 
+def test_keepaliveds_configuration_is_as_accepted(snapshot: SnapshotAssertion) -> None:
+    """Its validator, which needs a machine's interface, has its say in test_virtual.py, where it is applied."""
+    assert "\n".join(bundle(haproxy=EVERYTHING)["files"]["/etc/keepalived/keepalived.conf"]["lines"]) == snapshot
+
+
 def test_members_differ_by_their_name_alone() -> None:
     one, other = rendered("haproxy-1").splitlines(), rendered("haproxy-2").splitlines()
     assert [(a, b) for a, b in zip(one, other, strict=True) if a != b] == [
@@ -98,6 +115,58 @@ def test_only_the_balancer_reaches_the_frontends() -> None:
         f"add rule inet filter input ip saddr {{ {NAT} }} tcp dport 443 accept",
         "add rule inet filter input ip saddr { 10.8.0.0/24 } tcp dport 8404 accept",
     ]
+
+
+@pytest.mark.claim("NRT-16")
+def test_a_frontend_may_be_for_some_addresses_alone() -> None:
+    office = Frontend(port=8080, backend="web", allowed_cidrs=("203.0.113.0/24",))
+    rules = bundle(haproxy={"frontends": {"http": Frontend(port=80, backend="web"), "office": office}})
+    assert rules["files"]["/etc/nftables.d/haproxy.nft"]["lines"][1:3] == [
+        f"add rule inet filter input ip saddr {{ {NAT} }} tcp dport 80 accept",
+        "add rule inet filter input ip saddr { 203.0.113.0/24 } tcp dport 8080 accept",
+    ]
+
+
+@pytest.mark.claim("NRT-3")
+def test_each_address_prefers_another_member_and_only_members_speak_of_it() -> None:
+    def priorities(member: str) -> list[int]:
+        lines = bundle(member, haproxy=EVERYTHING)["files"]["/etc/keepalived/keepalived.conf"]["lines"]
+        return [int(line.split()[1]) for line in lines if line.startswith("    priority ")]
+
+    assert [priorities("haproxy-1"), priorities("haproxy-2")] == [[250, 130, 250], [130, 250, 130]]
+    assert bundle("haproxy-2", haproxy=EVERYTHING)["files"]["/etc/nftables.d/haproxy.nft"]["lines"][-1] == (
+        "add rule inet filter input ip saddr { 10.8.0.10/32 } ip protocol 112 accept"
+    )
+    assert "keepalived" not in bundle()["packages"]
+
+
+def test_the_port_of_an_instance_must_know_the_address() -> None:
+    def program(**group: Any) -> None:
+        network = VrackNetwork(
+            "private", vrack="pn-1001", vlan=8, cidr="10.8.0.0/24", project="0" * 32, regions=["GRA11"]
+        )
+        machines = InstanceGroup(
+            "front",
+            region="GRA11",
+            flavor="b3-8",
+            network=network,
+            addresses={"front-1": "10.8.0.10", "front-2": "10.8.0.11"},
+            ssh_key=ssh_key(),
+            admin_cidrs=["198.18.0.1/32"],
+            **group,
+        ).machines
+        HaproxyTier(
+            "front",
+            machines=machines,
+            frontends={"http": Frontend(port=80, backend="web")},
+            backends={"web": Backend(servers={"web-1": "10.8.0.20"})},
+            allowed_cidrs=[NAT],
+            virtual={"www": "10.8.0.100"},
+        )
+
+    declare(lambda: program(shared_addresses=["10.8.0.100"]), preview=True)
+    with pytest.raises(InputError, match=r"virtual.www=10.8.0.100: the port of front-1 would drop it; name it in"):
+        declare(program, preview=True)
 
 
 def test_members_reach_each_other_where_clients_stick() -> None:
@@ -159,6 +228,9 @@ def test_a_dead_server_is_found_within_three_seconds() -> None:
             "frontends.a: its backends must be of one mode, and options of HTTP need http",
         ),
         ({"machines": []}, "machines=[]"),
+        ({"virtual": {"a": "10.8.0.10"}}, "virtual.a=10.8.0.10: haproxy-1's own"),
+        ({"virtual": {"a": "10.8.0.100", "b": "10.8.1.100"}}, "VRRP's router id, and 100 is that of a"),
+        ({"virtual": {"a": "10.8.0.255"}}, "VRRP's router id, and 255 is of no use"),
         ({"allowed_cidrs": ["0.0.0.0"]}, None),
         ({"allowed_cidrs": ["anyone"]}, "allowed_cidrs.0='anyone': not an IPv4 network"),
     ],
@@ -193,6 +265,7 @@ def test_refusals(values: dict[str, Any], message: str | None) -> None:
             lambda: Backend(servers={"a": "10.8.0.20"}, single_writer=True, sticky=True),
             "one server has all connections",
         ),
+        (lambda: Frontend(port=80, backend="a", methods=("GET }",)), "methods"),
         (lambda: Route(backend="a"), "host or path_prefix"),
         (lambda: Route(backend="a", path_prefix="/a } { always_true"), "path_prefix"),
         (lambda: Frontend(port=80, backend="a", response_headers={"X-A": 'a" if { true }'}), "its own syntax"),

@@ -2,29 +2,43 @@
 
 import time
 
-from tests.components.haproxy_tier.conftest import MEMBERS, Tier
+import pytest
+
+from tests.components.haproxy_tier.conftest import Tier
 from tests.components.web_tier.boxes import until
 
-
-def writers(tier: Tier) -> list[str]:
-    return [tier.writer(member) for member in MEMBERS]
-
-
-def settled(tier: Tier, server: str, state: str) -> bool:
-    return all(tier.state(member, server) == state for member in MEMBERS)
+# A connection that a pool keeps.
+POOLED = (
+    'import socket; c = socket.create_connection(("10.8.0.10", 3306)); print(c.recv(99).decode(), flush=True);'
+    'c.recv(99); print("ended", flush=True)'
+)
 
 
-def test_members_agree_on_the_writer_whatever_happens(sql: Tier) -> None:
-    sql.kill("db-1")
+@pytest.mark.claim("NRT-6")
+@pytest.mark.parametrize("tier", [(2, {})], indirect=True, ids=["two"])
+def test_members_agree_on_the_writer_whatever_happens(tier: Tier) -> None:
+    client = tier.boxes["client"]
+    client.start(f"python3 -c '{POOLED}'")
+    until(lambda: "db-1" in client.run("cat /run/started.log"), "no connection that stays")
+
+    # It accepts connections and answers nobody: nothing but HAProxy ends what it holds.
+    tier.signal("db-1", "STOP")
     start = time.monotonic()
-    until(lambda: writers(sql) == ["db-2", "db-2"], "no new writer")
-    assert time.monotonic() - start < 4
+    until(lambda: tier.writers() == ["db-2", "db-2"], "no new writer")
+    assert time.monotonic() - start < 5
+    until(lambda: "ended" in client.run("cat /run/started.log"), "a pooled connection stays with a dead writer")
 
-    sql.start("db-1")
-    until(lambda: settled(sql, "db-1", "UP"), "db-1 is not back")
-    assert writers(sql) == ["db-2", "db-2"], "connections must not go back by themselves"
+    tier.signal("db-1", "CONT")
+    until(lambda: tier.sees("db-1", "UP"), "db-1 is not back")
+    assert tier.writers() == ["db-2", "db-2"], "connections must not go back by themselves"
 
-    for member in MEMBERS:
-        sql.restart(member)
-        assert [sql.writer(member) for _ in range(10)] == ["db-2"] * 10, f"{member} has forgotten the writer"
-        assert writers(sql) == ["db-2", "db-2"]
+    for member, address in tier.members.items():
+        tier.stop_haproxy(member)
+        tier.boxes[member].run("nft insert rule inet filter input tcp sport 10000 drop")
+        tier.start_haproxy(member)
+        tier.boxes[member].start("sleep 0.5; nft -f /etc/nftables.conf")
+        assert tier.answers(address) == "db-2", f"{member} did not wait to hear who the writer is"
+        assert tier.writers() == ["db-2", "db-2"]
+
+    tier.signal("db-2", "KILL")
+    until(lambda: tier.writers() == ["db-1", "db-1"], "the first server is no writer again")

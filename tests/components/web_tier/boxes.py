@@ -20,7 +20,7 @@ from casebook.configuration.component import PROGRAM
 
 # Program -> its package.
 NEEDED = {
-    **{name: name for name in ("apache2", "curl", "haproxy", "logrotate", "memcached", "nginx", "rsync")},
+    **{name: name for name in ("apache2", "curl", "haproxy", "keepalived", "logrotate", "memcached", "nginx", "rsync")},
     "cgi-fcgi": "libfcgi-bin",
     "nft": "nftables",
     "php-fpm8.2": "php8.2-fpm",

@@ -39,6 +39,11 @@ restart:tomcat10.service)
     exec "$0" start tomcat10.service
     ;;
 start:*-application.service | restart:*-application.service) $(field ExecStart "$unit") && touch "$mark" ;;
+start:keepalived.service)
+    "$(sed -n 's/^ExecStartPre=//p' /etc/systemd/system/keepalived.service.d/casebook.conf)"
+    setsid keepalived --dont-fork --log-console >>/run/journal 2>&1 </dev/null &
+    touch "$mark"
+    ;;
 start:rsync.service) rsync --daemon && touch "$mark" ;;
 start:nftables.service | reload:nftables.service) nft -f /etc/nftables.conf && touch "$mark" ;;
 start:*.timer) repeat "$(field ExecStart "${unit%.timer}.service")" "$(field OnUnitInactiveSec "$unit")" && touch "$mark" ;;
