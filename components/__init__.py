@@ -16,6 +16,7 @@ from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, 
 from casebook.memcached import Memcached
 from casebook.monitoring import Monitoring, exporter_access
 from casebook.mysql_pair import MysqlPair
+from casebook.nas import Nas
 from casebook.nginx_tier import Images, NginxTier, PageCache, RequestFilter
 from casebook.object_storage import ObjectStorage
 from casebook.php_tier import PhpTier
@@ -54,6 +55,7 @@ __all__ = [
     "Memcached",
     "Monitoring",
     "MysqlPair",
+    "Nas",
     "NginxTier",
     "ObjectStorage",
     "PageCache",

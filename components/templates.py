@@ -8,7 +8,7 @@ import jinja2
 PACKAGE = Path(__file__).parent
 
 
-def render(beside: str, name: str, **values: Any) -> str:
+def render(beside: str, name: str, /, **values: Any) -> str:
     """The template `templates/NAME` in the folder of the module file `beside` (pass `__file__`).
 
     A value that the template names and is not given is an error, not an empty string. A template of another component

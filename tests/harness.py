@@ -217,6 +217,7 @@ class _Cloud(mocks.Mocks):
             "ovh:IpLoadBalancing/getIpLoadBalancing:getIpLoadBalancing": self.balancer,
             "ovh:index/getIploadbalancingNatIps:getIploadbalancingNatIps": self.nat_ips,
             "ovh:Domain/getZone:getZone": self.zone,
+            "ovh:Dedicated/getNasHA:getNasHA": self.nas,
             "ovh:CloudProject/getRegions:getRegions": self.regions,
             "openstack:images/getImage:getImage": self.named,
             "openstack:networking/getNetwork:getNetwork": self.named,
@@ -293,6 +294,10 @@ class _Cloud(mocks.Mocks):
         name = args["serviceName"]
         nat = [{"zone": zone, "ips": [f"{_public_address(name)}/32"]} for zone in ("gra", "rbx")]
         return {"id": name, "serviceName": name, "natIps": nat}
+
+    def nas(self, args: Values) -> Values:
+        name = args["serviceName"]
+        return {"id": name, "serviceName": name, "ip": _public_address(name), "canCreatePartition": True}
 
     def regions(self, args: Values) -> Values:
         names = ["BHS5", "GRA11", "RBX-A", "SBG5"]
