@@ -30,6 +30,7 @@ from . import (
     ip,
     loadbalancer,
     loadbalancer_network,
+    nasha,
     private_network,
     storage,
     subnet,
@@ -46,7 +47,7 @@ from .tasks import Tasks
 
 # Importing a family registers its routes, and what it writes into a new store.
 FAMILIES = (
-    *(auth, cloud, private_network, subnet, gateway, users, storage, dedicated, vps, vrack, ip, domain),
+    *(auth, cloud, private_network, subnet, gateway, users, storage, dedicated, nasha, vps, vrack, ip, domain),
     *(loadbalancer, farms, loadbalancer_network, certificates, iam),
 )
 VERSIONS = ("1.0", "v1", "v2")

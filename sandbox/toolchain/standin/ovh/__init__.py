@@ -5,14 +5,25 @@ https://www.pulumi.com/registry/packages/ovh/
 
 import os
 
-from sandbox.toolchain.standin.ovh import cloud, dedicated, domain, functions, iam, ip, loadbalancer, storage, vrack
+from sandbox.toolchain.standin.ovh import (
+    cloud,
+    dedicated,
+    domain,
+    functions,
+    iam,
+    ip,
+    loadbalancer,
+    nasha,
+    storage,
+    vrack,
+)
 from sandbox.toolchain.standin.ovh.client import Account
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.protocol import StandIn
 from sandbox.toolchain.standin.resource import Invokable, Resource
 from sandbox.toolchain.standin.values import Values
 
-FAMILIES = (cloud, dedicated, domain, iam, ip, loadbalancer, storage, vrack)
+FAMILIES = (cloud, dedicated, domain, iam, ip, loadbalancer, nasha, storage, vrack)
 
 
 class Ovh(StandIn):

@@ -152,6 +152,17 @@ def zone(api: Api, name: str) -> Values:
     }
 
 
+def nas_ha(api: Api, serviceName: str) -> Values:
+    found = api.get(f"/dedicated/nasha/{part(serviceName)}")
+    return {
+        **picked(found, "canCreatePartition datacenter diskType ip monitored serviceName zpoolCapacity zpoolSize"),
+        "id": found["serviceName"],
+        "customName": found["customName"] or "",
+        "NasHAURN": found["iam"]["urn"],
+        "partitionsLists": api.get(f"/dedicated/nasha/{part(serviceName)}/partition"),
+    }
+
+
 Entry = tuple[Callable[..., Values], tuple[str, ...], tuple[str, ...]]
 # token -> function, needed inputs, other inputs
 FUNCTIONS: dict[str, Entry] = {
@@ -178,5 +189,6 @@ FUNCTIONS: dict[str, Entry] = {
     "Vps/getVps:getVps": (vps, ("serviceName",), ()),
     "CloudProject/getRegion:getRegion": (region, ("serviceName", "name"), ()),
     "CloudProject/getRegions:getRegions": (regions, ("serviceName",), ("hasServicesUps",)),
+    "Dedicated/getNasHA:getNasHA": (nas_ha, ("serviceName",), ()),
     "Domain/getZone:getZone": (zone, ("name",), ()),
 }
