@@ -9,7 +9,9 @@ from casebook.backup import Backup, BackupServer, BucketRepository
 from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
 from casebook.dns_round_robin import DnsRoundRobin
+from casebook.floating_ips import FloatingIps
 from casebook.galera_cluster import GaleraCluster
+from casebook.gateway import Forward, Gateway, Vpn
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
@@ -21,6 +23,7 @@ from casebook.nginx_tier import Images, NginxTier, PageCache, RequestFilter
 from casebook.object_storage import ObjectStorage
 from casebook.php_tier import PhpTier
 from casebook.plan import AddressPlan
+from casebook.resolver import Resolver
 from casebook.ssh import SshKey, ssh_key
 from casebook.tomcat_tier import TomcatTier
 from casebook.vrack_network import VrackNetwork
@@ -41,8 +44,11 @@ __all__ = [
     "DnsRoundRobin",
     "FarmServer",
     "File",
+    "FloatingIps",
+    "Forward",
     "Frontend",
     "GaleraCluster",
+    "Gateway",
     "HaproxyTier",
     "HealthCheck",
     "Images",
@@ -64,11 +70,13 @@ __all__ = [
     "Ready",
     "Repository",
     "RequestFilter",
+    "Resolver",
     "Route",
     "Service",
     "SshKey",
     "Timeouts",
     "TomcatTier",
+    "Vpn",
     "Vps",
     "VrackNetwork",
     "WebTier",

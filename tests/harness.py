@@ -336,6 +336,7 @@ def _secret(text: str) -> Values:
 # What a resource of a type adds to its inputs once it exists.
 OUTPUTS: Mapping[str, Answer] = {
     "command:remote:Command": lambda _: {"stdout": "1\n", "stderr": ""},
+    "openstack:networking/floatingIp:FloatingIp": lambda inputs: {"address": _public_address(inputs["name"])},
     "openstack:networking/port:Port": _port,
     "ovh:CloudProject/networkPrivate:NetworkPrivate": _network_private,
     "ovh:CloudProject/s3Credential:S3Credential": lambda inputs: {

@@ -57,6 +57,8 @@ class DedicatedServer(Machine):
                 )
             )
             files = vrack_files(args.network, args.address, interface.nics[0], found.ip, args.gateway)
+            # The last of them has the address.
+            self.interface = files[-1].path
         self._prepare(args, after, files, via=args.via, resolvers=args.resolvers)
 
 

@@ -24,7 +24,8 @@ class Machine(Component[Any]):
     Attributes: `public_address` (the private one of a machine that has no other); `public_ip`, the same where it is
     known beforehand (adopted machines); `address`, the planned private one (None without a network);
     `shared_addresses`, those that may move to it (None: any, for a vRack filters nothing); `site`, its datacentre or
-    region; `adopted`, whether it outlives the stack.
+    region; `adopted`, whether it outlives the stack; `interface`, systemd-networkd's file of its private interface,
+    where the component writes it.
     """
 
     public_address: pulumi.Output[str]
@@ -33,6 +34,7 @@ class Machine(Component[Any]):
     shared_addresses: tuple[str, ...] | None = None
     site: str
     adopted: bool
+    interface: str | None = None
     incarnation: pulumi.Output[str]
     prepared: pulumi.Resource
     connection: command.remote.ConnectionArgs

@@ -60,6 +60,7 @@ class Instance(Machine):
             )
         )
         files = way_out_files(args)
+        self.interface = files[0].path if files else None
         instance = openstack.compute.Instance(
             self.name,
             name=self.name,

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -45,12 +46,13 @@ def world(*command: str, check: bool = True, timeout: int = 120) -> str:
     return done.stdout
 
 
-def ssh(address: str, command: str, *, stdin: str | None = None, timeout: int = 120) -> str:
-    """Run a command on a machine, as its administrator."""
-    options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
-    key = environment()["CASEBOOK_SSH_KEY_FILE"]
+def ssh(address: str, command: str, *, stdin: str | None = None, timeout: int = 120, via: str | None = None) -> str:
+    """Run a command on a machine, as its administrator; `via` a bastion where it has no public address."""
+    client = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    client += ["-o", "ConnectTimeout=10", "-i", environment()["CASEBOOK_SSH_KEY_FILE"]]
+    jump = ["-o", f"ProxyCommand={shlex.join([*client, '-W', '%h:%p', f'debian@{via}'])}"] if via else []
     done = subprocess.run(
-        ["ssh", *options, "-o", "ConnectTimeout=10", "-i", key, f"debian@{address}", command],
+        [*client, *jump, f"debian@{address}", command],
         text=True,
         capture_output=True,
         timeout=timeout,

@@ -1,0 +1,179 @@
+"""A gateway between the world and a private network: real kernel, WireGuard, OpenSSH, Fail2ban and Suricata."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from casebook import Vpn
+from tests.components.gateway.program import ADDRESS, INSIDE, files, gateway
+from tests.components.web_tier.boxes import Box, until
+from tests.harness import declares_the_same
+
+WORLD, ELSEWHERE, PUBLIC = "198.18.0.9", "203.0.113.9", "198.18.0.2"
+SERVER = """
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.client_address[0].encode())
+
+http.server.ThreadingHTTPServer(("", 80), Handler).serve_forever()
+"""
+SSHD = "mkdir -p /run/sshd; /usr/sbin/sshd -D -e"
+# What a machine's journal would add to a line of sshd; one number would make all of them one session to Fail2ban.
+DATED = """while read -r line; do n=$((n + 1)); echo "$(date '+%b %d %T') gateway sshd[$n]: $line"; done"""
+CURL = "curl -s --max-time 3"
+
+
+class Site(NamedTuple):
+    world: Box
+    gateway: Box
+    inside: Box
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Three machines in a row; the one in the middle has the gateway's roles."""
+    with Box("world") as world, Box("gateway") as middle, Box("inside") as inside:
+        world.plug(middle, PUBLIC)
+        world.run(f"ip addr add {WORLD}/24 dev bridge; ip addr add {ELSEWHERE}/32 dev lo")
+        middle.plug(inside, INSIDE)
+        middle.run(f"ip addr add {ADDRESS}/24 dev bridge; ip route add default via {WORLD}")
+        inside.run(f"ip route add default via {ADDRESS}")
+        for box in (world, inside):
+            box.start(f"python3 -c {shlex.quote(SERVER)}")
+        inside.start(SSHD)
+        world.run("ssh-keygen -q -t ed25519 -N '' -f /run/jump; (umask 077; wg genkey > /run/ann)")
+        # As an operator has it: the peer's key and the jump key are known, the gateway's is not.
+        peer = world.run("wg pubkey < /run/ann").strip()
+        jump = world.run("cat /run/jump.pub").strip()
+        with pytest.MonkeyPatch.context() as patch:
+            key = tmp_path_factory.mktemp("key") / "id_ed25519"
+            key.with_suffix(".pub").write_text(jump)
+            key.write_text("unused")
+            patch.setenv("CASEBOOK_SSH_KEY_FILE", str(key))
+            program = lambda: gateway(vpn=Vpn(peers={"ann": peer}), jump_keys={"ann": jump})  # noqa: E731
+            made = declares_the_same(program)
+        for role in ("base", "gateway", "intrusion-detection"):
+            for path, (text, mode) in files(made, role).items():
+                middle.run(f"mkdir -p {Path(path).parent} && cat > {path} && chmod {mode:o} {path}", text)
+        middle.run("sysctl -q -p /etc/sysctl.d/80-gateway.conf && nft -f /etc/nftables.conf")
+        middle.run("systemd-sysusers /etc/sysusers.d/jump.conf")
+        # Fail2ban asks who it is itself.
+        middle.run("echo 127.0.0.1 gateway >> /etc/hosts")
+        yield Site(world, middle, inside)
+
+
+def works(box: Box, command: str) -> bool:
+    return box.run(f"{command} >/dev/null 2>&1 && echo yes", check=False).strip() == "yes"
+
+
+@pytest.mark.claim("NRT-10")
+def test_the_network_leaves_with_the_gateway_s_address_to_where_it_may(site: Site) -> None:
+    until(lambda: works(site.world, f"{CURL} http://{WORLD}"), "no server")
+    assert site.inside.run(f"{CURL} http://{WORLD}") == PUBLIC
+    assert not works(site.inside, f"{CURL} http://{ELSEWHERE}")
+    assert works(site.gateway, f"ip route add {ELSEWHERE} via {WORLD} && {CURL} http://{ELSEWHERE}")
+
+
+@pytest.mark.claim("KEY-1")
+def test_the_world_enters_by_a_forward_alone_and_keeps_its_address(site: Site) -> None:
+    until(lambda: works(site.inside, f"{CURL} http://{INSIDE}"), "no server")
+    assert site.world.run(f"{CURL} http://{PUBLIC}:8080") == WORLD
+    site.world.run(f"ip route add 10.8.0.0/24 via {PUBLIC}")
+    assert not works(site.world, f"{CURL} http://{INSIDE}")
+    site.world.run(f"ip route del 10.8.0.0/24 via {PUBLIC}")
+
+
+@pytest.mark.claim("NRT-10")
+def test_administrators_are_inside_by_vpn(site: Site) -> None:
+    key = files_key(site)
+    site.gateway.run("wg-quick up vpn")
+    config = f"""[Interface]
+Address = {Vpn(peers={"ann": "x" * 42 + "w="}).addresses["ann"]}/16
+PrivateKey = {site.world.run("cat /run/ann").strip()}
+[Peer]
+PublicKey = {key}
+Endpoint = {PUBLIC}:51820
+AllowedIPs = 10.8.0.0/24
+"""
+    site.world.run("umask 077; mkdir -p /etc/wireguard; cat > /etc/wireguard/home.conf; wg-quick up home", config)
+    assert site.world.run(f"{CURL} http://{INSIDE}") == ADDRESS
+    site.world.run("wg-quick down home")
+    assert not works(site.world, f"{CURL} http://{INSIDE}")
+
+
+def files_key(site: Site) -> str:
+    """The gateway's key is born as its unit does it; the public half."""
+    unit = site.gateway.run("cat /etc/systemd/system/wg-quick@vpn.service.d/key.conf")
+    born = re.search(r"^ExecStartPre=(.*)$", unit, re.M)
+    assert born
+    site.gateway.run(born[1])
+    first = site.gateway.run("wg pubkey < /etc/wireguard/private.key").strip()
+    site.gateway.run(born[1])
+    assert site.gateway.run("wg pubkey < /etc/wireguard/private.key").strip() == first
+    assert site.gateway.run("stat -c %a /etc/wireguard/private.key").strip() == "600"
+    return first
+
+
+@pytest.mark.claim("NRT-15")
+def test_administrators_jump_to_the_network_s_ssh_and_who_guesses_is_banned(site: Site) -> None:
+    site.gateway.run("ssh-keygen -A >/dev/null; touch /run/auth.log")
+    site.gateway.start(f"{SSHD} 2>&1 | {{ {DATED}; }} >> /run/auth.log")
+    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o LogLevel=ERROR"
+    jump = f"ssh {options} -i /run/jump"
+    banner = f"timeout 5 {jump} -W {{}} jump@{PUBLIC} </dev/null | head -c 7"
+    until(lambda: site.world.run(banner.format(f"{INSIDE}:22"), check=False) == "SSH-2.0", "no way to SSH inside")
+    assert site.world.run(banner.format(f"{INSIDE}:80"), check=False) == ""
+    assert site.world.run(banner.format(f"{WORLD}:22"), check=False) == ""
+    assert not works(site.world, f"timeout 5 {jump} jump@{PUBLIC} true")
+
+    # Box has no journal: the same jail on a file.
+    jail = "/etc/fail2ban/jail.d/gateway.conf"
+    site.gateway.run(f"sed -i 's|^backend.*|backend = polling\\nlogpath = /run/auth.log|' {jail}")
+    site.gateway.run("mkdir -p /run/fail2ban; fail2ban-client --test && fail2ban-server -b start")
+    until(lambda: works(site.gateway, "fail2ban-client status sshd"), "no jail")
+    for _ in range(3):
+        assert not works(site.world, f"timeout 5 ssh {options} -i /run/jump root@{PUBLIC} true")
+    until(lambda: WORLD in site.gateway.run("fail2ban-client status sshd"), "nobody is banned")
+    reachable = f"timeout 2 sh -c 'exec 3<>/dev/tcp/{PUBLIC}/22'".replace("sh -c", "bash -c")
+    until(lambda: not works(site.world, reachable), "the ban is no rule")
+    # The firewall is loaded anew: what its reload is followed by puts the bans back.
+    site.gateway.run("nft -f /etc/nftables.conf")
+    assert works(site.world, reachable)
+    again = re.findall(
+        r"^ExecReload=(.+)$", site.gateway.run("cat /etc/systemd/system/fail2ban.service.d/gateway.conf"), re.M
+    )
+    site.gateway.run(again[0])
+    until(lambda: not works(site.world, reachable), "the ban did not come back")
+    site.gateway.run(f"fail2ban-client set sshd unbanip {WORLD}")
+    assert works(site.world, reachable)
+
+
+@pytest.mark.claim("KEY-1")
+def test_a_known_bad_request_raises_an_alert_and_is_dropped(site: Site) -> None:
+    good, bad = f"{CURL} http://{PUBLIC}:8080/", f"{CURL} -H 'X-Id: ${{jndi:ldap://x/y}}' http://{PUBLIC}:8080/"
+    assert works(site.world, bad)  # nothing reads it yet
+    site.gateway.run("mkdir -p /var/log/suricata /run/suricata && /usr/local/sbin/suricata-queue on")
+    assert works(site.world, good)  # a queue that nobody reads is passed by
+    site.gateway.start(
+        "suricata -q 0 -c /etc/suricata/suricata.yaml --include /etc/suricata/gateway.yaml --pidfile /run/suricata.pid"
+    )
+    until(lambda: works(site.gateway, "suricatasc -c uptime"), "Suricata does not answer", 60)
+    assert works(site.world, good)
+    assert not works(site.world, bad)
+    until(lambda: "9000002" in site.gateway.run("cat /var/log/suricata/eve.json"), "no alert")
+    events = [json.loads(line) for line in site.gateway.run("cat /var/log/suricata/eve.json").splitlines()]
+    [alert] = [e for e in events if e["event_type"] == "alert" and e["alert"]["signature_id"] == 9000002][:1]
+    assert (alert["alert"]["action"], alert["src_ip"], alert["dest_ip"]) == ("blocked", WORLD, INSIDE)
+    # Without its queue the rules are of no use: it is the queue that brings it the packets.
+    site.gateway.run("/usr/local/sbin/suricata-queue off")
+    assert not works(site.gateway, "/usr/local/sbin/suricata-queue check")
+    assert works(site.world, bad)
