@@ -10,6 +10,8 @@ from casebook.machine import Machine
 from casebook.resolver.args import ResolverArgs
 from casebook.templates import render
 
+# The root's key is laid down by what the unit runs first, and the checker misses it before.
+CHECK = "/usr/libexec/unbound-helper root_trust_anchor_update; unbound-checkconf"
 CONFIGURATION = "/etc/unbound/unbound.conf.d/resolver.conf"
 
 
@@ -36,9 +38,9 @@ def configuration(args: ResolverArgs, machine: Machine) -> Configuration:
     file = File(path=CONFIGURATION, content=render(__file__, "resolver.conf.j2", args=args, machine=machine, arpa=arpa))
     return Configuration(
         role="resolver",
-        packages=("unbound",),
+        packages=("unbound", "dns-root-data"),
         files=(file,),
-        services=(Service(unit="unbound.service", follows=(file.path,), check="unbound-checkconf"),),
+        services=(Service(unit="unbound.service", follows=(file.path,), check=CHECK),),
         allow=tuple(Allow(port=53, protocol=protocol, sources=args.allowed_cidrs) for protocol in ("udp", "tcp")),
         ready=Ready(command="unbound-control -q status"),
     )
