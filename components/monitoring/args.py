@@ -1,15 +1,20 @@
 """Arguments of monitoring."""
 
+import re
+import zoneinfo
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import pulumi
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from casebook.args import Args, Cidr, Many
+from casebook.args import Args, Cidr, Label, Many, Port
 from casebook.machine import Machine
 
+PROBED = re.compile(r"https?://\S+|tcp://[^\s/:]+:[0-9]+")
 Percent = Annotated[float, Field(gt=0, le=100)]
 Positive = Annotated[float, Field(gt=0)]
+HourMinute = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 MailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
@@ -34,19 +39,28 @@ class ThresholdsArgs(Args):
     down_minutes: Annotated[int, Field(ge=1)] = 2
     # Age of the last good backup, in hours: a day, and two for the run itself.
     backup_hours: Positive = 26
+    # Age of the last thinning of a backup on a `BackupServer`, in hours.
+    thinning_hours: Positive = 26
+    # Age of its last verification, in days.
+    verification_days: Positive = 9
     # Seconds that a database replica is behind.
     replication_seconds: Positive = 60
+    # Share of the time in which a Galera cluster holds its writes back, in %.
+    flow_control_percent: Percent = 10
+    # Days before a probed page's certificate ends.
+    certificate_days: Positive = 14
 
 
 class MailArgs(Args):
-    """By mail, through a server that takes it."""
+    """By mail."""
 
     # The addressees.
     to: Many[MailAddress] = Field(min_length=1)
     # The sender.
     sender: MailAddress
-    # host:port of the mail server; the connection is encrypted by STARTTLS.
-    server: str = Field(pattern=r"^[a-zA-Z0-9.-]+:[0-9]+$")
+    # host:port of a mail server that takes it; the connection is encrypted by STARTTLS. Without one, a Postfix on the
+    # machine delivers: to the addressee's mail server, or to a mailbox of the machine (debian@localhost).
+    server: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9.-]+:[0-9]+$")
     # Where the server asks for a name and a password; the password is kept secret.
     username: str | None = None
     # Goes with the name.
@@ -56,7 +70,60 @@ class MailArgs(Args):
     def _both_or_none(self) -> "MailArgs":
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password go together")
+        if self.username is not None and self.server is None:
+            raise ValueError("username: goes with a server; the machine's own Postfix asks for none")
         return self
+
+
+class SmsOperatorArgs(Args):
+    """Who takes a text message over HTTP: POST {"to": "+33...", "message": "..."}, answered with 2xx."""
+
+    # Where it is posted to.
+    url: str = Field(pattern=r"^https?://[^\s@]+$")
+    # Sent as "Authorization: Bearer TOKEN", and kept secret.
+    token: str | pulumi.Output[str] = Field(repr=False)
+
+
+class SmsArgs(Args):
+    """By text message."""
+
+    # The telephones, in international form.
+    to: Many[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]] = Field(min_length=1)
+    # They are asked in this order; the next one when the one before does not take the message.
+    operators: Many[SmsOperatorArgs] = Field(min_length=1)
+
+
+class NightArgs(Args):
+    """The hours in which nobody reads mail."""
+
+    # From.
+    start: HourMinute = "20:00"
+    # To.
+    end: HourMinute = "08:00"
+    # Where it is night.
+    time_zone: str = "Europe/Paris"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("not a time zone of the IANA data base, such as Europe/Paris")
+        return value
+
+    @model_validator(mode="after")
+    def _some_of_each(self) -> "NightArgs":
+        if self.start == self.end:
+            raise ValueError(f"start={self.start}: is the end as well; leave night out where there is none")
+        return self
+
+
+class ExporterArgs(Args):
+    """Figures that a daemon shows by itself: those of an `HaproxyTier`, which opens port 8404 by `metrics_cidrs`."""
+
+    # Where it runs.
+    machines: Many[Machine] = Field(min_length=1)
+    # Its port; the path is /metrics.
+    port: Port
 
 
 class MonitoringArgs(Args):
@@ -70,8 +137,18 @@ class MonitoringArgs(Args):
     over: Literal["private", "public"] = "private"
     # What a figure must pass before somebody is told.
     thresholds: ThresholdsArgs = ThresholdsArgs()
-    # Whom alerts are sent to; with neither they are only shown.
+    # Pages and ports that are asked from the watching machine, by name: "https://www.example.net/", "tcp://10.8.0.9:3306".
+    probes: Mapping[Label, str | pulumi.Output[str]] = {}
+    # Whether the certificate of a probed page must be valid; its end is watched in any case.
+    probes_verify: bool = True
+    # What else shows figures, by name.
+    exporters: Mapping[Label, ExporterArgs] = {}
+    # Who is told by mail. With neither mail nor sms, alerts are only shown.
     mail: MailArgs | None = None
+    # Who is told by text message.
+    sms: SmsArgs | None = None
+    # Mail by day and text messages by night; without it both, at any time.
+    night: NightArgs | None = None
     # An address that alerts are posted to, as Alertmanager's JSON.
     webhook: str | pulumi.Output[str] | None = None
     # Who else sees the pages of Prometheus (9090) and Alertmanager (9093), which ask for no password; the
@@ -84,6 +161,27 @@ class MonitoringArgs(Args):
     # How long `up` waits until every machine has answered; 0: not at all.
     wait_seconds: Annotated[int, Field(ge=0, le=3600)] = 90
 
+    @field_validator("probes")
+    @classmethod
+    def _askable(cls, value: Mapping[str, str | pulumi.Output[str]]) -> Mapping[str, str | pulumi.Output[str]]:
+        for name, url in value.items():
+            if isinstance(url, str) and not PROBED.fullmatch(url):
+                raise ValueError(f"{name}={url}: neither http://..., https://... nor tcp://host:port")
+        return value
+
+    @field_validator("exporters")
+    @classmethod
+    def _named_otherwise(cls, value: Mapping[str, ExporterArgs]) -> Mapping[str, ExporterArgs]:
+        if taken := sorted({"machines", "prometheus", "probes"} & value.keys()):
+            raise ValueError(f"{taken[0]}: the name of one of Monitoring's own jobs")
+        return value
+
+    @model_validator(mode="after")
+    def _told_at_any_time(self) -> "MonitoringArgs":
+        if self.night and not (self.mail and self.sms):
+            raise ValueError("night: needs both mail and sms, or half of the day nobody is told")
+        return self
+
     @model_validator(mode="after")
     def _reachable(self) -> "MonitoringArgs":
         names = [machine.name for machine in self.machines]
@@ -95,7 +193,8 @@ class MonitoringArgs(Args):
                 f"over=public: the address of {self.machine.name} is not known before it is made, so no firewall "
                 "can let it in; use a Vps or a DedicatedServer, or over=private"
             )
-        for machine in (self.machine, *self.machines):
+        exporting = [machine for exporter in self.exporters.values() for machine in exporter.machines]
+        for machine in (self.machine, *self.machines, *exporting):
             if self.over == "private" and machine.address is None:
                 raise ValueError(f"over=private: {machine.name} has no private network; give it one, or over=public")
         return self

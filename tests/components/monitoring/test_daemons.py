@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from casebook.monitoring.component import targets
+from casebook.monitoring.component import Watched, targets
 from tests.components.monitoring.test_monitoring import EVERYTHING, files, program, role
 from tests.harness import declares_the_same
 
@@ -22,6 +22,7 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "prometheus-node-exporter": "prometheus-node-exporter",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
 }
 
 
@@ -146,7 +147,7 @@ def test_figures_of_a_machine_arrive_and_one_that_is_down_is_named(tmp_path: Pat
         "--cluster.listen-address=",
     )
     lists = [
-        targets(dict.fromkeys(names, "127.0.0.1"), {"web-1": "gra", "db-1": "rbx"}, 60)
+        targets({name: Watched("127.0.0.1", "gra") for name in names}, {"machines": (names, 9100)}, {}, 60)
         for names in (["web-1"], ["web-1", "db-1"])
     ]
     (etc / "machines.yml").write_text(moved(lists[0].files[0].content))

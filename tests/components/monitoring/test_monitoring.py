@@ -1,5 +1,6 @@
 """What monitoring declares, and what it puts on the machines."""
 
+import re
 from typing import Any
 
 import pytest
@@ -47,6 +48,9 @@ def files(registered: list[Registered], name: str) -> dict[str, str]:
 
 
 EVERYTHING: dict[str, Any] = {
+    "sms": {"to": ["+33612345678"], "operators": [{"url": "https://sms.example.net/", "token": "s3cret"}]},
+    "night": {},
+    "probes": {"site": "https://www.example.net/", "database": "tcp://10.8.0.10:3306"},
     "mail": {"to": ["ops@example.net"], "sender": "casebook@example.net", "server": "mail.example.net:587"},
     "webhook": "https://hooks.example.net/0123",
     "viewers_cidrs": ["203.0.113.0/24"],
@@ -116,11 +120,53 @@ def test_pages_are_local_unless_somebody_may_see_them() -> None:
 def test_alerts_go_where_they_are_told_and_their_secrets_nowhere_else() -> None:
     mail = {**EVERYTHING["mail"], "username": "casebook", "password": "hunter2"}
     registered = declares_the_same(program("web-1", **{**EVERYTHING, "mail": mail}))
-    leaks = {r.name for r in registered for word in ("hunter2", "hooks.example.net") if word in str(r.inputs)}
-    assert leaks == {"monitoring-monitoring-secrets"}
+    holders = {
+        word: {r.name for r in registered if word in str(r.inputs)}
+        for word in ("hunter2", "hooks.example.net", "s3cret")
+    }
+    assert holders == {
+        "hunter2": {"monitoring-monitoring-secrets"},
+        "hooks.example.net": {"monitoring-monitoring-secrets"},
+        "s3cret": {"monitoring-sms-secrets"},
+    }
+    assert role(registered, "monitoring", "sms")["files"]["/etc/casebook/sms/token-0"]["mode"] == 0o640
     modes = role(registered, "monitoring", "monitoring")["files"]
     assert modes["/etc/prometheus/alertmanager.yml"]["mode"] == 0o640
     assert modes["/etc/prometheus/smtp-password"]["mode"] == 0o640
+
+
+@pytest.mark.claim("NRT-11")
+def test_mail_is_muted_by_night_and_text_messages_by_day() -> None:
+    text = files(declares_the_same(program("web-1", **EVERYTHING)), "monitoring")["/etc/prometheus/alertmanager.yml"]
+    assert "- {receiver: mail, continue: true, mute_time_intervals: [night]}" in text
+    assert "- {receiver: sms, continue: true, active_time_intervals: [night]}" in text
+    assert "- {receiver: webhook, continue: true}" in text
+    for line in ('start_time: "20:00", end_time: "24:00"', 'start_time: "00:00", end_time: "08:00"', "Europe/Paris"):
+        assert line in text
+    both = {**EVERYTHING, "night": None}
+    text = files(declares_the_same(program("web-1", **both)), "monitoring")["/etc/prometheus/alertmanager.yml"]
+    assert "night" not in text
+
+
+def test_probes_and_exporters_may_be_born_with_the_stack() -> None:
+    def declare_it() -> None:
+        (haproxy,) = servers("haproxy-1")
+        Monitoring(
+            "watch",
+            machine=vps(),
+            machines=[haproxy],
+            over="public",
+            probes={"site": haproxy.public_address.apply(lambda address: f"http://{address}/")},
+            exporters={"haproxy": {"machines": [haproxy], "port": 8404}},
+        )
+
+    registered = declares_the_same(declare_it)
+    lists = files(registered, "monitoring-targets")
+    assert re.search(
+        r'"http://198[0-9.]+/"\], labels: {probe: "site", module: http}', lists["/etc/prometheus/probes.yml"]
+    )
+    assert re.search(r'"198[0-9.]+:8404"\], labels: {machine: "haproxy-1"', lists["/etc/prometheus/haproxy.yml"])
+    assert "job_name: haproxy\n" in files(registered, "monitoring")["/etc/prometheus/prometheus.yml"]
 
 
 def test_up_need_not_wait_for_the_machines() -> None:
@@ -138,6 +184,14 @@ def test_up_need_not_wait_for_the_machines() -> None:
         ({"thresholds": {"swap": 1}}, "thresholds.swap: no such field"),
         ({"mail": {**EVERYTHING["mail"], "server": "mail"}}, "mail.server='mail': String should match pattern"),
         ({"mail": {**EVERYTHING["mail"], "username": "x"}}, "username and password go together"),
+        ({"mail": {"to": ["a@b"], "sender": "a@b", "username": "x", "password": "y"}}, "username: goes with a server"),
+        ({"sms": {"to": ["0612345678"], "operators": []}}, "sms.to.0='0612345678': String should match pattern"),
+        ({"night": {}, "mail": EVERYTHING["mail"]}, "night: needs both mail and sms"),
+        ({"night": {"start": "8:00"}}, "night.start='8:00': String should match pattern"),
+        ({"night": {"start": "08:00", "end": "08:00"}}, "start=08:00: is the end as well"),
+        ({"night": {"time_zone": "Paris"}}, "night.time_zone='Paris': not a time zone"),
+        ({"probes": {"site": "www.example.net"}}, "site=www.example.net: neither http"),
+        ({"exporters": {"probes": {"machines": [], "port": 1}}}, "exporters.probes.machines=\\[\\]: Tuple should have"),
         ({"wait_seconds": -1}, "wait_seconds=-1: Input should be greater than or equal to 0"),
         ({"viewers_cidrs": ["everyone"]}, "viewers_cidrs.0='everyone': not an IPv4 network"),
     ],
