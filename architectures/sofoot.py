@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-import pulumi_ovh as ovh
 from pydantic import Field, model_validator
 
 from casebook import (
@@ -29,6 +28,7 @@ from casebook import (
     BackOffice,
     Backup,
     BucketRepository,
+    Cdn,
     Certificate,
     DedicatedServer,
     Frontend,
@@ -47,31 +47,8 @@ from casebook import (
     ssh_key,
 )
 from casebook.args import Args, Cidr, Label, Many
-
-
-class Scaling(Args):
-    """Hourly instances that come and go with the load (SOF-6): monitoring calls `python -m stacks.scale`."""
-
-    minimum: int = Field(ge=1)
-    maximum: int = Field(le=40)
-    cooldown_seconds: int = Field(default=300, ge=30)
-    # Where it listens, its token included.
-    webhook: str = Field(pattern=r"^https?://\S+/\S+$")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Scaling":
-        if self.minimum > self.maximum:
-            raise ValueError(f"minimum={self.minimum}: more than maximum={self.maximum}")
-        return self
-
-
-class Cdn(Args):
-    """A CDN for the static content (SOF-11): its name in the site's zone. The site's code must use that name."""
-
-    zone: str
-    subdomain: Label = "static"
-    # The host name that the CDN's provider has given out, with its final dot.
-    target: str = Field(pattern=r"^[a-z0-9.-]+\.$")
+from casebook.autoscaler import AutoscalerArgs
+from casebook.cdn import CdnArgs
 
 
 class Settings(Args):
@@ -100,9 +77,10 @@ class Settings(Args):
     flavor: str = "b3-8"
     storage_region: str = "GRA"
 
-    # Planned by So Foot; off until they are given.
-    scaling: Scaling | None = None
-    cdn: Cdn | None = None
+    # Planned by So Foot; off until they are given: `python -m stacks.scale sofoot` (SOF-6), a CDN for what is static
+    # (SOF-11; the site's code must use its name).
+    scaling: AutoscalerArgs | None = None
+    cdn: CdnArgs | None = None
 
     vlan: int = 8
     private_cidr: Cidr = "10.8.0.0/24"
@@ -239,14 +217,7 @@ def build(settings: Settings) -> None:
     Monitoring("monitoring", machine=monitoring, machines=watched, over="public", webhook=webhook)
 
     if settings.cdn:
-        ovh.domain.ZoneRecord(
-            "cdn",
-            zone=settings.cdn.zone,
-            subdomain=settings.cdn.subdomain,
-            fieldtype="CNAME",
-            target=settings.cdn.target,
-            ttl=3600,
-        )
+        Cdn("cdn", args=settings.cdn)
 
     pulumi.export("url", balancer.url)
     pulumi.export(

@@ -4,8 +4,10 @@ if __name__ != "casebook":
     raise ImportError(f"imported as {__name__!r}: this folder is the package casebook (pip install -e .)")
 
 from casebook.args import InputError
+from casebook.autoscaler import Autoscaler
 from casebook.back_office import BackOffice
 from casebook.backup import Backup, BackupServer, BucketRepository
+from casebook.cdn import Cdn
 from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
 from casebook.dns_round_robin import DnsRoundRobin
@@ -25,18 +27,23 @@ from casebook.php_tier import PhpTier
 from casebook.plan import AddressPlan
 from casebook.resolver import Resolver
 from casebook.ssh import SshKey, ssh_key
+from casebook.swift_storage import SwiftStorage
 from casebook.tomcat_tier import TomcatTier
+from casebook.upload_tier import UploadTier
 from casebook.vrack_network import VrackNetwork
+from casebook.web_hosting import WebHosting
 from casebook.web_tier import WebTier
 
 __all__ = [
     "AddressPlan",
     "Allow",
+    "Autoscaler",
     "BackOffice",
     "Backend",
     "Backup",
     "BackupServer",
     "BucketRepository",
+    "Cdn",
     "Certificate",
     "Configuration",
     "DedicatedServer",
@@ -74,11 +81,14 @@ __all__ = [
     "Route",
     "Service",
     "SshKey",
+    "SwiftStorage",
     "Timeouts",
     "TomcatTier",
+    "UploadTier",
     "Vpn",
     "Vps",
     "VrackNetwork",
+    "WebHosting",
     "WebTier",
     "balancer_cidrs",
     "exporter_access",

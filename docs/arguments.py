@@ -38,6 +38,8 @@ def tables(package: ModuleType) -> str:
         for model in public
         if inspect.isclass(model) and issubclass(model, Component) and getattr(model, "Arguments", None) in public
     ]
+    # A program of a package takes arguments as well, and is no component.
+    models = models or [model for model in public if inspect.isclass(model) and issubclass(model, Args)]
     if not models:
         raise SystemExit(f"{package.__name__}: has a table of arguments in its README and exports none in __all__")
     for model in models:

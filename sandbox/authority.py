@@ -23,9 +23,11 @@ def ensure() -> str:
 
 
 def issue(names: list[str], target: pathlib.Path) -> None:
-    """Write certificate and key for some DNS names (`*.` allowed) into `target`, one PEM file, once."""
+    """Write certificate and key for some DNS names (`*.` allowed) into `target`, one PEM file, unless it has them."""
     if target.exists():
-        return
+        has = run("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", target).replace(",", " ").split()
+        if {f"DNS:{name}" for name in names} <= set(has):
+            return
     with tempfile.TemporaryDirectory(dir=DIRECTORY) as work:
         key, request, certificate, extensions = (pathlib.Path(work, name) for name in ("key", "csr", "crt", "ext"))
         extensions.write_text(

@@ -1,11 +1,12 @@
 """OVHcloud's public names on the gateway's address: HAProxy with a certificate of the sandbox's authority.
 
-Machines and their programs use the same S3 endpoints, and the same API, as in production.
+Machines and browsers use the same endpoints of S3 and Swift, and the same API, as in production: by HTTPS only. Web
+hosting plans answer here as well (hosting.py).
 """
 
-from sandbox import DNS, ETC, GATEWAY, OVHCLOUD_PORT, authority
+from sandbox import DNS, ETC, GATEWAY, OVHCLOUD_PORT, authority, hosting
 from sandbox.internet import EDGE_PORT
-from sandbox.openstack.configuration import S3_PORTS, s3_name
+from sandbox.openstack.configuration import S3_PORTS, s3_name, swift_name
 from sandbox.processes import Daemon, is_listening
 
 # The API, and where service accounts get their tokens.
@@ -30,24 +31,26 @@ def configuration() -> str:
         # The region itself, or a bucket of it.
         host = s3_name(region)
         lines.append(f"    use_backend {region} if {{ hdr(host),host_only -m end .{host} }}")
-        lines.append(f"    use_backend {region} if {{ hdr(host),host_only {host} }}")
+        lines.append(f"    use_backend {region} if {{ hdr(host),host_only {host} {swift_name(region)} }}")
     lines += [f"    use_backend api if {{ hdr(host),host_only {host} }}" for host in API]
     lines += ["backend api", f"    server api 127.0.0.1:{OVHCLOUD_PORT}"]
     for region, port in S3_PORTS.items():
-        lines += [f"backend {region}", f"    server swift 127.0.0.1:{port}"]
-    return "\n".join(lines) + "\n"
+        # Swift may refuse an upload without reading it; what is left must not be taken for the next request.
+        lines += [f"backend {region}", "    option http-server-close", f"    server swift 127.0.0.1:{port}"]
+    return "\n".join([*lines, *hosting.configuration()]) + "\n"
 
 
 def names() -> str:
     """dnsmasq: these names, and all below them, are here."""
-    hosts = [*(s3_name(region) for region in S3_PORTS), *API]
+    hosts = [*(name(region) for region in S3_PORTS for name in (s3_name, swift_name)), *API]
     return "".join(f"address=/{host}/{GATEWAY}\n" for host in hosts)
 
 
 def configure() -> None:
     """Write certificate, configuration and names."""
     hosts = [s3_name(region) for region in S3_PORTS]
-    authority.issue([*hosts, *(f"*.{host}" for host in hosts), *API], CERTIFICATE)
+    swift = [swift_name(region) for region in S3_PORTS]
+    authority.issue([*hosts, *(f"*.{host}" for host in hosts), *swift, *API], CERTIFICATE)
     CONFIGURATION.write_text(configuration())
     (DNS / "edge.conf").write_text(names())
 

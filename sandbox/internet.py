@@ -6,7 +6,7 @@ way through to the world behind it: a test must neither depend on it nor touch i
 
 import ipaddress
 
-from sandbox import GATEWAY, INTERNET, NETWORK, packages, shelf, wires
+from sandbox import GATEWAY, INTERNET, NETWORK, hosting, packages, shelf, wires
 from sandbox.shell import ip, nft
 
 DNS_PORT, EDGE_PORT = 53, 443
@@ -31,6 +31,7 @@ table ip sandbox {{
         meta l4proto icmp accept
         meta l4proto {{ tcp, udp }} th dport {DNS_PORT} accept
         tcp dport {{ {EDGE_PORT}, {packages.PORT}, {shelf.PORT} }} accept
+        ip daddr {hosting.ADDRESSES} tcp dport {hosting.PORT} accept
         reject with icmp admin-prohibited
     }}
 }}
@@ -42,7 +43,8 @@ def up() -> None:
     wires.plug("host", wires.mac_address("host"), INTERNET, MTU, None, INTERNET)
     ip("link", "set", INTERNET, "up")
     prefix = ipaddress.ip_network(NETWORK).prefixlen
-    ip("addr", "replace", f"{GATEWAY}/{prefix}", "dev", INTERNET)
+    for address in (f"{GATEWAY}/{prefix}", *hosting.addresses()):
+        ip("addr", "replace", address, "dev", INTERNET)
     nft(FLUSH + RULES)
 
 

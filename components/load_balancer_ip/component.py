@@ -1,8 +1,5 @@
 """OVHcloud's IP Load Balancing: adopted, joined to the vRack, and what is declared of it put in force."""
 
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -14,6 +11,7 @@ from casebook.args import InputError
 from casebook.component import Component
 from casebook.load_balancer_ip.args import FarmServer, Listener, LoadBalancerIpArgs
 from casebook.lookup import looked_up
+from casebook.programs import own_program
 
 
 class LoadBalancerIp(Component[LoadBalancerIpArgs]):
@@ -167,7 +165,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
         It is replaced, that is made anew and its old self deleted at the end of the `up`, whenever something below
         it is deleted or replaced: all that can cause either is in `triggers`.
         """
-        program = f"{_on_path()}casebook-load-balancer"
+        program = own_program("casebook-load-balancer")
         return command.local.Command(
             f"{self.name}-cleanup",
             create=f"{program} check {args.service_name}",
@@ -197,14 +195,3 @@ KINDS: dict[str, tuple[Any, Any, Any]] = {
     "tcp": (iplb.TcpFarm, iplb.TcpFarmServer, iplb.TcpFrontend),
     "http": (iplb.HttpFarm, iplb.HttpFarmServer, iplb.HttpFrontend),
 }
-
-
-def _on_path() -> str:
-    """Lets the engine's shell find the programs of a virtual environment inside the project.
-
-    The engine's own PATH need not have them; the path is relative so that every checkout has the same state.
-    """
-    environment, project = Path(sys.prefix).absolute(), Path.cwd()
-    if not environment.is_relative_to(project) or not (environment / "pyvenv.cfg").exists():
-        return ""
-    return f"PATH={os.path.relpath(environment / 'bin', project)}:$PATH "

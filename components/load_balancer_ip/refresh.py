@@ -7,29 +7,16 @@ Credentials come from OVH_ENDPOINT, OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET 
 provider. Calls: api.ovh.com /ipLoadbalancing/{service}/pendingChanges, /refresh, /task.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import ovh
-import ovh.client
-import ovh.exceptions
+
+from casebook.api import Client, Failed, connect
 
 SECONDS = 600  # a refresh takes some seconds; one that is queued behind others, minutes
 ENDED = ("done", "cancelled", "error", "blocked")
-
-
-class Client(Protocol):
-    """The signed calls."""
-
-    def get(self, _target: str, _need_auth: bool = True, **query: Any) -> Any: ...
-    def post(self, _target: str, _need_auth: bool = True, **body: Any) -> Any: ...
-
-
-class Failed(Exception):
-    """A sentence for the operator."""
 
 
 def refresh(client: Client, service: str, pause: Callable[[float], None] = time.sleep) -> str:
@@ -67,17 +54,6 @@ def _ended(client: Client, task: str, deadline: float, pause: Callable[[float], 
 def check(client: Client, service: str) -> str:
     client.get(f"/ipLoadbalancing/{service}")
     return f"{service}: can be refreshed"
-
-
-def connect() -> ovh.Client:
-    """The client of the credentials in the environment. A URL is as good an endpoint as a name."""
-    endpoint = os.environ.get("OVH_ENDPOINT", "")
-    if "/" in endpoint:
-        ovh.client.ENDPOINTS[endpoint] = endpoint
-    try:
-        return ovh.Client()
-    except ovh.exceptions.InvalidRegion:
-        raise Failed(f"OVH_ENDPOINT={endpoint}: name OVHcloud's API (ovh-eu, ovh-ca, ovh-us) or give its URL") from None
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Machines that the customer already rents: dedicated servers and VPS. Nothing here orders anything."""
 
 import pulumi
+import pulumi_command as command
 import pulumi_ovh as ovh
 
 from casebook.args import InputError
@@ -8,6 +9,7 @@ from casebook.configuration import File
 from casebook.lookup import looked_up
 from casebook.machine.args import DedicatedServerArgs, VpsArgs
 from casebook.machine.base import Machine, vrack_files
+from casebook.programs import own_program
 
 
 class DedicatedServer(Machine):
@@ -66,7 +68,8 @@ class Vps(Machine):
     """A VPS, adopted by service name; its user `debian` must know the operator's key.
 
     The provider cannot put a key on a VPS without ordering it (its create loses the resource, pulumi-ovh#306):
-    reinstall it with the key from the manager, once. Declares the base role. Source: SOF-7; api.ovh.com /vps.
+    reinstall it with the key from the manager, once. Declares the base role and, with `automatic_backup`, a local
+    `Command` that proves that option. Sources: SOF-7, GIR-5; api.ovh.com /vps.
     """
 
     Arguments = VpsArgs
@@ -78,4 +81,10 @@ class Vps(Machine):
         self.public_ip = next(ip for ip in found.ips if ":" not in ip)
         self.public_address = pulumi.Output.from_input(self.public_ip)
         self.incarnation = pulumi.Output.from_input(args.service_name)
-        self._prepare(args, [])
+        after: list[pulumi.Resource] = []
+        if args.automatic_backup:
+            check = f"{own_program('casebook-vps-backup')} {args.service_name}"
+            after.append(
+                command.local.Command(f"{self.name}-backup", create=check, triggers=[check], opts=self.child())
+            )
+        self._prepare(args, after)

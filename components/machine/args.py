@@ -74,6 +74,8 @@ class DedicatedServerArgs(PrivateMachineArgs):
 class VpsArgs(MachineArgs):
     # OVHcloud's name of the VPS, which the account rents.
     service_name: str = Field(pattern=r"^vps[a-z0-9-]*\.[a-z0-9.-]+$")
+    # Refuse the VPS unless it has OVHcloud's automatic daily backup, an option that is ordered in the manager.
+    automatic_backup: bool = False
 
 
 class InstanceGroupArgs(PrivateMachineArgs):

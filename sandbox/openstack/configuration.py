@@ -54,6 +54,11 @@ def s3_name(region: str) -> str:
     return f"s3.{region}.io.cloud.ovh.net"
 
 
+def swift_name(region: str) -> str:
+    """OVHcloud's name of a region's Swift endpoint."""
+    return f"storage.{region}.cloud.ovh.net"
+
+
 def vracks() -> list[str]:
     """The vRacks of the customer's account in every region: Neutron's physical networks (keys.py)."""
     if not ACCOUNT.exists():

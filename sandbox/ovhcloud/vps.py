@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from . import machines
-from .errors import ApiError
+from .errors import ApiError, not_found
 from .fields import Fields, Needed, boolean, one_of, text
 from .routing import Call, route, seed
 from .store import Object, Store, iam, now
@@ -58,6 +58,7 @@ def owned(store: Store, account: Object) -> None:
                 "mac": given["mac"],
                 "image": DELIVERED,
                 "datacenter": {"name": given["datacenter"], "longName": given.get("city", ""), "country": "fr"},
+                "automatedBackup": bool(given.get("automated_backup")),
             },
             "vps",
             name,
@@ -101,6 +102,14 @@ def ips(call: Call, name: str) -> list[str]:
 def datacenter(call: Call, name: str) -> Object:
     found: Object = detail(call, name)["datacenter"]
     return found
+
+
+@route("GET", "/vps/{name}/automatedBackup")
+def automated_backup(call: Call, name: str) -> Object:
+    """The option, where it is rented. What it promises is not in force: nothing is saved, nothing can be restored."""
+    if not detail(call, name)["automatedBackup"]:
+        raise not_found("automatedBackup", name)
+    return {"state": "enabled", "schedule": "03:00:00", "rotation": 7, "serviceResourceName": name}
 
 
 # Images: an id for every system that can be installed

@@ -113,7 +113,9 @@ def test_a_cdn_is_an_option(stack: list[Registered]) -> None:
 
 @pytest.mark.claim("SOF-6")
 def test_automatic_scaling_is_an_option(stack: list[Registered]) -> None:
-    scaling = {"minimum": 5, "maximum": 9, "webhook": "http://192.0.2.7:9095/token"}
+    scaling = {
+        "setting": "web_instances", "minimum": 5, "maximum": 9, "webhook": "http://192.0.2.7:9095/token"
+    }  # fmt: skip
     with_it = declare(
         architectures.build, preview=False, config=configuration(scaling=scaling), datacenters=DATACENTERS
     )

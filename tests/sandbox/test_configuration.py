@@ -42,7 +42,7 @@ def test_a_signature_holds_in_its_own_region_only(files: dict[str, str]) -> None
 
 def test_the_edge_knows_a_region_and_its_buckets() -> None:
     text = edge.configuration()
-    assert "use_backend gra if { hdr(host),host_only s3.gra.io.cloud.ovh.net }" in text
+    assert "use_backend gra if { hdr(host),host_only s3.gra.io.cloud.ovh.net storage.gra.cloud.ovh.net }" in text
     assert "use_backend gra if { hdr(host),host_only -m end .s3.gra.io.cloud.ovh.net }" in text
 
 

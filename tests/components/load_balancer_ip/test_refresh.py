@@ -10,7 +10,8 @@ import ovh
 import pytest
 from starlette.applications import Starlette
 
-from casebook.load_balancer_ip.refresh import Failed, check, refresh
+from casebook.api import Failed
+from casebook.load_balancer_ip.refresh import check, refresh
 from sandbox.ovhcloud.app import create_app
 from tests.ovhcloud.conftest import BALANCER, KEYS, TASK_SECONDS, Session, account, wait
 

@@ -1,0 +1,193 @@
+"""Giroptic, photos of 360° cameras (OVH case study #01, claims GIR-1 to GIR-9).
+
+           browsers and cameras, all over the world
+         ┌──────────────┴───────────────┐
+         │ 443, 80                      │ signed URLs, HTTPS
+  IP Load Balancing                     │
+    ┌────┴──────┐                       ▼
+europe-1    america-1   ── sign ──▶  object storage
+(VPS, RBX)  (VPS, BHS)
+
+  two web hosting plans: the site, and its pre-production
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+from pydantic import Field, model_validator
+
+from casebook import (
+    AddressPlan,
+    Allow,
+    Cdn,
+    Certificate,
+    InputError,
+    InstanceGroup,
+    Listener,
+    LoadBalancerIp,
+    Machine,
+    Monitoring,
+    SwiftStorage,
+    UploadTier,
+    Vps,
+    VrackNetwork,
+    WebHosting,
+    balancer_cidrs,
+    exporter_access,
+    ssh_key,
+)
+from casebook.args import Args, Cidr, Label, Many
+from casebook.autoscaler import AutoscalerArgs
+from casebook.cdn import CdnArgs
+from casebook.web_hosting import WebHostingArgs
+
+SIDES = {"europe": "rbx", "america": "bhs"}
+
+
+class Peaks(Args):
+    """Public Cloud instances, billed by the hour, that help at peaks (GIR-8)."""
+
+    # How many there are now: a person's to change, or the autoscaler's.
+    instances: int = Field(default=0, ge=0, le=40)
+    region: str = "GRA11"
+    flavor: str = "b3-8"
+    # Their own network; the balancer reaches them by public address.
+    vrack: str
+    vlan: int = 12
+    private_cidr: Cidr = "10.12.0.0/24"
+    # A VPS that watches the load of all web servers.
+    monitoring: str
+
+
+class Settings(Args):
+    """What the stack's file may say."""
+
+    # From where administrators reach SSH.
+    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    domain: str
+
+    # What the account rents, by service name: one more VPS on either side is one more line (GIR-2).
+    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
+    load_balancer: str
+    europe: Mapping[Label, str] = Field(min_length=1)
+    america: Mapping[Label, str] = Field(min_length=1)
+    storage_region: str = "GRA"
+    # Refuse a VPS without OVHcloud's automatic daily backup (GIR-5).
+    vps_backup: bool = True
+    # Web hosting plans: the site and its pre-production (GIR-6).
+    hosting: Mapping[Label, WebHostingArgs]
+
+    # Planned by Giroptic; off until they are given.
+    peaks: Peaks | None = None
+    scaling: AutoscalerArgs | None = None
+    cdn: CdnArgs | None = None
+
+    @model_validator(mode="after")
+    def _a_project(self) -> "Settings":
+        if not self.project:
+            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_scale(self) -> "Settings":
+        if self.scaling and not self.peaks:
+            raise ValueError("scaling: there is nothing to scale without peaks")
+        return self
+
+
+def build(settings: Settings) -> None:
+    reached: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
+    balancer = tuple(balancer_cidrs(settings.load_balancer))
+
+    def side(name: str, servers: Mapping[str, str]) -> list[Machine]:
+        machines: list[Machine] = [
+            Vps(label, service_name=service, automatic_backup=settings.vps_backup, **reached)
+            for label, service in servers.items()
+        ]
+        for machine in machines:
+            if not machine.site.startswith(SIDES[name]):
+                raise InputError(f"{name}.{machine.name}: stands in {machine.site}, not in {SIDES[name]}")
+        return machines
+
+    web = [*side("europe", settings.europe), *side("america", settings.america)]
+    if settings.peaks:
+        web += helpers(settings, settings.peaks, web, balancer, reached)
+
+    storage = SwiftStorage(
+        "storage",
+        project=settings.project,
+        region=settings.storage_region,
+        containers={
+            "photos": {
+                "signed_urls": True,
+                "origins": [f"https://www.{settings.domain}"],
+                "writers": ["photos"],
+            },
+            "exports": {"writers": ["exports"]},
+        },
+    )
+    photos = storage.containers["photos"]
+    application = UploadTier(
+        "application",
+        machines=web,
+        signing_key=photos.signing_key,
+        certificate=Certificate("application", names=[f"app.{settings.domain}"]),
+        allowed_cidrs=balancer,
+    )
+    front = LoadBalancerIp(
+        "front",
+        service_name=settings.load_balancer,
+        servers={machine.name: machine.public_address for machine in web},
+        listeners=[Listener(port=443, stickiness="sourceIp"), Listener(port=80)],
+        opts=pulumi.ResourceOptions(depends_on=[application]),
+    )
+    sites = {name: WebHosting(name, args=plan) for name, plan in settings.hosting.items()}
+    if settings.cdn:
+        Cdn("cdn", args=settings.cdn)
+
+    pulumi.export("url", front.url)
+    pulumi.export("token", application.token)
+    pulumi.export("photos", photos.url)
+    pulumi.export("logins", {name: user._asdict() for name, user in storage.users.items()})
+    pulumi.export("sites", {name: site.urls for name, site in sites.items()})
+    pulumi.export("machines", {m.name: {"public": m.public_address, "site": m.site} for m in web})
+    pulumi.export(
+        "exposure",
+        {
+            "the world": {"load balancer": [80, 443], "object storage": [443]},
+            "load balancer": {"every machine": list(application.ports)},
+            "admin_cidrs": {"every machine": [22]},
+        },
+    )
+
+
+def helpers(
+    settings: Settings, peaks: Peaks, web: list[Machine], balancer: tuple[str, ...], reached: dict[str, Any]
+) -> Sequence[Machine]:
+    """Instances that join the VPS behind the balancer, and who watches when they are needed (GIR-8)."""
+    monitoring = Vps("monitoring", service_name=peaks.monitoring, **reached)
+    machines: Sequence[Machine] = ()
+    if peaks.instances:
+        plan = AddressPlan(peaks.private_cidr, peak=64)
+        network = VrackNetwork(
+            "private",
+            vrack=peaks.vrack,
+            vlan=peaks.vlan,
+            cidr=plan.cidr,
+            project=settings.project,
+            regions=[peaks.region],
+        )
+        machines = InstanceGroup(
+            "peak",
+            region=peaks.region,
+            flavor=peaks.flavor,
+            network=network,
+            addresses={f"peak-{n}": plan.address("peak", n) for n in range(1, peaks.instances + 1)},
+            allow=[exporter_access(monitoring), *(Allow(port=port, sources=balancer) for port in UploadTier.ports)],
+            **reached,
+        ).machines
+    webhook = settings.scaling.webhook if settings.scaling else None
+    Monitoring("monitoring", machine=monitoring, machines=[*web, *machines], over="public", webhook=webhook)
+    return machines

@@ -1,0 +1,97 @@
+"""A web application on each of a tier's machines: it signs URLs, and photos never pass it."""
+
+from pathlib import Path
+
+import pulumi
+import pulumi_random as random
+from pydantic import Field
+
+from casebook.args import Args, Cidr, Many
+from casebook.certificate import Certificate
+from casebook.component import Component
+from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
+from casebook.machine import Machine
+from casebook.templates import render
+
+HOME, KEYS = "/opt/upload", "/etc/upload"
+HERE = Path(__file__).parent
+
+
+class UploadTierArgs(Args):
+    # The web servers; the first takes a change first.
+    machines: Many[Machine] = Field(min_length=1)
+    # What signs URLs of the container: `signing_key` of a `SwiftStorage` container or of an `ObjectStorage` bucket.
+    signing_key: pulumi.Output[str] = Field(repr=False)
+    # What browsers see. Balancers pass TLS through.
+    certificate: Certificate
+    # From where the balancers in front connect, with PROXY protocol; nobody else may.
+    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # For how long a browser may begin an upload with a URL that it was given.
+    upload_seconds: int = Field(default=300, ge=1, le=7 * 86400)
+    # For how long a URL for viewing is good.
+    view_seconds: int = Field(default=3600, ge=1, le=7 * 86400)
+
+
+class UploadTier(Component[UploadTierArgs]):
+    """nginx and a small Python application that hands out signed URLs of one container.
+
+    Declares the role `upload` on each machine (on the first, then on all others at once) and the token that uploading
+    clients show (`RandomPassword`). The machines hold nothing but configuration: any can be lost, or join.
+
+    Outputs: `token`, secret. Attributes, known at preview: `ports`, what the balancer sends to.
+    Sources: GIR-1, GIR-4.
+    """
+
+    Arguments = UploadTierArgs
+    ports = (80, 443)
+
+    def declare(self, args: UploadTierArgs) -> None:
+        drawn = random.RandomPassword(f"{self.name}-token", length=32, special=False, opts=self.child())
+        self.token = drawn.result
+        before: list[pulumi.Resource] = []
+        for number, machine in enumerate(args.machines):
+            configured = machine.configure(
+                configuration(args, machine.name),
+                role="upload",
+                secrets={
+                    "certificate": args.certificate.certificate_pem,
+                    "private_key": args.certificate.private_key_pem,
+                    "signing_key": args.signing_key,
+                    "token": self.token,
+                },
+                opts=self.child(depends_on=list(before)),
+            )
+            if number == 0:
+                before.append(configured.applied)
+
+
+def configuration(args: UploadTierArgs, machine: str) -> Configuration:
+    """What one web server must hold."""
+    nginx = File(
+        path="/etc/nginx/nginx.conf",
+        content=render(__file__, "nginx.conf.j2", machine=machine, allowed_cidrs=args.allowed_cidrs),
+    )
+    certificate = File(path="/etc/nginx/certificate.pem", content="@secret(certificate)@\n", mode="0600")
+    key = File(path="/etc/nginx/key.pem", content="@secret(private_key)@\n", mode="0600")
+    program = File(path=f"{HOME}/application.py", content=(HERE / "application.py").read_text())
+    signer = File(path=f"{HOME}/signed_url.py", content=(HERE.parent / "signed_url.py").read_text())
+    signing = File(path=f"{KEYS}/signing.json", content="@secret(signing_key)@\n", mode="0600")
+    token = File(path=f"{KEYS}/token", content="@secret(token)@\n", mode="0600")
+    unit = File(path="/etc/systemd/system/upload.service", content=render(__file__, "upload.service.j2", args=args))
+    return Configuration(
+        role="upload",
+        packages=("curl", "logrotate", "nginx", "python3"),
+        directories=(Directory(path=HOME), Directory(path=KEYS, mode="0700")),
+        files=(nginx, certificate, key, program, signer, signing, token, unit),
+        services=(
+            Service(unit="upload.service", follows=(program.path, signer.path, signing.path, token.path, unit.path)),
+            Service(
+                unit="nginx.service",
+                follows=(nginx.path, certificate.path, key.path),
+                change="reload",
+                check="nginx -t -q",
+            ),
+        ),
+        allow=tuple(Allow(port=port, sources=args.allowed_cidrs) for port in UploadTier.ports),
+        ready=Ready(command="curl -fsSk --max-time 5 --haproxy-protocol https://127.0.0.1/healthz"),
+    )
