@@ -13,6 +13,7 @@ from sandbox.shell import FABRIC, ip, namespaces, nft, run
 PROGRAMS = {
     "apt-cacher-ng": "apt-cacher-ng",
     "dnsmasq": "dnsmasq-base",
+    "ganesha.nfsd": "nfs-ganesha-vfs",
     "haproxy": "haproxy",
     "ip": "iproute2",
     "losetup": "mount",
@@ -21,6 +22,7 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "nft": "nftables",
     "openssl": "openssl",
+    "rpcbind": "rpcbind",
     "ssh-keygen": "openssh-client",
     "systemd-nspawn": "systemd-container",
 }

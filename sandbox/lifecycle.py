@@ -51,8 +51,9 @@ from sandbox.wires import MACHINE, delete_namespace
 LOCK, OWNER = pathlib.Path("/run/lock/casebook-sandbox"), pathlib.Path("/run/casebook-sandbox")
 FORGETTING = STATE / "forgetting"  # is there while a reset is under way
 IPLB = "iplb-"  # namespaces of the OVHcloud API's load balancers
-BALANCER_NAMESPACES = (balancer.PREFIX, IPLB)
-OWN_NAMESPACES = (MACHINE, routers.PREFIX, *BALANCER_NAMESPACES)
+NAS = "nas-"  # of its NAS-HA
+SERVER_NAMESPACES = (balancer.PREFIX, IPLB, NAS)
+OWN_NAMESPACES = (MACHINE, routers.PREFIX, *SERVER_NAMESPACES)
 POWER_OFF = 15.0  # seconds a machine gets at stop
 
 
@@ -288,7 +289,7 @@ def _clear_network() -> None:
             if link.get("linkinfo", {}).get("info_kind") != "bridge":
                 ip("link", "del", name, ns=FABRIC, check=False)
     for ns in have:
-        if ns.startswith(BALANCER_NAMESPACES):
+        if ns.startswith(SERVER_NAMESPACES):
             for pid in ip("netns", "pids", ns, check=False).split():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), 9)

@@ -106,6 +106,8 @@ class Machine:
             "--bind=/dev/net/tun",
             # Root inside is root outside: with it, it could open the host's disks.
             "--drop-capability=CAP_MKNOD",
+            # The NFS client is a program here (sandbox/mount_nfs.py).
+            "--bind=/dev/fuse",
         ]
         subprocess.run(
             ["setsid", "--fork", "sh", "-c", BOOT, "machine", *options, *binds],

@@ -24,6 +24,7 @@ PACKAGES = [
     "iputils-ping",
     "kmod",
     "less",
+    "libnfs13",
     "libnss-myhostname",
     "netbase",
     "nftables",
@@ -31,6 +32,7 @@ PACKAGES = [
     "procps",
     "python3",
     "python3-apt",
+    "python3-fusepy",
     "rsync",
     "sudo",
     "systemd",
@@ -79,12 +81,15 @@ path-exclude=/usr/share/man/*
 path-exclude=/usr/share/locale/*
 """,
 }
+# Where nfs-common would put the client of a kernel that has one.
+MOUNT_NFS, MOUNT_NFS_PROGRAM = "/sbin/mount.nfs", pathlib.Path(__file__).with_name("mount_nfs.py")
 HOST_TRUST = pathlib.Path("/usr/local/share/ca-certificates")
 
 
 def recipe(authority: str) -> str:
     """A digest of all that the image is made from; `authority`: the sandbox's own certificate authority."""
-    parts = [PACKAGES, MASKED, FILES, packages.sources(), authority, pathlib.Path(__file__).read_text()]
+    parts = [PACKAGES, MASKED, FILES, packages.sources(), authority]
+    parts += [pathlib.Path(__file__).read_text(), MOUNT_NFS_PROGRAM.read_text()]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
@@ -145,6 +150,9 @@ def _configure(root: pathlib.Path, authority: str) -> None:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
+    run("chroot", root, "dpkg-divert", "--local", "--no-rename", "--divert", f"{MOUNT_NFS}.kernel", "--add", MOUNT_NFS)
+    shutil.copyfile(MOUNT_NFS_PROGRAM, root / MOUNT_NFS.lstrip("/"))
+    (root / MOUNT_NFS.lstrip("/")).chmod(0o755)
     trusted = root / "usr/local/share/ca-certificates"
     if HOST_TRUST.is_dir():
         shutil.copytree(HOST_TRUST, trusted, dirs_exist_ok=True)

@@ -1,6 +1,6 @@
 """The estate: what makes this computer match the account.
 
-A subject is one thing that can be made to match the store: a machine, a load balancer, a vRack, a DNS zone. To
+A subject is one thing that can be made to match the store: a machine, a load balancer, a NAS, a vRack, a DNS zone. To
 converge it is idempotent, and says nothing of what happened before: the same code carries out a task, repairs what a
 crash or a reboot left, and finds nothing to do when all is well.
 """
@@ -11,6 +11,8 @@ from collections import defaultdict
 from . import zones
 from .backing import Backing
 from .loadbalancer import BASE as BALANCERS
+from .nas import Nas
+from .nasha import BASE as NAS_HA
 from .proxies import Monitor, Proxy
 from .public_cloud import PublicCloud
 from .servers import Server
@@ -34,6 +36,9 @@ class Estate:
             case "balancer":
                 with self.locks[subject]:
                     Proxy(self.store, name).converge()
+            case "nas":
+                with self.locks[subject]:
+                    Nas(self.store, name).converge()
             case "zone":
                 with self.locks[subject]:
                     zones.converge(self.store, name)
@@ -52,6 +57,7 @@ class Estate:
         return [
             *(("zone", name) for name in self.store.children("domain", "zone")),
             *(("balancer", name) for name in self.store.children(BALANCERS)),
+            *(("nas", name) for name in self.store.children(*NAS_HA)),
             *(("machine", name) for name in [*self.store.children("vps"), *self.store.children(*SERVERS)]),
         ]
 
