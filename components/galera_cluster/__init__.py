@@ -1,6 +1,6 @@
 """MariaDB and Galera on three to ten machines."""
 
-from casebook.galera_cluster.args import GaleraClusterArgs
+from casebook.galera_cluster.args import GaleraClusterArgs, Source
 from casebook.galera_cluster.component import GaleraCluster
 
-__all__ = ["GaleraCluster", "GaleraClusterArgs"]
+__all__ = ["GaleraCluster", "GaleraClusterArgs", "Source"]

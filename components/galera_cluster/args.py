@@ -1,14 +1,37 @@
 """Arguments of the Galera cluster."""
 
 import ipaddress
+from collections.abc import Mapping
 
+import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from casebook.args import Args, Cidr, Many, Port
+from casebook.args import Address, Args, Cidr, Many, Port
 from casebook.machine import Machine
 from casebook.vrack_network import VrackNetwork
 
 OWN_PORTS = (3307, 4444, 4567, 4568, 9200, 9201)
+
+
+class Source(Args):
+    """A cluster that another one may follow: its attribute `source`. Both have one authority and the same passwords."""
+
+    # Its name.
+    name: str
+    # Its members.
+    addresses: Many[Address] = Field(min_length=1)
+    # Of its servers.
+    port: Port
+    # The application's database and account, the same in both.
+    database: str
+    # The application's account.
+    user: str
+    # What signs the machines of both.
+    authority_pem: str | pulumi.Output[str]
+    # Its key.
+    authority_key_pem: str | pulumi.Output[str] = Field(repr=False)
+    # Of the accounts, by name.
+    passwords: Mapping[str, str | pulumi.Output[str]] = Field(repr=False)
 
 
 class GaleraClusterArgs(Args):
@@ -26,6 +49,10 @@ class GaleraClusterArgs(Args):
     database: str = Field(default="app", pattern=r"^[a-z][a-z0-9_]{0,62}$")
     # The application's account: everything in its database, nothing else.
     user: str = Field(default="app", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    # The cluster elsewhere that this one follows, read-only until `galera promote`: the other's `source`.
+    replica_of: Source | None = None
+    # Members of a cluster elsewhere that follows this one.
+    followers: Many[Address] = ()
     # Of the members.
     port: Port = 3306
     # InnoDB's cache, in MiB. A server with nothing else to do gives it two thirds of its memory.
@@ -74,6 +101,19 @@ class GaleraClusterArgs(Args):
                 raise ValueError(
                     f"machines: {machine.name} has no address in {self.network.cidr}; the cluster's traffic never "
                     "crosses the public network, so give it network and address"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _two_sites(self) -> "GaleraClusterArgs":
+        if self.replica_of is None:
+            return self
+        if self.followers:
+            raise ValueError("followers, replica_of: a cluster that follows is not followed; a chain has no owner")
+        for field in ("database", "user", "port"):
+            if getattr(self, field) != (source := getattr(self.replica_of, field)):
+                raise ValueError(
+                    f"{field}={getattr(self, field)!r}: {self.replica_of.name}, which it follows, has {source!r}"
                 )
         return self
 

@@ -10,7 +10,7 @@ import pulumi_tls as tls
 
 from casebook.component import Component
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
-from casebook.galera_cluster.args import GaleraClusterArgs
+from casebook.galera_cluster.args import GaleraClusterArgs, Source
 from casebook.haproxy_tier import HealthCheck
 from casebook.machine import Machine
 from casebook.templates import render
@@ -18,9 +18,11 @@ from casebook.templates import render
 PROGRAM = Path(__file__).with_name("galera.py")
 INSTALLED = "/usr/local/sbin/galera"
 PACKAGES = ("galera-4", "mariadb-backup", "mariadb-server", "socat")
+PASSWORDS = ("application", "health", "replica", "sst")
 DECADE = 10 * 365 * 24
 AUTHORITY, CERTIFICATE, KEY = (f"/etc/galera/{name}" for name in ("authority.crt", "member.crt", "member.key"))
-SETTINGS, ACCOUNTS, CLIENT = (f"/etc/galera/{name}" for name in ("settings.json", "accounts.json", "client.cnf"))
+SETTINGS, ACCOUNTS = "/etc/galera/settings.json", "/etc/galera/accounts.json"
+CLIENT, ELSEWHERE = "/etc/galera/client.cnf", "/etc/galera/elsewhere.cnf"
 SERVER = "/etc/mysql/mariadb.conf.d/90-galera.cnf"
 MEMBERS = "/etc/mysql/mariadb.conf.d/91-galera-members.cnf"
 START = "/etc/systemd/system/mariadb.service.d/galera.conf"
@@ -48,14 +50,28 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         # Slow to believe that a member is back: it must not flap.
         self.check = HealthCheck(path="/", port=HEALTH, interval=2, fast_interval=0.5, timeout=2, fall=2, rise=5)
         self.port, self.database, self.user = args.port, args.database, args.user
-        accounts = {name: self._drawn(name) for name in ("application", "sst", "health")}
+        if args.replica_of:
+            accounts = {name: pulumi.Output.secret(args.replica_of.passwords[name]) for name in PASSWORDS}
+            self._authority, self._authority_key = args.replica_of.authority_pem, args.replica_of.authority_key_pem
+        else:
+            accounts = {name: self._drawn(name) for name in PASSWORDS}
+            self._make_authority()
         self.password = accounts["application"]
-        self._make_authority()
+        self.source = Source(
+            name=self.name,
+            addresses=tuple(self.servers.values()),
+            port=args.port,
+            database=args.database,
+            user=args.user,
+            authority_pem=self._authority,
+            authority_key_pem=self._authority_key,
+            passwords=accounts,
+        )
         peers, certificates = list[pulumi.Resource](), {}
         for machine in args.machines:
             certificates[machine.name] = self._certificate(machine)
             role = machine.configure(
-                peer(args, machine),
+                peer(self.name, args, machine),
                 role="galera-peer",
                 secrets={**certificates[machine.name], **accounts},
                 opts=self.child(),
@@ -86,16 +102,17 @@ class GaleraCluster(Component[GaleraClusterArgs]):
 
     def _make_authority(self) -> None:
         name = f"{self.name}-authority"
-        self._authority_key = tls.PrivateKey(name, algorithm="ECDSA", ecdsa_curve="P256", opts=self.child())
-        self._authority = tls.SelfSignedCert(
+        key = tls.PrivateKey(name, algorithm="ECDSA", ecdsa_curve="P256", opts=self.child())
+        authority = tls.SelfSignedCert(
             name,
-            private_key_pem=self._authority_key.private_key_pem,
+            private_key_pem=key.private_key_pem,
             subject=tls.SelfSignedCertSubjectArgs(common_name=name),
             validity_period_hours=2 * DECADE,
             is_ca_certificate=True,
             allowed_uses=["cert_signing", "digital_signature"],
             opts=self.child(),
         )
+        self._authority, self._authority_key = authority.cert_pem, pulumi.Output.secret(key.private_key_pem)
 
     def _certificate(self, machine: Machine) -> dict[str, pulumi.Input[str]]:
         """What makes a machine one of the cluster's."""
@@ -110,8 +127,8 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         )
         certificate = tls.LocallySignedCert(
             name,
-            ca_private_key_pem=self._authority_key.private_key_pem,
-            ca_cert_pem=self._authority.cert_pem,
+            ca_private_key_pem=self._authority_key,
+            ca_cert_pem=self._authority,
             cert_request_pem=request.cert_request_pem,
             validity_period_hours=DECADE,
             early_renewal_hours=365 * 24,
@@ -119,14 +136,14 @@ class GaleraCluster(Component[GaleraClusterArgs]):
             opts=self.child(),
         )
         return {
-            "authority": self._authority.cert_pem,
+            "authority": self._authority,
             "certificate": certificate.cert_pem,
             "key": key.private_key_pem,
             "valid-until": certificate.validity_end_time,
         }
 
 
-def peer(args: GaleraClusterArgs, machine: Machine) -> Configuration:
+def peer(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuration:
     """What a machine needs to speak with the other members, whether its server runs or not."""
     values = {"own": machine.address}
     files = (
@@ -137,12 +154,13 @@ def peer(args: GaleraClusterArgs, machine: Machine) -> Configuration:
     )
     # Read at every turn of the program: their change restarts nothing.
     read = (
-        File(path=SETTINGS, content=json.dumps(settings(args, machine), indent=1) + "\n"),
+        File(path=SETTINGS, content=json.dumps(settings(name, args, machine), indent=1) + "\n"),
         File(
             path=ACCOUNTS,
-            content=json.dumps({who: f"@secret({who})@" for who in ("application", "sst", "health")}) + "\n",
+            content=json.dumps({who: f"@secret({who})@" for who in PASSWORDS}) + "\n",
             mode="0600",
         ),
+        File(path=ELSEWHERE, content=render(__file__, "elsewhere.cnf.j2", args=args), mode="0600"),
         File(path=CLIENT, content=render(__file__, "client.cnf.j2"), owner="root:mysql", mode="0640"),
     )
     others = tuple(f"{other.address}/32" for other in args.machines if other.name != machine.name)
@@ -156,7 +174,10 @@ def peer(args: GaleraClusterArgs, machine: Machine) -> Configuration:
             Service(unit="galera.socket", follows=(SOCKET,)),
             Service(unit="galera.service", follows=follows),
         ),
-        allow=(Allow(port=HEALTH, sources=args.allowed_cidrs), Allow(port=PEERS, sources=others)),
+        allow=(
+            Allow(port=HEALTH, sources=args.allowed_cidrs),
+            Allow(port=PEERS, sources=(*others, *_single(*elsewhere(args)))),
+        ),
     )
 
 
@@ -164,9 +185,8 @@ def member(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuratio
     """The server of one member."""
     number = int(ipaddress.IPv4Address(str(machine.address)))
     values = {"args": args, "cluster": name, "member": machine.name, "own": machine.address, "own_domain": number}
-    server = File(
-        path=SERVER, content=render(__file__, "server.cnf.j2", domain=1, **values), owner="root:mysql", mode="0640"
-    )
+    values |= {"domain": 2 if args.replica_of else 1, "elsewhere": elsewhere(args)}
+    server = File(path=SERVER, content=render(__file__, "server.cnf.j2", **values), owner="root:mysql", mode="0640")
     members = File(
         path=MEMBERS, content=render(__file__, "members.cnf.j2", addresses=[m.address for m in args.machines])
     )
@@ -184,7 +204,7 @@ def member(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuratio
             ),
         ),
         allow=(
-            Allow(port=args.port, sources=args.allowed_cidrs),
+            Allow(port=args.port, sources=(*args.allowed_cidrs, *_single(*elsewhere(args)))),
             Allow(port=GROUP, sources=voters),
             Allow(port=WRITE_SETS, sources=others),
             Allow(port=STATE_TRANSFER, sources=others),
@@ -211,11 +231,15 @@ def arbitrator(name: str, args: GaleraClusterArgs, machine: Machine) -> Configur
     )
 
 
-def settings(args: GaleraClusterArgs, machine: Machine) -> dict[str, object]:
+def settings(name: str, args: GaleraClusterArgs, machine: Machine) -> dict[str, object]:
     """What the program reads."""
     return {
+        "cluster": name,
         "name": machine.name,
         "members": {member.name: member.address for member in args.machines},
+        "elsewhere": list(elsewhere(args)),
+        "writes_first": args.replica_of is None,
+        "port": args.port,
         "votes": len(args.machines) + len(args.arbitrators),
         "database": args.database,
         "user": args.user,
@@ -225,6 +249,7 @@ def settings(args: GaleraClusterArgs, machine: Machine) -> dict[str, object]:
         "key": KEY,
         "accounts": ACCOUNTS,
         "client": CLIENT,
+        "elsewhere_client": ELSEWHERE,
         "packages": list(PACKAGES),
         "server": ["/usr/sbin/mariadbd"],
         "start": ["systemctl", "start", "--no-block", "mariadb.service"],
@@ -247,5 +272,14 @@ def _certificate_files(group: str) -> tuple[File, ...]:
     )
 
 
+def elsewhere(args: GaleraClusterArgs) -> tuple[str, ...]:
+    """The members of the other cluster, where there are two."""
+    return args.replica_of.addresses if args.replica_of else args.followers
+
+
+def _single(*addresses: str) -> tuple[str, ...]:
+    return tuple(f"{address}/32" for address in addresses)
+
+
 def _others(machine: Machine, *everyone: Machine) -> tuple[str, ...]:
-    return tuple(f"{other.address}/32" for other in everyone if other.name != machine.name)
+    return _single(*(str(other.address) for other in everyone if other.name != machine.name))

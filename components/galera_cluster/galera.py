@@ -6,6 +6,7 @@
     galera recover [--without A,B]   after a full stop: begin again from the newest data; it happens by itself once
                                      every member has told its position. --without: who is gone for good
     galera drain | undrain           have load balancers take this member out, or back
+    galera promote [--other-is-off]  where two clusters in two sites follow each other: let this one write
     galera upgrade                   drain, install Debian's newest MariaDB and Galera, come back; one member at a time
     galera run                       what mariadb.service runs: join or begin, as MariaDB; fails where neither is safe
     galera leave                     have load balancers leave, before the server stops; mariadb.service does it
@@ -14,6 +15,9 @@
 A cluster begins, on its first day and after every full stop, by one rule: when no member is in a cluster and every
 member has told its position, the one with the newest data begins, and the others join it one after the other. Where
 one is silent nobody begins, for it may hold what the others lack.
+
+Of two clusters, the one with the highest epoch in the replicated table casebook_galera.writer writes. The other is
+read-only and follows it by GTID: one of its members has the channel, another takes it over. In doubt neither writes.
 """
 
 import fcntl
@@ -44,6 +48,16 @@ PATIENCE = 20.0  # seconds until `run` gives up; the keeper starts the server ag
 PARTED = 30.0  # seconds in which members that lost each other find each other again by themselves
 
 
+REPLICA_RIGHTS = (
+    "SELECT, INSERT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, PROCESS, RELOAD, REPLICATION SLAVE, BINLOG MONITOR,"
+    " READ_ONLY ADMIN ON *.*"
+)
+WRITER_TABLE = (
+    "CREATE DATABASE IF NOT EXISTS casebook_galera; CREATE TABLE IF NOT EXISTS casebook_galera.writer ("
+    "epoch BIGINT PRIMARY KEY, name VARCHAR(64) NOT NULL, since TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);"
+)
+
+
 class Refused(Exception):
     """A sentence for the operator."""
 
@@ -66,6 +80,12 @@ class Standing(NamedTuple):
     seqno: int = -1
     synced: bool = False
     waiting: bool = False  # would start if it might
+    # Where a cluster elsewhere follows, or is followed:
+    epoch: int = 0
+    writer: str = ""
+    writable: bool = False
+    channel: bool = False
+    position: str = ""
 
 
 class Decision(NamedTuple):
@@ -94,6 +114,8 @@ def decide(own: Standing, others: Mapping[str, Standing | None], absent: frozens
         before = [one.name for one in there if one.state == "starting"] or before
         if before:
             return Decision("wait", f"{before[0]} joins first; one at a time")
+        if not any(one.synced for one in primary):
+            return Decision("wait", f"{primary[0].name} has no complete copy of the data yet")
         return Decision("join", f"{primary[0].name} is in the cluster")
     if starting := [one.name for one in there if one.state == "starting"]:
         return Decision("wait", f"{starting[0]} is starting")
@@ -131,17 +153,19 @@ class Galera:
         self.alive = self.run_folder / "alive"
         self.position, self.waiting = self.run_folder / "position", self.run_folder / "waiting"
         self.absent, self.leaving = self.run_folder / "absent", self.run_folder / "leaving"
+        self.cluster: str = self.settings["cluster"]
+        self.elsewhere: list[str] = self.settings["elsewhere"]
         self.drained, self.asked = self.state / "drained", self.run_folder / "asked"
 
     # The server
 
-    def ask(self, statements: str, *, root: bool = False) -> list[list[str]]:
+    def ask(self, statements: str, *more: str, root: bool = False) -> list[list[str]]:
         """Rows of the answer. Statements go in on standard input, where nobody sees them; the health account, on the
         extra port, unless `root` of the socket is wanted."""
         way = ["--no-defaults", f"--socket={self.settings['socket']}", "--user=root"]
         if not root:
             way = [f"--defaults-file={self.settings['client']}"]
-        command = ["mariadb", *way, "--batch", "--skip-column-names", "--connect-timeout=1"]
+        command = ["mariadb", *way, "--batch", "--skip-column-names", "--connect-timeout=1", *more]
         # Where a member waits for the others, so would a question.
         whole = f"SET SESSION wsrep_sync_wait=0; {statements}"
         try:
@@ -156,7 +180,7 @@ class Galera:
         """The wsrep_ status variables, and the settings that matter, in lower case."""
         question = (
             "SHOW GLOBAL STATUS LIKE 'wsrep\\_%'; SHOW GLOBAL VARIABLES WHERE Variable_name IN"
-            " ('wsrep_reject_queries', 'wsrep_sst_donor_rejects_queries');"
+            " ('read_only', 'wsrep_reject_queries', 'wsrep_sst_donor_rejects_queries');"
         )
         try:
             rows = self.ask(question)
@@ -188,7 +212,8 @@ class Galera:
             return Standing(self.name, "starting")
         primary, synced = now.get("wsrep_cluster_status") == "Primary", now.get("wsrep_local_state") == "4"
         uuid, seqno = now.get("wsrep_local_state_uuid", NOBODY), int(now.get("wsrep_last_committed", -1))
-        return Standing(self.name, "primary" if primary else "parted", uuid, seqno, synced)
+        own = Standing(self.name, "primary" if primary else "parted", uuid, seqno, synced)
+        return self.with_site(own, now) if self.elsewhere and primary else own
 
     def on_disk(self) -> Standing:
         """What the files of a server that does not run say."""
@@ -222,16 +247,20 @@ class Galera:
     def other(self, name: str) -> Standing | None:
         if name == self.name:
             return self.standing()
+        told = self.told(self.members[name])
+        return told if told and told.name == name else None
+
+    def told(self, address: str) -> Standing | None:
+        """What the machine at an address says; None where it says nothing."""
         context = self.tls(ssl.Purpose.SERVER_AUTH)
-        connection = http.client.HTTPSConnection(self.members[name], PEERS, timeout=3, context=context)
+        connection = http.client.HTTPSConnection(address, PEERS, timeout=5, context=context)
         try:
             connection.request("GET", "/")
-            told = Standing(*json.loads(connection.getresponse().read()))
+            return Standing(*json.loads(connection.getresponse().read()))
         except (OSError, ValueError, TypeError, http.client.HTTPException):
             return None
         finally:
             connection.close()
-        return told if told.name == name else None
 
     def tls(self, purpose: ssl.Purpose) -> ssl.SSLContext:
         """Only the cluster's machines speak, and only they are believed."""
@@ -319,7 +348,7 @@ class Galera:
     # Accounts
 
     def make_accounts(self) -> None:
-        """What is missing of the database and the accounts, whose passwords go as hashes: the binary log keeps them."""
+        """What this member lacks of the accounts. Each makes its own: no password is replicated, or in a log."""
         secrets = json.loads(Path(self.settings["accounts"]).read_text())
         database, user = self.settings["database"], self.settings["user"]
         # (name, host) to its password and rights.
@@ -329,11 +358,13 @@ class Galera:
         }
         for cidr in self.settings["allowed_cidrs"]:
             wanted[user, host_pattern(cidr)] = (secrets["application"], f"ALL ON `{database}`.*")
+        for address in self.elsewhere:
+            wanted["replica", address] = (secrets["replica"], REPLICA_RIGHTS)
         rows = self.ask("SELECT User, Host, authentication_string FROM mysql.user;", root=True)
         known = {(row[0], row[1]): row[2] for row in rows}
         rows = self.ask(f"SELECT User, Host FROM mysql.db WHERE Db={quoted(database)};", root=True)  # noqa: S608
         granted = {(row[0], row[1]) for row in rows}
-        statements = [] if self.folder_of(database).exists() else [f"CREATE DATABASE IF NOT EXISTS `{database}`;"]
+        statements = []
         for (name, host), (password, rights) in wanted.items():
             account = f"{quoted(name)}@{quoted(host)}"
             fresh = known.get((name, host)) != hashed(password)
@@ -342,14 +373,151 @@ class Galera:
             if fresh or (name == user and (name, host) not in granted):
                 statements.append(f"GRANT {rights} TO {account};")
             if fresh:  # at last: what is broken off before is begun anew
-                statements.append(f"ALTER USER {account} IDENTIFIED BY PASSWORD '{hashed(password)}';")
-        gone = [account for account in known if account[0] == user and account not in wanted]
+                tls = "REQUIRE SSL" if name == "replica" else ""
+                statements.append(f"ALTER USER {account} IDENTIFIED BY {quoted(password)} {tls};")
+        gone = [account for account in known if account[0] in (user, "replica") and account not in wanted]
         statements += [f"DROP USER {quoted(name)}@{quoted(host)};" for name, host in gone]
         if statements:
-            self.ask("\n".join(statements), root=True)
+            self.ask("\n".join(["SET SESSION wsrep_on=OFF, sql_log_bin=0;", *statements]), root=True)
 
-    def folder_of(self, database: str) -> Path:
-        return self.data / database
+    def make_database(self) -> None:
+        if not (self.data / self.settings["database"]).exists():
+            self.ask(f"CREATE DATABASE IF NOT EXISTS `{self.settings['database']}`;", root=True)
+
+    # Two sites
+
+    def with_site(self, own: Standing, now: Mapping[str, str]) -> Standing:
+        epoch, writer = 0, ""
+        with suppress(Unanswered, IndexError):  # no such table, or an empty one: no copy of the data yet
+            rows = self.ask("SELECT epoch, name FROM casebook_galera.writer ORDER BY epoch DESC LIMIT 1;", root=True)
+            epoch, writer = int(rows[0][0]), rows[0][1]
+        return own._replace(
+            synced=own.synced and bool(writer or self.settings["writes_first"]),
+            epoch=epoch,
+            writer=writer,
+            writable=now.get("read_only") == "OFF",
+            channel=self.replication().get("Slave_SQL_Running") == "Yes",
+            position=self.ask("SELECT @@GLOBAL.gtid_binlog_pos;", root=True)[0][0],
+        )
+
+    def far(self) -> tuple[str, Standing] | None:
+        """A member of the other cluster that is in it, with its address: one that writes, if there is any."""
+        with ThreadPoolExecutor(max_workers=10) as pool:
+            told = zip(self.elsewhere, pool.map(self.told, self.elsewhere), strict=True)
+        there = [(address, one) for address, one in told if one and one.state == "primary"]
+        return max(there, key=lambda one: (one[1].epoch, one[1].writable), default=None)
+
+    def sites(self, own: Standing, others: Mapping[str, Standing | None]) -> str:
+        """This member's part in its cluster's: to write, or to follow; what it does, in a word."""
+        found = self.far()
+        address, far = found or ("", Standing("the other cluster", "unknown"))
+        there = [one for one in others.values() if one and one.state == "primary"]
+        # The member that has the channel keeps it; else the first takes it.
+        leading = [one for one in there if one.channel] or [one for one in there if one.synced] or there
+        leads = leading[0].name == self.name
+        if not own.writer:
+            return self.first_day(address, far) if leads else f"waits for {there[0].name}"
+        if max((own.epoch, own.writer), (far.epoch, far.writer)) != (own.epoch, own.writer):
+            if far.writer == self.cluster:
+                raise Refused(f"the other cluster knows a later decision; {self.cluster} lacks data")
+            self.be_read_only(own)
+            return self.follow(own, address, far) if leads else f"follows {far.writer}, through another member"
+        if own.writer != self.cluster:
+            self.be_read_only(own)
+            if not leads:
+                self.unfollow()
+                return f"follows {own.writer}, through another member"
+            return self.follow(own, address, far) if found else f"{own.writer} writes, and does not answer"
+        if not own.writable:
+            if not any(one.writable for one in there):
+                if not found:
+                    raise Refused(
+                        "nobody knows whether the other cluster writes; if it is off: galera promote --other-is-off"
+                    )
+                if far.writable:
+                    raise Refused(f"waits until {far.name} takes no more writes")
+                if not leads:
+                    return "waits for the member that has the channel"
+                self.apply_all(own, far.position)
+            self.ask("SET GLOBAL read_only=0;", root=True)
+        self.unfollow()
+        self.make_database()
+        return "writes"
+
+    def first_day(self, address: str, far: Standing) -> str:
+        if far.writer:
+            self.copy(address)
+            return f"has copied {far.writer}"
+        if not self.settings["writes_first"]:
+            raise Refused("there is nothing to follow yet: the other cluster does not answer")
+        self.ask(WRITER_TABLE + decision(1, self.cluster) + "SET GLOBAL read_only=0;", root=True)
+        return "writes, from the first day"
+
+    def be_read_only(self, own: Standing) -> None:
+        if own.writable:
+            self.ask("SET GLOBAL read_only=1;", root=True)
+            user = quoted(self.settings["user"])
+            rows = self.ask(f"SELECT id FROM information_schema.processlist WHERE user={user};", root=True)  # noqa: S608
+            for (session,) in rows:
+                with suppress(Unanswered):
+                    self.ask(f"KILL {session};", root=True)
+
+    def replication(self) -> dict[str, str]:
+        """SHOW REPLICA STATUS, by column; empty where nothing is replicated."""
+        rows = self.ask("SHOW REPLICA STATUS\\G", "--column-names", root=True)
+        pairs = (row[0].strip().partition(": ") for row in rows)
+        return {name.removesuffix(":"): value for name, _, value in pairs}
+
+    def follow(self, own: Standing, address: str, far: Standing) -> str:
+        status = self.replication()
+        if status.get("Last_SQL_Errno", "0") != "0":
+            raise Refused(f"cannot follow {far.writer}: {status['Last_SQL_Error']}")
+        if status.get("Slave_IO_Running") == "Yes":
+            return f"follows {status['Master_Host']}"
+        more = ahead(own.position, far.position)
+        if more:
+            raise Refused(
+                f"{self.cluster} holds transactions, up to {more}, that {far.writer} lacks; save what matters "
+                "(mariadb-binlog shows them), then empty /var/lib/mysql on all members here: they copy the others"
+            )
+        applied = self.ask("SELECT @@GLOBAL.gtid_slave_pos;", root=True)[0][0]
+        password = json.loads(Path(self.settings["accounts"]).read_text())["replica"]
+        self.ask(
+            f"STOP REPLICA; SET GLOBAL gtid_slave_pos={quoted(latest(applied, own.position))};"
+            f"CHANGE MASTER TO MASTER_HOST={quoted(address)}, MASTER_PORT={self.settings['port']},"
+            f"MASTER_USER='replica', MASTER_PASSWORD={quoted(password)},"
+            "MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2, MASTER_HEARTBEAT_PERIOD=5, MASTER_SSL=1,"
+            f"MASTER_SSL_CA={quoted(self.settings['authority'])}; START REPLICA;",
+            root=True,
+        )
+        return f"follows {address}"
+
+    def unfollow(self) -> None:
+        if self.replication():
+            self.ask("STOP REPLICA; RESET REPLICA ALL;", root=True)
+
+    def apply_all(self, own: Standing, position: str) -> None:
+        position = latest(position, "")
+        if own.channel and self.ask(f"SELECT MASTER_GTID_WAIT({quoted(position)}, 20);", root=True) != [["0"]]:
+            raise Refused(f"not everything up to {position} has been applied yet")
+
+    def copy(self, address: str) -> None:
+        """The other cluster's data as of one of its transactions, into this member alone; the others copy this one."""
+        far = [f"--defaults-file={self.settings['elsewhere_client']}", f"--host={address}"]
+        shown = subprocess.run(
+            ["mariadb", *far, "-BN", "-e", "SHOW DATABASES"], capture_output=True, text=True, check=True
+        )
+        # The table of writers at last: without it, a copy that broke off is begun anew.
+        names = sorted(set(shown.stdout.split()) - set(SYSTEM) - {"casebook_galera"})
+        options = ["--single-transaction", "--master-data=1", "--gtid", "--routines", "--events", "--hex-blob"]
+        dump = subprocess.Popen(
+            ["mariadb-dump", *far, *options, "--databases", *names, "casebook_galera"], stdout=subprocess.PIPE
+        )
+        local = ["--no-defaults", f"--socket={self.settings['socket']}", "--user=root"]
+        here = ["mariadb", *local, "--init-command=SET SESSION wsrep_on=OFF, sql_log_bin=0"]
+        loaded = subprocess.run(here, stdin=dump.stdout, capture_output=True, text=True)
+        if dump.wait() or loaded.returncode:
+            raise Refused(f"the other cluster's data could not be copied: {loaded.stderr}")
 
     # What galera.service runs
 
@@ -395,9 +563,11 @@ class Galera:
             return f"outside the cluster: {decided.reason}"
         if own.synced:
             self.waiting.unlink(missing_ok=True)
-            first = next(name for name, one in others.items() if one and one.synced)
-            if first == self.name:
-                self.make_accounts()
+            self.make_accounts()
+            if not self.elsewhere:
+                self.make_database()
+        if own.state == "primary" and self.elsewhere:
+            return self.sites(own, others)
         return "synced" if own.synced else own.state
 
     def measure(self, others: Mapping[str, Standing | None]) -> None:
@@ -417,9 +587,27 @@ class Galera:
             "certification_failures_total": now.get("wsrep_local_cert_failures", "0"),
             "aborts_total": now.get("wsrep_local_bf_aborts", "0"),
         }
+        text = "".join(f"casebook_galera_{name} {value}\n" for name, value in figures.items())
+        own = others.get(self.name)
+        if (
+            own
+            and self.elsewhere
+            and (own.writable or own.channel or not any(one and one.channel for one in others.values()))
+        ):
+            text += f"casebook_mysql_replication_lag_seconds {self.lag(own)}\n"
         folder = Path(self.settings["metrics"])
         folder.mkdir(parents=True, exist_ok=True)
-        write(folder / "galera.prom", "".join(f"casebook_galera_{name} {value}\n" for name, value in figures.items()))
+        write(folder / "galera.prom", text)
+
+    def lag(self, own: Standing) -> str:
+        """Seconds behind the cluster that is followed."""
+        if own.writable:
+            return "0"
+        with suppress(Unanswered):
+            status = self.replication()
+            if status.get("Slave_IO_Running") == "Yes" and status["Seconds_Behind_Master"] != "NULL":
+                return status["Seconds_Behind_Master"]
+        return "+Inf"
 
     # Commands
 
@@ -436,7 +624,12 @@ class Galera:
     def ready(self) -> str:
         if why := self.ill(self.others()):
             raise Refused(self.waiting.read_text() if self.waiting.exists() else why)
+        own = self.standing()
+        if self.elsewhere and not (own.writable or own.writer not in ("", self.cluster)):
+            raise Refused(f"{self.name} is in the cluster, which may not write yet; journalctl -u galera tells why")
         self.make_accounts()  # the next member's copy needs them
+        if own.writable or not self.elsewhere:
+            self.make_database()
         return f"{self.name} serves"
 
     def recover(self, absent: frozenset[str]) -> str:
@@ -462,6 +655,32 @@ class Galera:
             return f"{self.name} gets no new clients, also after a restart, until: galera undrain"
         self.drained.unlink(missing_ok=True)
         return f"{self.name} gets clients when it is ready"
+
+    def promote(self, other_is_off: bool) -> str:
+        own, found = self.standing(), self.far()
+        if not own.writer:
+            raise Refused(f"{self.cluster} has no complete copy of the data")
+        if own.writer == self.cluster and own.writable:
+            return f"{self.cluster} writes already"
+        if not found:
+            if not other_is_off:
+                raise Refused(
+                    "the other cluster does not answer; make sure that it is off, then: galera promote --other-is-off"
+                )
+            self.ask(decision(own.epoch + 1, self.cluster) + "SET GLOBAL read_only=0;", root=True)
+            return f"{self.cluster} writes; the other cluster follows when it is back"
+        address, far = found  # the decision goes where writes go, and comes here behind the last of them
+        epoch = max(own.epoch, far.epoch) + 1
+        way = ["mariadb", f"--defaults-file={self.settings['elsewhere_client']}", f"--host={address}"]
+        said = subprocess.run(way, input=decision(epoch, self.cluster), capture_output=True, text=True)
+        if said.returncode:
+            raise Refused(f"{address} says: {said.stderr.strip()}")
+        deadline = time.monotonic() + 90
+        while not self.standing().writable:
+            if time.monotonic() > deadline:
+                raise Refused(f"decided, but {self.cluster} does not write yet; see galera status")
+            time.sleep(0.5)
+        return f"{self.cluster} writes, the other cluster follows it"
 
     def upgrade(self) -> str:
         others = self.others()
@@ -546,6 +765,32 @@ def write(path: Path, text: str) -> None:
     new.replace(path)
 
 
+def decision(epoch: int, cluster: str) -> str:
+    return f"INSERT INTO casebook_galera.writer (epoch, name) VALUES ({epoch}, {quoted(cluster)});"  # noqa: S608
+
+
+def domains(position: str) -> dict[str, tuple[int, str]]:
+    """The last transaction of each domain."""
+    gtids = [gtid.split("-") for gtid in position.split(",") if gtid]
+    return {
+        domain: (int(number), f"{domain}-{server}-{number}")
+        for domain, server, number in gtids
+        if domain in ("1", "2")  # of the two clusters; a member's own, which no other has, counts for nobody
+    }
+
+
+def latest(one: str, other: str) -> str:
+    """Of two positions, the later of each domain."""
+    mine, theirs = domains(one), domains(other)
+    return ",".join(max(mine.get(name, (0, "")), theirs.get(name, (0, "")))[1] for name in mine.keys() | theirs.keys())
+
+
+def ahead(own: str, far: str) -> str:
+    """What this position has and the other, which knows the domain, has not."""
+    mine, theirs = domains(own), domains(far)
+    return ", ".join(gtid for name, (number, gtid) in mine.items() if name in theirs and number > theirs[name][0])
+
+
 def quoted(text: str) -> str:
     """A string of SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
@@ -567,12 +812,16 @@ def main() -> None:
     absent: frozenset[str] = frozenset()
     if len(words) == 3 and words[:2] == ["recover", "--without"]:
         words, absent = words[:1], frozenset(words[2].split(","))
+    off = words == ["promote", "--other-is-off"]
+    words = words[:1] if off else words
     if len(words) != 1 or words[0] not in COMMANDS:
         sys.exit(__doc__)
     try:
         galera = Galera()
         if words[0] == "recover":
             print(galera.recover(absent))
+        elif words[0] == "promote":
+            print(galera.promote(off))
         elif (said := COMMANDS[words[0]](galera)) is not None:
             print(said)
     except (Refused, Unanswered, OSError, subprocess.CalledProcessError) as error:
@@ -583,6 +832,7 @@ COMMANDS: dict[str, Any] = {
     "status": lambda galera: json.dumps(galera.status(), indent=1),
     "ready": Galera.ready,
     "recover": Galera.recover,
+    "promote": Galera.promote,
     "drain": lambda galera: galera.drain(True),
     "undrain": lambda galera: galera.drain(False),
     "upgrade": Galera.upgrade,

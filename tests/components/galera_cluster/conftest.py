@@ -15,7 +15,13 @@ from tests.components.mysql_pair.conftest import empty_server
 from tests.components.mysql_pair.pair import CLIENT, Network, sh
 
 __all__ = ["empty_server"]
-SECRETS = {"application": PASSWORD, "sst": "sst0password", "health": "health0password", "valid-until": "2036"}
+SECRETS = {
+    "application": PASSWORD,
+    "replica": "replica0password",
+    "sst": "sst0password",
+    "health": "health0password",
+    "valid-until": "2036",
+}
 
 
 def machine(number: int) -> Any:
@@ -59,9 +65,9 @@ def moved(text: str, folder: Path) -> str:
     return text
 
 
-def files_of(args: GaleraClusterArgs, number: int, folder: Path) -> dict[str, str]:
+def files_of(args: GaleraClusterArgs, number: int, folder: Path, cluster: str = "database") -> dict[str, str]:
     """The files of a member's two roles."""
-    roles = (peer(args, machine(number)), member("database", args, machine(number)))
+    roles = (peer(cluster, args, machine(number)), member(cluster, args, machine(number)))
     texts = {file.path: moved(file.content, folder) for role in roles for file in role.files}
     server = texts["/etc/mysql/mariadb.conf.d/90-galera.cnf"] + texts["/etc/mysql/mariadb.conf.d/91-galera-members.cnf"]
     own = f"datadir = {folder}/data\nsocket = {folder}/sock\npid_file = {folder}/pid\n"
@@ -69,6 +75,7 @@ def files_of(args: GaleraClusterArgs, number: int, folder: Path) -> dict[str, st
         "settings.json": texts["/etc/galera/settings.json"],
         "accounts.json": texts["/etc/galera/accounts.json"],
         "client.cnf": texts["/etc/galera/client.cnf"],
+        "elsewhere.cnf": texts["/etc/galera/elsewhere.cnf"],
         "server.cnf": f"{server}{own}",
     }
 
@@ -83,7 +90,7 @@ class Machines:
         authority = (f"{folder}/authority.key", f"{folder}/authority.crt")
         sh("openssl", "req", "-x509", *key, "-subj", "/CN=a", "-keyout", authority[0], "-out", authority[1])
 
-    def member(self, number: int, args: GaleraClusterArgs) -> Member:
+    def member(self, number: int, args: GaleraClusterArgs, cluster: str = "database") -> Member:
         name, address = f"db-{number}", machine(number).address
         own = f"{self.folder}/{name}"
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -92,7 +99,7 @@ class Machines:
         sh("openssl", "req", "-x509", *key, *subject, *sign, "-keyout", f"{own}.key", "-out", f"{own}.crt")
         made = self.made[number] = Member(self.network, self.folder / name, name, address, self.data)
         (made.folder / "state").mkdir()
-        made.write(files_of(args, number, made.folder))
+        made.write(files_of(args, number, made.folder, cluster))
         return made
 
 

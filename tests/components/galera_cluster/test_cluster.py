@@ -1,0 +1,186 @@
+"""The cluster at work: real servers, the real program, the network cut and machines killed."""
+
+import subprocess
+from itertools import count
+
+import pytest
+
+from tests.components.galera_cluster.cluster import Member
+from tests.components.galera_cluster.conftest import Machines, arguments, files_of
+from tests.components.mysql_pair.pair import until
+
+numbers = count(1)
+
+
+def write(node: Member) -> int:
+    """A row that the application has been told is kept."""
+    value = next(numbers)
+    assert node.write_row(value) == ""
+    return value
+
+
+def everybody_has(members: list[Member], value: int) -> None:
+    until(lambda: all(str(value) in one.rows() for one in members))
+
+
+@pytest.fixture(scope="module")
+def formed(machines: Machines) -> list[Member]:
+    """A cluster of three, as the component makes it: what all need first, then one member after the other."""
+    args = arguments()
+    members = [machines.member(number, args) for number in (1, 2, 3)]
+    first, *others = members
+    # A member whose others are silent begins nothing, on the first day either.
+    first.start_keeper()
+    assert "db-2, db-3 did not tell its position" in first.galera("recover")[1]
+    for other in others:
+        other.start_keeper()
+    for one in members:
+        one.start_server()
+        until(one.ready, 60)
+    return members
+
+
+@pytest.fixture
+def cluster(formed: list[Member]) -> list[Member]:
+    for one in formed:
+        until(one.ready, 60)
+    return formed
+
+
+@pytest.mark.claim("NRT-5")
+def test_every_member_takes_writes_and_all_have_them(cluster: list[Member]) -> None:
+    for one in cluster:
+        everybody_has(cluster, write(one))
+        assert one.health() == (200, "Primary and Synced")
+    assert len({one.figure("cluster_state_uuid") for one in cluster}) == 1
+    assert cluster[0].sql("SELECT COUNT(DISTINCT User) FROM mysql.user WHERE User IN ('app', 'sst', 'health')") == "3"
+
+
+@pytest.mark.claim("KEY-4")
+def test_one_node_lost_has_no_effect(cluster: list[Member]) -> None:
+    first, second, third = cluster
+    first.kill_server()
+    value = until(lambda: second.write_row(next(numbers)) == "", 30)
+    everybody_has([second, third], value := write(third))
+    assert first.health()[0] == 503
+    first.start_server()
+    until(first.ready, 60)
+    everybody_has([first], value)
+    assert "IST" in (first.folder / "server.log").read_text()
+
+
+def test_the_smaller_side_of_a_cut_refuses_and_catches_up(cluster: list[Member]) -> None:
+    first, second, third = cluster
+    third.network.cut("db-3")
+    until(lambda: third.figure("cluster_status") == "non-Primary", 40)
+    assert third.figure("ready") == "OFF"
+    assert "1047" in third.ask("INSERT INTO app.t VALUES (0)")[1]
+    assert "outside the cluster" in third.galera("ready")[1]
+    value = write(first)
+    everybody_has([first, second], value)
+    third.network.mend("db-3")
+    until(third.ready, 60)
+    everybody_has([third], value)
+
+
+def test_a_full_stop_waits_for_the_newest_and_begins_again_by_itself(cluster: list[Member]) -> None:
+    first, second, third = cluster
+    third.kill()
+    value = write(first)
+    first.kill()
+    second.kill()
+    # The first two come back. One of them has everything, but who knows that before the third has told?
+    first.start()
+    second.start()
+    until(lambda: "db-3 did not tell its position" in first.waits_for(), 60)
+    until(lambda: "db-3 did not tell its position" in second.waits_for(), 60)
+    assert not first.serves()
+    assert "db-2 answers, so it is not gone" in first.galera("recover", "--without", "db-2")[1]
+    third.start()
+    for one in cluster:
+        until(one.ready, 120)
+    everybody_has(cluster, value)
+    assert len({one.figure("cluster_state_uuid") for one in cluster}) == 1
+
+
+def test_the_operator_says_who_is_gone_and_an_empty_member_begins_nothing(cluster: list[Member]) -> None:
+    first, second, third = cluster
+    value = write(first)
+    for one in cluster:
+        one.kill()
+    first.lose_data()
+    third.start_keeper()
+    third.kill()
+    first.start()
+    second.start()
+    until(lambda: "db-3 did not tell" in first.waits_for(), 60)
+    until(lambda: "db-3 did not tell" in second.waits_for(), 60)
+    good, said = first.galera("recover", "--without", "db-3")
+    assert not good
+    assert "db-2 begins" in said
+    good, said = second.galera("recover", "--without", "db-3")
+    assert good, said
+    until(second.ready, 60)
+    until(first.ready, 60)
+    everybody_has([first], value)
+    third.start()
+    until(third.ready, 60)
+
+
+def test_planned_stops_lose_no_write_and_drain_first(cluster: list[Member]) -> None:
+    first, second, _ = cluster
+    assert first.galera("drain")[0]
+    assert first.health() == (503, "drained by the operator")
+    value = write(second)
+    everybody_has([first], value)
+    assert first.galera("undrain")[0]
+    until(first.serves)
+    for one in cluster:  # as `up` does when a setting has changed
+        others = [other for other in cluster if other is not one]
+        one.stop_server()
+        value = write(others[0])
+        one.start_server()
+        until(one.ready, 60)
+        everybody_has([one], value)
+
+
+def test_clients_that_take_every_connection_do_not_take_the_member_out(cluster: list[Member]) -> None:
+    first = cluster[0]
+    first.sql("SET GLOBAL max_connections=10")
+    sessions = [
+        subprocess.Popen(["mariadb", "--no-defaults", f"--socket={first.folder}/sock", "-e", "SELECT SLEEP(30)"])
+        for _ in range(12)
+    ]
+    try:
+        until(lambda: "Too many connections" in first.write_row(-1))
+        assert first.serves()
+    finally:
+        for session in sessions:
+            session.kill()
+            session.wait()
+        first.sql("SET GLOBAL max_connections=200")
+
+
+@pytest.mark.claim("NRT-5")
+def test_members_join_and_leave_and_no_other_restarts(cluster: list[Member], machines: Machines) -> None:
+    before = [one.pid() for one in cluster]
+    args = arguments(members=5)
+    more = [machines.member(number, args) for number in (4, 5)]
+    for number, one in enumerate(cluster, 1):
+        one.write(files_of(args, number, one.folder))
+    for one in more:
+        one.start_keeper()
+    for one in more:
+        one.start_server()
+        until(one.ready, 60)
+    value = write(more[1])
+    everybody_has([*cluster, *more], value)
+    until(lambda: "casebook_galera_size 5\n" in (cluster[0].folder / "metrics/galera.prom").read_text())
+    for one in more:
+        one.stop_server()
+        one.kill()
+    for number, one in enumerate(cluster, 1):
+        one.write(files_of(arguments(), number, one.folder))
+    write(cluster[0])
+    assert [one.pid() for one in cluster] == before
+    assert all(one.runs(one.pid()) for one in cluster)
