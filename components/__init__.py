@@ -16,6 +16,7 @@ from casebook.galera_cluster import GaleraCluster
 from casebook.gateway import Forward, Gateway, Vpn
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
+from casebook.logs import Logs
 from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
 from casebook.memcached import Memcached
 from casebook.monitoring import Monitoring, exporter_access
@@ -26,6 +27,7 @@ from casebook.object_storage import ObjectStorage
 from casebook.php_tier import PhpTier
 from casebook.plan import AddressPlan
 from casebook.resolver import Resolver
+from casebook.search_pair import SearchPair
 from casebook.ssh import SshKey, ssh_key
 from casebook.swift_storage import SwiftStorage
 from casebook.tomcat_tier import TomcatTier
@@ -64,6 +66,7 @@ __all__ = [
     "InstanceGroup",
     "Listener",
     "LoadBalancerIp",
+    "Logs",
     "Machine",
     "Memcached",
     "Monitoring",
@@ -79,6 +82,7 @@ __all__ = [
     "RequestFilter",
     "Resolver",
     "Route",
+    "SearchPair",
     "Service",
     "SshKey",
     "SwiftStorage",

@@ -161,6 +161,8 @@ def _configure(root: pathlib.Path, authority: str) -> None:
     for unit in MASKED:
         (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    # Java's package wants to put a link there, its pages left out or not.
+    (root / "usr/share/man/man1").mkdir(parents=True, exist_ok=True)
     run("chroot", root, "systemctl", "enable", "--quiet", "systemd-networkd.service")
     # apt would make them on every machine.
     run("chroot", root, "apt-cache", "gencaches")

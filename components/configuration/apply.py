@@ -283,7 +283,7 @@ def install(role: Role) -> list[str]:
     missing = [name for name in packages if name not in present]
     if not missing:
         return []
-    os.environ.update({"DEBIAN_FRONTEND": "noninteractive", **role["variables"]})
+    os.environ.update({"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **role["variables"]})
     get = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
     wanted = (*get, "install", "--yes", "--no-install-recommends", *missing)
     write(NO_START, NO_START_TEXT.encode(), os.getuid(), os.getgid(), 0o755)
@@ -293,8 +293,7 @@ def install(role: Role) -> list[str]:
             # A package manager that was interrupted, or lists that are missing or too old.
             run("dpkg", "--configure", "-a", check=False)
             updated, done = run(*get, "update", check=False), run(*wanted, check=False)
-        if done.returncode and role["repositories"]:
-            # The machine's own sources lack it: the vendor's.
+        if "Unable to locate package" in done.stdout:
             for repository in role["repositories"]:
                 add_repository(repository)
             updated, done = run(*get, "update", check=False), run(*wanted, check=False)

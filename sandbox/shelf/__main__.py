@@ -3,6 +3,7 @@
 python -m sandbox.shelf
 """
 
+import email.utils
 import functools
 import hashlib
 import http.server
@@ -22,7 +23,9 @@ def publish() -> None:
     control = subprocess.run(["dpkg-deb", "--field", package], check=True, capture_output=True, text=True).stdout
     listed = f"{control}Filename: ./{package.name}\nSize: {len(data)}\nSHA256: {_digest(data)}\n"
     (SHELF / "Packages").write_text(listed)
-    (SHELF / "Release").write_text(f"SHA256:\n {_digest(listed.encode())} {len(listed)} Packages\n")
+    (SHELF / "Release").write_text(
+        f"Date: {email.utils.formatdate(usegmt=True)}\nSHA256:\n {_digest(listed.encode())} {len(listed)} Packages\n"
+    )
 
 
 def _digest(data: bytes) -> str:

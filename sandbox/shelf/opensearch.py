@@ -4,6 +4,7 @@
 and the class that loads the classes of plugins.
 """
 
+import hashlib
 import pathlib
 import shutil
 import subprocess
@@ -25,7 +26,8 @@ MODULES = {
 
 def package() -> pathlib.Path:
     """The package of the present recipe, made if it is not there. RuntimeError says why it cannot be made."""
-    made = SHELF / f"opensearch-{fingerprint(SOURCE)}.deb"
+    recipe = hashlib.sha256(f"{fingerprint(SOURCE)} {pathlib.Path(__file__).read_text()}".encode()).hexdigest()[:12]
+    made = SHELF / f"opensearch-{recipe}.deb"
     if not made.exists():
         draft = SHELF / "unfinished"
         shutil.rmtree(draft, ignore_errors=True)
@@ -44,11 +46,23 @@ def _make(draft: pathlib.Path, made: pathlib.Path) -> None:
     _run("mvn", "-B", "-q", "-f", SOURCE / "pom.xml", JARS, f"-DoutputDirectory={jars}")
     shutil.copytree(SOURCE / "root", root)
     compiler, security = *jars.glob("ecj-*.jar"), *jars.glob("opensearch-security-*.zip")
-    _run("java", "-jar", compiler, "-17", "-nowarn", "-d", classes, *SOURCE.glob("*.java"))
+    _run(
+        "java",
+        "-jar",
+        compiler,
+        "-17",
+        "-nowarn",
+        "-cp",
+        ":".join(map(str, jars.glob("*.jar"))),
+        "-d",
+        classes,
+        *SOURCE.glob("*.java"),
+    )
     compiler.unlink()
-    # Rights are given to jars by name.
-    shutil.make_archive(str(jars / "opensearch-plugin-classloader"), "zip", classes)
-    (jars / "opensearch-plugin-classloader.zip").rename(jars / "opensearch-plugin-classloader-1.jar")
+    # The engine gives rights to jars by their names, the version left out.
+    [core] = jars.glob("opensearch-core-*.jar")
+    archive_of_classes = shutil.make_archive(str(draft / "classes"), "zip", classes)
+    pathlib.Path(archive_of_classes).rename(jars / core.name.replace("core", "plugin-classloader"))
     with zipfile.ZipFile(security) as archive:
         archive.extractall(home / "plugins/opensearch-security")
     security.unlink()

@@ -207,7 +207,8 @@ def vendor(machine: Machine, keys: tuple[Path, list[str]], tmp_path: Path, reque
         """#!/bin/sh
         echo "apt-get $*" >> $FAKE/log
         case "$*" in *update) exit 0 ;; esac
-        test -e $CASEBOOK_ROOT/etc/apt/sources.list.d/vendor.sources || exit 100
+        test -e $CASEBOOK_ROOT/etc/apt/sources.list.d/vendor.sources ||
+            { echo "E: Unable to locate package nginx"; exit 100; }
         echo "$QUIET" > $FAKE/quiet
         touch $FAKE/installed-nginx\n"""
     )
