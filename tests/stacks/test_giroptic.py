@@ -94,8 +94,8 @@ def test_the_world_reaches_the_ports_that_are_printed_and_no_other(up: dict[str,
     machines = [machine["public"] for machine in up["machines"].values()]
     found = open_ports([balancer, GATEWAY, *machines])
     assert found.pop(balancer) == set(up["exposure"]["the world"]["load balancer"])
-    # The same address has the sandbox's name server and package cache, which are no part of the stack.
-    assert found.pop(GATEWAY) - {53, 3142} == set(up["exposure"]["the world"]["object storage"])
+    # The same address has the sandbox's name server and packages, which are no part of the stack.
+    assert found.pop(GATEWAY) - {53, 3142, 3143} == set(up["exposure"]["the world"]["object storage"])
     assert found == {address: set() for address in machines}
 
 
