@@ -3,6 +3,7 @@
 if __name__ != "casebook":
     raise ImportError(f"imported as {__name__!r}: this folder is the package casebook (pip install -e .)")
 
+from casebook.archive import Archive
 from casebook.args import InputError
 from casebook.autoscaler import Autoscaler
 from casebook.back_office import BackOffice
@@ -39,6 +40,7 @@ from casebook.web_tier import WebTier
 __all__ = [
     "AddressPlan",
     "Allow",
+    "Archive",
     "Autoscaler",
     "BackOffice",
     "Backend",

@@ -6,11 +6,11 @@ hosting plans answer here as well (hosting.py).
 
 from sandbox import DNS, ETC, GATEWAY, OVHCLOUD_PORT, authority, hosting
 from sandbox.internet import EDGE_PORT
-from sandbox.openstack.configuration import S3_PORTS, s3_name, swift_name
+from sandbox.openstack.configuration import PORTS, S3_PORTS, s3_name, swift_name
 from sandbox.processes import Daemon, is_listening
 
-# The API, and where service accounts get their tokens.
-API = ("eu.api.ovh.com", "www.ovh.com")
+# The API, and where service accounts get their tokens; where OpenStack's users get theirs.
+API, AUTH = ("eu.api.ovh.com", "www.ovh.com"), "auth.cloud.ovh.net"
 CONFIGURATION, CERTIFICATE = ETC / "edge.cfg", authority.DIRECTORY / "edge.pem"
 
 
@@ -33,7 +33,9 @@ def configuration() -> str:
         lines.append(f"    use_backend {region} if {{ hdr(host),host_only -m end .{host} }}")
         lines.append(f"    use_backend {region} if {{ hdr(host),host_only {host} {swift_name(region)} }}")
     lines += [f"    use_backend api if {{ hdr(host),host_only {host} }}" for host in API]
+    lines.append(f"    use_backend auth if {{ hdr(host),host_only {AUTH} }}")
     lines += ["backend api", f"    server api 127.0.0.1:{OVHCLOUD_PORT}"]
+    lines += ["backend auth", f"    server keystone 127.0.0.1:{PORTS['keystone']}"]
     for region, port in S3_PORTS.items():
         # Swift may refuse an upload without reading it; what is left must not be taken for the next request.
         lines += [f"backend {region}", "    option http-server-close", f"    server swift 127.0.0.1:{port}"]
@@ -42,7 +44,7 @@ def configuration() -> str:
 
 def names() -> str:
     """dnsmasq: these names, and all below them, are here."""
-    hosts = [*(name(region) for region in S3_PORTS for name in (s3_name, swift_name)), *API]
+    hosts = [*(name(region) for region in S3_PORTS for name in (s3_name, swift_name)), *API, AUTH]
     return "".join(f"address=/{host}/{GATEWAY}\n" for host in hosts)
 
 
@@ -50,7 +52,7 @@ def configure() -> None:
     """Write certificate, configuration and names."""
     hosts = [s3_name(region) for region in S3_PORTS]
     swift = [swift_name(region) for region in S3_PORTS]
-    authority.issue([*hosts, *(f"*.{host}" for host in hosts), *swift, *API], CERTIFICATE)
+    authority.issue([*hosts, *(f"*.{host}" for host in hosts), *swift, *API, AUTH], CERTIFICATE)
     CONFIGURATION.write_text(configuration())
     (DNS / "edge.conf").write_text(names())
 

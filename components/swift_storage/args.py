@@ -36,6 +36,8 @@ class ContainerArgs(Args):
     readers: Many[Label] = ()
     # Users who may read, write and delete.
     writers: Many[Label] = ()
+    # Everybody may read its objects, by their names, without a login.
+    public: bool = False
     # A key with which URLs for single objects are signed, without a login (TempURL).
     signed_urls: bool = False
     # Web sites whose pages may use the container from a browser.

@@ -70,7 +70,7 @@ class SwiftStorage(Component[SwiftStorageArgs]):
             f"{self.name}-{name}",
             region=args.region,
             name=name,
-            container_read=self._access(args.project, (*wanted.readers, *wanted.writers)),
+            container_read=self._access(args.project, (*wanted.readers, *wanted.writers), wanted.public),
             container_write=self._access(args.project, wanted.writers),
             metadata=metadata,
             versioning=wanted.versioning,
@@ -79,8 +79,8 @@ class SwiftStorage(Component[SwiftStorageArgs]):
         )
         return Container(name, url, signing_key)
 
-    def _access(self, project: str, users: tuple[str, ...]) -> pulumi.Output[str]:
-        """Swift's access list: these users of the project."""
+    def _access(self, project: str, users: tuple[str, ...], everybody: bool = False) -> pulumi.Output[str]:
+        """Swift's access list: these users of the project, and whoever comes from any page or none."""
         return pulumi.Output.all(*(self.users[user].username for user in users)).apply(
-            lambda names: ",".join(f"{project}:{name}" for name in names)
+            lambda names: ",".join([*([".r:*"] if everybody else []), *(f"{project}:{name}" for name in names)])
         )

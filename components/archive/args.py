@@ -1,0 +1,45 @@
+"""Arguments of an archive."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from casebook.args import Args, Many
+from casebook.backup.calendar import calendar
+from casebook.machine import Machine
+from casebook.swift_storage import Container, ContainerUser
+
+
+class ArchiveArgs(Args):
+    """What one machine puts into object storage, a whole copy at a time."""
+
+    # Where the data is.
+    machine: Machine
+    # Where the copies go: a container of a `SwiftStorage`.
+    container: Container
+    # A writer of this container.
+    user: ContainerUser
+    # Files and directories to copy.
+    paths: Many[str] = ()
+    # Copy all databases of the machine's MariaDB, as of one moment.
+    mysql: bool = False
+    # When: a calendar expression of systemd ("daily", "*-*-* 03:15:00"), in the machine's time zone.
+    schedule: Annotated[str, AfterValidator(calendar)]
+    # Days after which the platform deletes a copy by itself; None: it is kept.
+    expire_days: int | None = Field(default=None, ge=1)
+    # Whether Monitoring is to expect one every day.
+    watched: bool = True
+
+    @field_validator("paths")
+    @classmethod
+    def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if not path.startswith("/") or "\n" in path:
+                raise ValueError(f"{path!r} is not an absolute path")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ArchiveArgs":
+        if bool(self.paths) == self.mysql:
+            raise ValueError("paths or mysql: a copy is of files or of databases; make an archive for each")
+        return self
