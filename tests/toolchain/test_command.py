@@ -218,7 +218,8 @@ def test_machines_share_a_connection_and_a_gateway(program: Program, connection:
         "    command.remote.Command(f'direct-{n}', connection=connection, create='sleep 0.1; echo done')\n"
         f"gateway = command.remote.ProxyConnectionArgs({connection})\n"
         f"through = command.remote.ConnectionArgs({connection}, proxy=gateway)\n"
-        "behind = command.remote.Command('behind', connection=through, create='echo reached')\n"
+        # Longer than the gateway stays open after the last of the twelve.
+        "behind = command.remote.Command('behind', connection=through, create='sleep 7; echo reached')\n"
         "pulumi.export('behind', behind.stdout)\n"
     )
     before = Server.connections

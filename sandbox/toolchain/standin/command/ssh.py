@@ -42,6 +42,17 @@ class Line:
         self.users = 0
         self.closing: asyncio.TimerHandle | None = None
 
+    def take(self) -> None:
+        self.users += 1
+        if self.closing:
+            self.closing.cancel()
+            self.closing = None
+
+    def leave(self) -> None:
+        self.users -= 1
+        if not self.users:
+            self.closing = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.close)
+
     def close(self) -> None:
         if self.connection:
             self.connection.abort()
@@ -156,18 +167,20 @@ class Machines:
     async def with_line(
         self, connection: Values, work: Callable[["asyncssh.SSHClientConnection"], Awaitable[Result]], call: Call
     ) -> Result:
-        line = self.lines.setdefault(json.dumps(connection, sort_keys=True), Line())
-        line.users += 1
-        if line.closing:
-            line.closing.cancel()
-            line.closing = None
+        line = self.line(connection)
+        # The one that it goes through must live as long: nobody else may be using that.
+        used = [line, *([self.line(connection["proxy"])] if connection.get("proxy") else [])]
+        for one in used:
+            one.take()
         try:
             async with line.sessions:
                 return await work(await self.open(line, connection, "Dial", call))
         finally:
-            line.users -= 1
-            if not line.users:
-                line.closing = asyncio.get_running_loop().call_later(IDLE_SECONDS, line.close)
+            for one in used:
+                one.leave()
+
+    def line(self, connection: Values) -> Line:
+        return self.lines.setdefault(json.dumps(connection, sort_keys=True), Line())
 
     async def open(self, line: Line, given: Values, what: str, call: Call) -> "asyncssh.SSHClientConnection":
         """Make sure of a connection that answers. Who comes while another dials shares the outcome."""
@@ -185,7 +198,7 @@ class Machines:
         proxy = given.get("proxy")
         if not proxy:
             return await retried(what, given, lambda: connect(given, None), call)
-        through = self.lines.setdefault(json.dumps(proxy, sort_keys=True), Line())
+        through = self.line(proxy)
         try:
             tunnel = await self.open(through, proxy, "Dial proxy", call)
             return await retried("Dial from proxy", given, lambda: connect(given, tunnel), call)
