@@ -39,7 +39,7 @@ class Vpn(Args):
     peers: Mapping[Label, WireGuardKey] = Field(min_length=1)
     # The tunnel's own addresses, of no other network's: the gateway has the first, a peer one that its name decides.
     cidr: Cidr = "10.200.0.0/16"
-    # The UDP port, open to the world: WireGuard answers nobody without a key.
+    # The UDP port, which the gateway's own `allow` must let in from the world: WireGuard answers nobody without a key.
     port: Port = 51820
 
     @property
@@ -76,7 +76,7 @@ class GatewayArgs(Args):
     clients_cidrs: Many[Cidr] = Field(min_length=1)
     # Where they may go.
     allowed_destinations: Many[Cidr] = ("0.0.0.0/0",)
-    # Public ports that are those of machines behind it, by name.
+    # Public ports that are those of machines behind it, by name; the gateway's own `allow` must let them in.
     forwards: Mapping[Label, Forward] = {}
     # Administrator -> SSH public key that may jump from here to port 22 of the network, as the user `jump`, and do
     # nothing else.
