@@ -129,6 +129,7 @@ def vrack_files(
     """systemd-networkd's files for a server's vRack interface: tagged, or untagged for VLAN 0."""
     values = {
         "vlan": network.vlan,
+        "network": network.cidr,
         "address": f"{address}/{network.prefix}",
         "mac": mac,
         "public_ip": public_ip,

@@ -228,6 +228,7 @@ def test_a_server_with_a_gateway_only_answers_on_its_public_interface() -> None:
         text = role(made, "front-1-base")[f"/etc/systemd/network/{file}"]
         assert "[Route]\nGateway=10.8.0.1\nTable=20\n" in text
         assert f"From={public}\nTable=main\nPriority=100\n" in text
+        assert "To=10.8.0.0/24\nTable=main\nPriority=101\n" in text
         assert (
             "RoutingPolicyRule"
             not in role(declares_the_same(lambda vlan=vlan: server(vlan=vlan)), "front-1-base")[  # type: ignore[misc]
