@@ -27,7 +27,7 @@ MTU = 1500
 SERVE = """
 mount -t tmpfs nas /run
 rpcbind -w
-exec ganesha.nfsd -f ganesha.conf -L "$PWD/ganesha.log" -p "$PWD/ganesha.pid"
+exec ganesha.nfsd -f "$PWD/ganesha.conf" -L "$PWD/ganesha.log" -p "$PWD/ganesha.pid"
 """
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from casebook import TomcatTier
+from casebook import InputError, TomcatTier
 from tests.components.private import Network, machines, network, written
+from tests.harness import declare
 
 KEYS = """<%@ page contentType="text/plain" %><%
     if (request.getParameter("key") != null) session.setAttribute("key", request.getParameter("key"));
@@ -104,3 +105,11 @@ def test_members_alone_reach_the_replication(pair: Network) -> None:
     connect = "timeout 2 bash -c '</dev/tcp/10.4.0.11/4000' && echo open"
     assert pair["keys-12"].run(connect, check=False) == "open\n"
     assert pair["client"].run(connect, check=False) == ""
+
+
+def test_an_application_that_is_not_distributable_is_refused(application: Path, tmp_path: Path) -> None:
+    alone = written(tmp_path, {"keys.jsp": KEYS, "WEB-INF/web.xml": WEB.replace("<distributable/>", "")})
+    with pytest.raises(InputError, match="does not say <distributable/>"):
+        declare(tier(alone), preview=True)
+    with pytest.raises(InputError, match="port=4000: members tell each other their sessions on it"):
+        declare(tier(application, port=4000), preview=True)
