@@ -13,6 +13,7 @@ from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
 from casebook.dns_round_robin import DnsRoundRobin
 from casebook.floating_ips import FloatingIps
+from casebook.failover_ip import FailoverIp
 from casebook.galera_cluster import GaleraCluster
 from casebook.gateway import Forward, Gateway, Vpn
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
@@ -35,6 +36,7 @@ from casebook.tomcat_tier import TomcatTier
 from casebook.upload_tier import UploadTier
 from casebook.vrack_network import VrackNetwork
 from casebook.web_hosting import WebHosting
+from casebook.watchdog import Watchdog
 from casebook.web_tier import WebTier
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "DedicatedServer",
     "Directory",
     "DnsRoundRobin",
+    "FailoverIp",
     "FarmServer",
     "File",
     "FloatingIps",
@@ -95,6 +98,7 @@ __all__ = [
     "Vps",
     "VrackNetwork",
     "WebHosting",
+    "Watchdog",
     "WebTier",
     "balancer_cidrs",
     "exporter_access",

@@ -170,7 +170,8 @@ def admit(account: Account) -> None:
     try:
         pwd.getpwnam(account.user)
     except KeyError:
-        where = ["--home-dir", str(account.directory), "--shell", "/bin/sh"]
+        # A star: no password fits. Without one the account is locked, and sshd without PAM refuses a locked one's key.
+        where = ["--home-dir", str(account.directory), "--shell", "/bin/sh", "--password", "*"]
         subprocess.run(["useradd", "--system", "--user-group", "--groups", "backup", *where, account.user], check=True)
     person = pwd.getpwnam(account.user)
     account.directory.mkdir(parents=True, exist_ok=True)

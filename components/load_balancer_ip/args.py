@@ -8,6 +8,7 @@ import pulumi
 from pydantic import Field, field_validator, model_validator
 
 from casebook.args import Address, Args, Cidr, Label, Many, Port
+from casebook.certificate import Certificate
 from casebook.vrack_network import VrackNetwork
 
 # RFC 1918. `is_private` of the standard library means more, among it RFC 2544's networks for tests.
@@ -59,8 +60,12 @@ class Listener(Args):
     proxy_protocol: Literal["v1", "v2"] | None = "v2"
     # Who may connect; none: everyone.
     allowed_cidrs: Many[Cidr] = ()
-    # The id of a certificate on the balancer, which then ends TLS; http only.
+    # What browsers see: the balancer then ends TLS; http only.
+    certificate: Certificate | None = None
+    # The same by its id, where the balancer has the certificate already.
     certificate_id: int | None = None
+    # False: the servers are probed on this port, which the balancer does not open.
+    open: bool = True
 
     @field_validator("port")
     @classmethod
@@ -74,9 +79,15 @@ class Listener(Args):
         for field, value in (("balance", "uri"), ("stickiness", "cookie")):
             if self.protocol == "tcp" and getattr(self, field) == value:
                 raise ValueError(f"{field}={value}: needs protocol=http, for a tcp listener does not read requests")
-        if self.protocol == "tcp" and self.certificate_id is not None:
-            raise ValueError("certificate_id: a tcp listener passes TLS through; use protocol=http")
+        if self.protocol == "tcp" and self.ends_tls:
+            raise ValueError("certificate: a tcp listener passes TLS through; use protocol=http")
+        if self.certificate and self.certificate_id is not None:
+            raise ValueError("certificate and certificate_id: give one of them")
         return self
+
+    @property
+    def ends_tls(self) -> bool:
+        return self.certificate is not None or self.certificate_id is not None
 
     @property
     def target(self) -> int:
@@ -111,6 +122,8 @@ class LoadBalancerIpArgs(Args):
     listeners: Many[Listener] = Field(min_length=1)
     # False where another stack, or a person, has put the balancer into the vRack already.
     attach_vrack: bool = True
+    # True where a Watchdog moves weights and takes servers out: after the first `up` both are its own.
+    watched: bool = False
 
     @field_validator("listeners")
     @classmethod

@@ -8,6 +8,7 @@ import pulumi_ovh as ovh
 from pulumi_ovh import iploadbalancing as iplb
 
 from casebook.args import InputError
+from casebook.certificate import Certificate
 from casebook.component import Component
 from casebook.load_balancer_ip.args import FarmServer, Listener, LoadBalancerIpArgs
 from casebook.lookup import looked_up
@@ -19,9 +20,9 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
 
     Declares `Vrack.IpLoadbalancing` and `IpLoadBalancing.VrackNetwork` (with a network); per listener a farm, a
     frontend, and a farm server for each server; one `IpLoadBalancing.Refresh`, which puts them in force; and one
-    local `Command`, whose deletion does the same for whatever was deleted.
+    local `Command`, whose deletion does the same for whatever was deleted. A certificate is a `Command` of its own.
 
-    Attributes, known at preview: `ipv4`, `url` (of the first listener).
+    Attributes, known at preview: `ipv4`, `url` (of the first listener), `service_name`, `watched`.
     Sources: SOF-1, SOF-2, GIR-2; api.ovh.com /ipLoadbalancing; provider issues #58 to #60 (refresh), #584, #1232.
     """
 
@@ -29,8 +30,9 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
 
     def declare(self, args: LoadBalancerIpArgs) -> None:
         self.ipv4 = self._find(args)
+        self.service_name, self.watched = args.service_name, args.watched
         first = args.listeners[0]
-        scheme = "https" if first.port == 443 or first.certificate_id is not None else "http"
+        scheme = "https" if first.port == 443 or first.ends_tls else "http"
         self.url = f"{scheme}://{self.ipv4}" + ("" if first.port in (80, 443) else f":{first.port}")
         # What the refresh compares: an id alone would not change when its resource is updated.
         self._keepers: list[pulumi.Output[str]] = []
@@ -110,9 +112,14 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
             # An update cannot take stickiness away (terraform-provider-ovh#584).
             opts=self.child(depends_on=[clean], replace_on_changes=["stickiness"]),
         )
-        self._keep(f"farm {name}", farm, listener.model_dump_json(exclude_none=True))
+        self._keep(f"farm {name}", farm, listener.model_dump_json(exclude_none=True, exclude={"certificate"}))
         for server_name, server in args.planned.items():
             self._serve(args, listener, farm, f"{name}-{server_name}", server, clean)
+        if not listener.open:
+            return
+        certificate_id: pulumi.Input[int] | None = listener.certificate_id
+        if listener.certificate:
+            certificate_id = self._upload(args, listener.certificate, name, clean)
         frontend = frontend_of(
             name,
             service_name=args.service_name,
@@ -121,12 +128,30 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
             port=str(listener.port),
             default_farm_id=farm.id.apply(int),
             allowed_sources=list(listener.allowed_cidrs),
-            ssl=listener.certificate_id is not None,
-            default_ssl_id=listener.certificate_id,
+            ssl=listener.ends_tls,
+            default_ssl_id=certificate_id,
             # A port is open once: the old frontend must go before the new one comes.
             opts=self.child(depends_on=[clean], delete_before_replace=True),
         )
         self._keep(f"frontend {name}", frontend)
+
+    def _upload(
+        self, args: LoadBalancerIpArgs, certificate: Certificate, name: str, clean: pulumi.Resource
+    ) -> pulumi.Output[int]:
+        """The certificate's id on the balancer. Not `IpLoadBalancing.Ssl`: its create loses the resource (#306)."""
+        program = f"{_on_path()}casebook-load-balancer"
+        pair = {"certificate": certificate.certificate_pem, "key": certificate.private_key_pem}
+        uploaded = command.local.Command(
+            f"{name}-certificate",
+            create=f"{program} certificate {args.service_name} {name}",
+            delete=f"{program} discard {args.service_name} $PULUMI_COMMAND_STDOUT",
+            stdin=pulumi.Output.json_dumps(pair),
+            triggers=[args.service_name, certificate.certificate_pem],
+            opts=self.child(depends_on=[clean]),
+        )
+        number = pulumi.Output.unsecret(uploaded.stdout).apply(int)
+        self._keepers.append(pulumi.Output.concat("certificate ", number.apply(str)))
+        return number
 
     def _serve(
         self,
@@ -150,7 +175,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
             backup=server.backup,
             probe=True,
             proxy_protocol_version=listener.proxy_protocol,
-            opts=self.child(depends_on=[clean]),
+            opts=self.child(depends_on=[clean], ignore_changes=["weight", "status"] if args.watched else None),
         )
         settings = server.model_dump_json(exclude={"address"})
         self._keep(f"server {name}", made, pulumi.Output.concat(server.address, f" {settings}"))
@@ -174,6 +199,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
                 args.service_name,
                 f"{args.zone} {args.network.cidr if args.network else 'public'}",
                 *(f"{one.protocol} {one.port} {one.stickiness or 'not sticky'}" for one in args.listeners),
+                *(one.certificate.certificate_pem for one in args.listeners if one.certificate),
                 *(pulumi.Output.concat(f"{name} ", server.address) for name, server in args.planned.items()),
             ],
             opts=self.child(depends_on=attached),

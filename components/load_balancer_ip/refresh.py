@@ -2,11 +2,16 @@
 
     casebook-load-balancer refresh SERVICE   refresh, unless nothing is pending, and wait until it is done
     casebook-load-balancer check SERVICE     prove that refresh could run: credentials, and the service's name
+    casebook-load-balancer certificate SERVICE NAME   upload {"certificate": PEM, "key": PEM} from standard input
+                                             under that name, and print its id
+    casebook-load-balancer discard SERVICE ID         delete a certificate; whether it was in use the balancer knows
 
 Credentials come from OVH_ENDPOINT, OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET and OVH_CONSUMER_KEY, as for the
 provider. Calls: api.ovh.com /ipLoadbalancing/{service}/pendingChanges, /refresh, /task.
 """
 
+import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -56,17 +61,42 @@ def check(client: Client, service: str) -> str:
     return f"{service}: can be refreshed"
 
 
-def main() -> None:
-    if len(sys.argv) != 3 or sys.argv[1] not in ("refresh", "check"):
-        sys.exit(__doc__)
-    action, service = sys.argv[1:]
+def certificate(client: Client, service: str, name: str, pair: dict[str, str]) -> str:
+    """Upload a certificate, once: a run that was killed after it finds it by its name."""
+    base, digest = f"/ipLoadbalancing/{service}/ssl", hashlib.sha256(pair["certificate"].encode()).hexdigest()
+    display = f"{name} {digest[:12]}"
+    for number in client.get(base):
+        if client.get(f"{base}/{number}")["displayName"] == display:
+            return str(number)
+    return str(client.post(base, displayName=display, certificate=pair["certificate"], key=pair["key"])["id"])
+
+
+def discard(client: ovh.Client, service: str, number: str) -> str:
     try:
-        print({"refresh": refresh, "check": check}[action](connect(), service))
+        client.delete(f"/ipLoadbalancing/{service}/ssl/{number}")
+    except ovh.ResourceNotFoundError:
+        return f"{service}: certificate {number} is gone already"
+    return f"{service}: certificate {number} is deleted"
+
+
+def main() -> None:
+    words = len(sys.argv) - 1
+    actions: dict[tuple[str, int], Callable[..., str]] = {
+        ("refresh", 2): refresh,
+        ("check", 2): check,
+        ("discard", 3): discard,
+        ("certificate", 3): lambda client, service, name: certificate(client, service, name, json.load(sys.stdin)),
+    }
+    action = actions.get((sys.argv[1], words)) if words else None
+    if action is None:
+        sys.exit(__doc__)
+    try:
+        print(action(connect(), *sys.argv[2:]))
     except Failed as error:
-        sys.exit(f"casebook-load-balancer {action}: {error}")
+        sys.exit(f"casebook-load-balancer {sys.argv[1]}: {error}")
     except ovh.APIError as error:
         sys.exit(
-            f"casebook-load-balancer {action} {service}: {error}\n"
+            f"casebook-load-balancer {' '.join(sys.argv[1:])}: {error}\n"
             "Check OVH_ENDPOINT, OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET, OVH_CONSUMER_KEY, and the service's name."
         )
 

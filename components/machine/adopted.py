@@ -30,6 +30,7 @@ class DedicatedServer(Machine):
         self.adopted, self.address, self.site = True, args.address, found.datacenter
         self.public_ip = found.ip
         self.public_address = pulumi.Output.from_input(self.public_ip)
+        self.service_name = args.service_name
         self.incarnation = pulumi.Output.from_input(args.service_name)
         after: list[pulumi.Resource] = []
         files: tuple[File, ...] = ()
@@ -80,6 +81,7 @@ class Vps(Machine):
         self.adopted, self.address, self.site = True, None, found.datacenter["name"]
         self.public_ip = next(ip for ip in found.ips if ":" not in ip)
         self.public_address = pulumi.Output.from_input(self.public_ip)
+        self.service_name = args.service_name
         self.incarnation = pulumi.Output.from_input(args.service_name)
         after: list[pulumi.Resource] = []
         if args.automatic_backup:

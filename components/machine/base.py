@@ -22,14 +22,15 @@ class Machine(Component[Any]):
     """A machine that takes configurations: `DedicatedServer`, `Vps` or an `Instance` of an `InstanceGroup`.
 
     Attributes: `public_address` (the private one of a machine that has no other); `public_ip`, the same where it is
-    known beforehand (adopted machines); `address`, the planned private one (None without a network);
-    `shared_addresses`, those that may move to it (None: any, for a vRack filters nothing); `site`, its datacentre or
-    region; `adopted`, whether it outlives the stack; `interface`, systemd-networkd's file of its private interface,
-    where the component writes it.
+    known beforehand, and `service_name`, OVHcloud's name (both of adopted machines); `address`, the planned private
+    one (None without a network); `shared_addresses`, those that may move to it (None: any, for a vRack filters
+    nothing); `site`, its datacentre or region; `adopted`, whether it outlives the stack; `interface`,
+    systemd-networkd's file of its private interface, where the component writes it.
     """
 
     public_address: pulumi.Output[str]
     public_ip: str | None = None
+    service_name: str | None = None
     address: str | None
     shared_addresses: tuple[str, ...] | None = None
     site: str

@@ -41,6 +41,9 @@ class MysqlPairArgs(Args):
     binlog_days: int = Field(default=7, ge=1, le=99)
     # A replica further behind, in seconds, is not ready.
     max_lag: int = Field(default=30, ge=1)
+    # With a Watchdog: a writer that has neither seen its peer nor been seen by the watchdog for so many seconds stops
+    # writing, so that the other can be promoted without asking it. None: it goes on, and promotion is by hand.
+    lease_seconds: int | None = Field(default=None, ge=10, le=600)
 
     @model_validator(mode="after")
     def _a_pair(self) -> "MysqlPairArgs":

@@ -40,6 +40,7 @@ class MysqlPair(Component[MysqlPairArgs]):
 
     def declare(self, args: MysqlPairArgs) -> None:
         self.address, self.port, self.database, self.user = args.address, args.port, args.database, args.user
+        self.machines, self.lease_seconds = args.machines, args.lease_seconds
         self.password = self._drawn("application")
         secrets: dict[str, pulumi.Input[str]] = {"application": self.password, "pair": self._drawn("pair")}
         if args.tls:
@@ -139,6 +140,7 @@ def settings(args: MysqlPairArgs, machine: Machine, peer: Machine, primary: str)
         "allowed_cidrs": list(args.allowed_cidrs),
         "tls": CERTIFICATE if args.tls else None,
         "max_lag": args.max_lag,
+        "lease": args.lease_seconds,
         "pause": 3,
         "socket": "/run/mysqld/mysqld.sock",
         "peer_options": PEER_OPTIONS,

@@ -7,6 +7,8 @@
     mysql-pair promote [--peer-is-off]  make this replica the writer
     mysql-pair rejoin [--discard]       make this machine the replica of the writer; --discard replaces its data
     mysql-pair leave                    give the service address back; mariadb.service does it when the server stops
+    mysql-pair watched                  status, and leave to write for another lease; the watchdog asks this
+    mysql-pair stop                     end the server at once, to come back read-only; how the watchdog fences
 
 Who writes is a row of the replicated table casebook_pair.writer: the one with the highest epoch names the writer.
 A server always starts read-only. It is made writable only by this program, and only where its own data holds that
@@ -29,6 +31,7 @@ from typing import Any, NamedTuple, NoReturn
 CONFIGURATION = Path(os.environ.get("MYSQL_PAIR", "/etc/mysql-pair.json"))
 SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 SILENCE = 10.0  # seconds after which a writer without its server gives the service address back
+SETTLED = 5  # looks, in whose time a writer that sees a higher epoch has stopped
 
 
 class Refused(Exception):
@@ -52,11 +55,13 @@ class Server:
     def __init__(self, name: str, *options: str) -> None:
         self.name, self.options = name, options
 
-    def ask(self, statements: str, *more: str) -> list[list[str]]:
+    def ask(self, statements: str, *more: str, seconds: float = 60) -> list[list[str]]:
         """Rows of the answer, each a list of columns."""
         command = ["mariadb", *self.options, "--batch", "--skip-column-names", "--connect-timeout=3", *more]
         try:
-            done = subprocess.run(command, input=statements, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(
+                command, input=statements, capture_output=True, text=True, timeout=seconds, check=False
+            )
         except subprocess.TimeoutExpired:
             raise Unanswered(f"{self.name} does not answer") from None
         if done.returncode:
@@ -75,7 +80,8 @@ class Server:
 
     def record(self) -> Record | None:
         try:
-            rows = self.ask("SELECT epoch, name FROM casebook_pair.writer ORDER BY epoch DESC LIMIT 1;")
+            # Not for long: meanwhile nobody looks whether a lease is over.
+            rows = self.ask("SELECT epoch, name FROM casebook_pair.writer ORDER BY epoch DESC LIMIT 1;", seconds=8)
         except Refused as error:
             if "ERROR 1146" in str(error):  # no such table: not part of a pair yet
                 return None
@@ -194,6 +200,9 @@ class Pair:
         self.seeding = Path(settings["state"]) / "seeding"
         # Lives as long as the machine runs: this machine has been the writer without a break since it was made.
         self.writing = self.run / "writing"
+        # When a watchdog has last asked, by the machine's own clock since its start.
+        self.watched = self.run / "watched"
+        self.lease: float | None = settings["lease"]
         self.attached = False
 
     @contextmanager
@@ -249,7 +258,10 @@ class Pair:
     def without_peer(self, own: Record | None, why: Unanswered) -> str:
         went_on = self.writing.exists() and own is not None and own.writer == self.name
         if went_on or (own is not None and not self.here.read_only()):
-            return self.write()
+            if self.leased():
+                return self.write()
+            self.be_read_only()
+            raise Refused(f"{why}, and no watchdog has asked for {self.lease} s; {self.name} no longer writes")
         self.address.drop()
         if self.here.replication():
             return "replica"
@@ -259,6 +271,18 @@ class Pair:
             f"{why}; nobody knows whether it writes, so {self.name} stays read-only. "
             f"If {self.peer_name} is off for good: mysql-pair promote --peer-is-off"
         )
+
+    def leased(self) -> bool:
+        """Whether a writer that does not see its peer may go on: with a lease, only while a watchdog sees it."""
+        if self.lease is None:
+            return True
+        asked = float(self.watched.read_text()) if self.watched.exists() else -self.lease
+        return time.monotonic() - asked < self.lease
+
+    def see(self) -> None:
+        """A new lease begins."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        self.watched.write_text(str(time.monotonic()))
 
     def begin(self) -> str:
         """The pair's first day: the configured primary becomes the writer, with the data that it has."""
@@ -477,6 +501,7 @@ class Pair:
             "holds_address": self.address.held(),
             "writer": record.writer if record else None,
             "lag": int(lag) if running and lag != "NULL" else None,
+            "sees_peer": not isinstance(self.seen(), Unanswered),
             "transactions": self.here.value("@@GLOBAL.gtid_current_pos"),
             "errors": [error for error in errors if error],
             "keeper": said.read_text() if said.exists() else "mysql-pair.service has not run yet",
@@ -512,6 +537,10 @@ class Pair:
             self.here.ask("STOP REPLICA IO_THREAD;")
             self.apply_all(self.here.replication()["Gtid_IO_Pos"])
         self.become_writer(Record(own.epoch + 1, self.name))
+        if self.lease is not None:
+            # A peer that is not off after all, and hears us though we do not hear it, reads this and stops.
+            time.sleep(SETTLED * self.settings["pause"])
+            self.see()
         self.write()
         return f"{self.name} is the writer; when {self.peer_name} is back it becomes its replica"
 
@@ -555,7 +584,7 @@ def decision(record: Record) -> str:
 
 def main() -> None:
     known = {("keep",), ("status",), ("ready",), ("ready", "--formed"), ("promote",), ("promote", "--peer-is-off")}
-    known |= {("rejoin",), ("rejoin", "--discard"), ("leave",)}
+    known |= {("rejoin",), ("rejoin", "--discard"), ("leave",), ("watched",), ("stop",)}
     arguments = tuple(sys.argv[1:])
     if arguments not in known:
         sys.exit(__doc__)
@@ -564,8 +593,13 @@ def main() -> None:
         pair = Pair(json.loads(CONFIGURATION.read_text()))
         if arguments[0] == "keep":
             pair.keep()
-        if arguments[0] == "status":
+        if arguments[0] in ("status", "watched"):
             print(json.dumps(pair.status(), indent=1))
+            if arguments[0] == "watched":
+                pair.see()
+        elif arguments[0] == "stop":
+            run("systemctl", "kill", "--signal=KILL", "mariadb.service")
+            pair.address.drop()
         elif arguments[0] == "leave":
             pair.address.drop()
         elif arguments[0] == "ready":

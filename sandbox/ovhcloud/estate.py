@@ -1,14 +1,16 @@
 """The estate: what makes this computer match the account.
 
-A subject is one thing that can be made to match the store: a machine, a load balancer, a NAS, a vRack, a DNS zone. To
-converge it is idempotent, and says nothing of what happened before: the same code carries out a task, repairs what a
-crash or a reboot left, and finds nothing to do when all is well.
+A subject is one thing that can be made to match the store: a machine, a load balancer, a NAS, a vRack, a DNS zone, the
+additional addresses. To converge it is idempotent, and says nothing of what happened before: the same code carries out
+a task, repairs what a crash or a reboot left, and finds nothing to do when all is well.
 """
 
 import threading
 from collections import defaultdict
 
-from . import zones
+from sandbox import internet
+
+from . import addresses, zones
 from .backing import Backing
 from .loadbalancer import BASE as BALANCERS
 from .nas import Nas
@@ -44,6 +46,10 @@ class Estate:
                     zones.converge(self.store, name)
             case "vrack":
                 self.wire()
+            case "addresses":
+                with self.locks[subject]:
+                    addresses.converge(self.store)
+                internet.forget_neighbours()
             case _:
                 raise ValueError(f"{kind} {name}: no such kind of subject")
 
@@ -55,6 +61,7 @@ class Estate:
     def subjects(self) -> list[Subject]:
         """Everything there is, in the order in which a start brings it back."""
         return [
+            ("addresses", "additional"),
             *(("zone", name) for name in self.store.children("domain", "zone")),
             *(("balancer", name) for name in self.store.children(BALANCERS)),
             *(("nas", name) for name in self.store.children(*NAS_HA)),

@@ -1,7 +1,7 @@
 """/ip: additional addresses: where they are routed, moves, reverses, the edge firewall.
 
-These are records: the sandbox's Internet is one wire, on which whoever configures an address answers for it. A move
-neither takes it from one machine nor gives it to another, and the edge firewall filters nothing.
+A block is on the wire where it is routed, and nowhere else (addresses.py); reverses and the edge firewall are records,
+which filters nothing.
 """
 
 import ipaddress
@@ -103,6 +103,7 @@ def begin(call: Call, name: str, function: str, destination: Object | None) -> O
         states=(*RUNNING, "done"),
         then=moved,
         args=(name, destination),
+        subjects=[("addresses", "additional")],
         failure="ovhError",
         done_date="doneDate",
     )

@@ -30,6 +30,7 @@ def arguments(**values: Any) -> MysqlPairArgs:
         "allowed_cidrs": (f"{CLIENT}/32",),
         "primary": None,
         "max_lag": 30,
+        "lease_seconds": None,
         "buffer_pool_mib": 32,
     }
     return MysqlPairArgs.model_construct(**{**given, **values})

@@ -1,0 +1,236 @@
+"""Sextant Expertise, the ERP of an accountancy firm, in two sites (OVH case study #02, claims ERP-1 to ERP-10).
+
+                the world
+                    │ 443 (80 redirects)
+            IP Load Balancing ── ends TLS, 60 : 40
+         ┌──────────┴──────────┐ vRack
+erp-1 (Strasbourg)      erp-2 (Roubaix)
+  web                     web
+  business ──┐ writes     business
+  MySQL ◀────┴──────────── ┘
+    └─────── replication ──▶ MySQL
+
+watchdog (VPS): promotes, moves the weights; monitors every machine
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pydantic import Field, model_validator
+
+from casebook import (
+    AddressPlan,
+    Backup,
+    BackupServer,
+    BucketRepository,
+    Certificate,
+    DedicatedServer,
+    FarmServer,
+    Listener,
+    LoadBalancerIp,
+    Machine,
+    Monitoring,
+    MysqlPair,
+    NginxTier,
+    ObjectStorage,
+    PhpTier,
+    Probe,
+    Vps,
+    VrackNetwork,
+    Watchdog,
+    ssh_key,
+)
+from casebook.args import Args, Cidr, Label, Many
+
+APPLICATION = Path(__file__).with_name("applications") / "erp"
+# Of the requests: to the site with the master database, and to the other.
+WEIGHTS = (60, 40)
+HEALTH = Probe(type="http", port=80, url="/health")
+# The 24 hourly backups of the previous day are among those of the seven days.
+KEPT = {"hourly_days": 7, "weekly_days": 31}
+
+
+class BackupStorage(Args):
+    """Object storage for the backups, in the place of a server (ERP-10)."""
+
+    project: str
+    region: str = "GRA"
+
+
+class Settings(Args):
+    """What the stack's file may say."""
+
+    # From where administrators reach SSH.
+    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    domain: str = "sextant.example"
+
+    # What the account rents, by service name. The first server starts with the master database.
+    vrack: str
+    load_balancer: str
+    servers: Mapping[Label, str] = Field(min_length=2, max_length=2)
+    backup: str | None = None
+    monitoring: str
+    # The system that dedicated servers get at the first `up`; None: they are used as they are.
+    install: str | None = None
+    # InnoDB's cache, in MiB: the servers hold web and business layers as well.
+    buffer_pool_mib: int = Field(default=4096, ge=16)
+
+    # Advised by OVHcloud; off until they are given (ERP-10): the database on servers of its own, in the order of
+    # `servers`; backups in object storage.
+    database_servers: Mapping[Label, str] | None = Field(default=None, min_length=2, max_length=2)
+    backup_storage: BackupStorage | None = None
+
+    # 0: the untagged network; the vRack carries nothing else.
+    vlan: int = 0
+    private_cidr: Cidr = "10.9.0.0/24"
+
+    @model_validator(mode="after")
+    def _one_place_for_backups(self) -> "Settings":
+        if (self.backup is None) == (self.backup_storage is None):
+            raise ValueError("backup or backup_storage: backups go to one of them")
+        return self
+
+
+def build(settings: Settings) -> None:
+    plan = AddressPlan(settings.private_cidr, server=16, database=32, writer=40, backup=48, load_balancer=240)
+    everywhere: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
+    network = VrackNetwork("private", vrack=settings.vrack, vlan=settings.vlan, cidr=plan.cidr)
+
+    def rented(tier: str, names: Mapping[str, str]) -> list[Machine]:
+        return [
+            DedicatedServer(
+                name,
+                service_name=service,
+                network=network,
+                address=plan.address(tier, number),
+                install=settings.install,
+                **everywhere,
+            )
+            for number, (name, service) in enumerate(names.items(), 1)
+        ]
+
+    servers = rented("server", settings.servers)
+    databases = rented("database", settings.database_servers) if settings.database_servers else servers
+    stores = rented("backup", {"backup": settings.backup} if settings.backup else {})
+    watcher = Vps("monitoring", service_name=settings.monitoring, **everywhere)
+    nat = plan.block("load_balancer", 28)
+
+    database = MysqlPair(
+        "database",
+        machines=databases,
+        network=network,
+        address=plan.address("writer", 1),
+        # The applications, one of which is on the machine that holds the writer's address; and the balancer's probe.
+        allowed_cidrs=[*(f"{machine.address}/32" for machine in servers), f"{plan.address('writer', 1)}/32", nat],
+        database="erp",
+        user="erp",
+        buffer_pool_mib=settings.buffer_pool_mib,
+        lease_seconds=20,
+    )
+    sites: list[pulumi.Resource] = []
+    for server, near in zip(servers, databases, strict=True):
+        business = PhpTier(
+            f"business-{server.name}",
+            machines=[server],
+            application=APPLICATION,
+            allowed_cidrs=[f"{server.address}/32"],
+            extensions=["mysql"],
+            environment={
+                "READ_FROM": str(near.address),
+                "WRITE_TO": database.address,
+                "DATABASE_NAME": database.database,
+                "DATABASE_USER": database.user,
+            },
+            secrets={"DATABASE_PASSWORD": database.password},
+        )
+        web = NginxTier(
+            f"web-{server.name}",
+            machines=[server],
+            php=business.servers,
+            php_root=business.root,
+            allowed_cidrs=[nat],
+            trusted_cidrs=[nat],
+        )
+        sites += [business, web]
+
+    behind: dict[str, Any] = {"protocol": "http", "proxy_protocol": None}
+    balancer = LoadBalancerIp(
+        "front",
+        service_name=settings.load_balancer,
+        network=network,
+        nat_cidr=nat,
+        servers={
+            machine.name: FarmServer(address=str(machine.address), weight=weight)
+            for machine, weight in zip(servers, WEIGHTS, strict=True)
+        },
+        listeners=[
+            Listener(
+                port=443,
+                to_port=80,
+                certificate=Certificate("site", names=[settings.domain, f"erp.{settings.domain}"]),
+                probe=HEALTH,
+                **behind,
+            ),
+            Listener(port=80, probe=HEALTH, **behind),
+            Listener(port=3306, probe=Probe(type="mysql"), proxy_protocol=None, open=False),
+        ],
+        watched=True,
+        opts=pulumi.ResourceOptions(depends_on=[database, *sites]),
+    )
+    if settings.backup_storage:
+        storage = ObjectStorage(
+            "storage",
+            project=settings.backup_storage.project,
+            region=settings.backup_storage.region,
+            prefix=f"sextant-{settings.backup_storage.project[:8]}",
+            buckets={"backups": {"writers": ["backup"]}},
+        )
+        repository: BackupServer | BucketRepository = BucketRepository(
+            bucket=storage.buckets["backups"], user=storage.users["backup"]
+        )
+    else:
+        repository = BackupServer("backups", machine=stores[0])
+    # Of both, for either may be the one that is left.
+    for machine in databases:
+        Backup(
+            f"database-{machine.name}",
+            machine=machine,
+            mysql=True,
+            to=repository,
+            schedule="hourly",
+            retention=KEPT,
+            opts=pulumi.ResourceOptions(depends_on=[database]),
+        )
+
+    machines = [*servers, *(databases if databases is not servers else []), *stores]
+    Monitoring("monitoring", machine=watcher, machines=machines, over="public")
+    Watchdog(
+        "watchdog",
+        machine=watcher,
+        database=database,
+        load_balancer=balancer,
+        fronts={near.name: str(server.address) for server, near in zip(servers, databases, strict=True)},
+        weights=WEIGHTS,
+        alertmanager="http://127.0.0.1:9093",
+        opts=pulumi.ResourceOptions(depends_on=[database]),
+    )
+
+    pulumi.export("url", balancer.url)
+    pulumi.export("database", {"address": f"{database.address}:{database.port}", "password": database.password})
+    pulumi.export(
+        "machines",
+        {
+            machine.name: {"public": machine.public_address, "private": machine.address, "site": machine.site}
+            for machine in [*machines, watcher]
+        },
+    )
+    pulumi.export(
+        "exposure",
+        {
+            "the world": {"load balancer": [80, 443]},
+            "admin_cidrs": {"every machine": [22]},
+            "monitoring": {"every machine": [9100], "servers": [22]},
+        },
+    )
