@@ -12,8 +12,8 @@ from casebook.cdn import Cdn
 from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
 from casebook.dns_round_robin import DnsRoundRobin
-from casebook.floating_ips import FloatingIps
 from casebook.failover_ip import FailoverIp
+from casebook.floating_ips import FloatingIps
 from casebook.galera_cluster import GaleraCluster
 from casebook.gateway import Forward, Gateway, Vpn
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
