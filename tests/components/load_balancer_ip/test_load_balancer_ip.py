@@ -5,7 +5,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from casebook import FarmServer, InputError, Listener, LoadBalancerIp, Probe, VrackNetwork, balancer_cidrs
+from casebook import Certificate, FarmServer, InputError, Listener, LoadBalancerIp, Probe, VrackNetwork, balancer_cidrs
 from tests.components.web_tier.site import NAT, site
 from tests.harness import Registered, declare, declares_the_same, only
 
@@ -187,7 +187,7 @@ def test_refusals(values: dict[str, Any], message: str) -> None:
         (lambda: Listener(port=49152), "1 to 49151: OVHcloud keeps the ports above for itself"),
         (lambda: Listener(port=80, balance="uri"), "balance=uri: needs protocol=http"),
         (lambda: Listener(port=80, stickiness="cookie"), "stickiness=cookie: needs protocol=http"),
-        (lambda: Listener(port=443, certificate_id=7), "certificate_id: a tcp listener passes TLS through"),
+        (lambda: Listener(port=443, certificate_id=7), "certificate: a tcp listener passes TLS through"),
         (lambda: FarmServer(address="10.8.0.10", weight=0), "greater than or equal to 1"),
     ],
 )
@@ -219,3 +219,26 @@ def test_url_and_address_are_known_at_preview() -> None:
     declare(program, preview=True)
     assert seen == [f"https://{seen[1]}", seen[1]]
     assert seen[1].startswith("198.18.")
+
+
+@pytest.mark.claim("ERP-2")
+@pytest.mark.claim("ERP-3")
+def test_a_certificate_is_uploaded_by_a_command_and_a_closed_listener_only_probes() -> None:
+    def program() -> None:
+        listeners = [
+            Listener(port=443, protocol="http", certificate=Certificate("tls", names=["erp.example.org"])),
+            Listener(port=3306, probe=Probe(type="mysql"), open=False),
+        ]
+        LoadBalancerIp(
+            "lb", service_name="loadbalancer-0123", servers={"a": "198.18.24.3"}, listeners=listeners, watched=True
+        )
+
+    declared = declares_the_same(program)
+    frontend = only(declared, "HttpFrontend", "lb-443").inputs
+    assert (frontend["ssl"], frontend["defaultSslId"]) == (True, 1)
+    assert not named(declared, "TcpFrontend")
+    assert only(declared, "TcpFarm", "lb-3306").inputs["probe"]["type"] == "mysql"
+    upload = only(declared, "Command", "lb-443-certificate")
+    assert "stdin" in upload.secrets
+    assert upload.inputs["create"].endswith("casebook-load-balancer certificate loadbalancer-0123 lb-443")
+    assert set(only(declared, "TcpFarmServer", "lb-3306-a").ignore_changes) == {"weight", "status"}
