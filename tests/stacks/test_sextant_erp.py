@@ -113,7 +113,7 @@ def test_the_balancers_probes_see_web_and_database_of_both(up: dict[str, Any]) -
 def test_writes_of_either_site_end_on_the_master_and_nothing_crosses_the_public_network(up: dict[str, Any]) -> None:
     counted = {name: up["machines"][name]["public"] for name in SERVERS}
     table = "table inet probe { chain seen { type filter hook %s priority -300; iifname eno1 tcp dport 3306 counter; \
-iifname eno1 tcp sport 3306 counter; } }"
+iifname eno1 tcp sport 3306 counter; }; }"
     for address in counted.values():
         ssh(address, f"sudo nft '{table % 'prerouting'}'")
     labels = [f"entry {number} {time.time()}" for number in range(20)]
