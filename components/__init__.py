@@ -35,8 +35,8 @@ from casebook.swift_storage import SwiftStorage
 from casebook.tomcat_tier import TomcatTier
 from casebook.upload_tier import UploadTier
 from casebook.vrack_network import VrackNetwork
-from casebook.web_hosting import WebHosting
 from casebook.watchdog import Watchdog
+from casebook.web_hosting import WebHosting
 from casebook.web_tier import WebTier
 
 __all__ = [
@@ -97,8 +97,8 @@ __all__ = [
     "Vpn",
     "Vps",
     "VrackNetwork",
-    "WebHosting",
     "Watchdog",
+    "WebHosting",
     "WebTier",
     "balancer_cidrs",
     "exporter_access",

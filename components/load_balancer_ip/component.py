@@ -139,7 +139,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
         self, args: LoadBalancerIpArgs, certificate: Certificate, name: str, clean: pulumi.Resource
     ) -> pulumi.Output[int]:
         """The certificate's id on the balancer. Not `IpLoadBalancing.Ssl`: its create loses the resource (#306)."""
-        program = f"{_on_path()}casebook-load-balancer"
+        program = own_program("casebook-load-balancer")
         pair = {"certificate": certificate.certificate_pem, "key": certificate.private_key_pem}
         uploaded = command.local.Command(
             f"{name}-certificate",
