@@ -146,6 +146,8 @@ def _bootstrap(root: pathlib.Path) -> None:
 
 
 def _configure(root: pathlib.Path, authority: str) -> None:
+    # Java's packages put links there, and fail where they cannot.
+    (root / "usr/share/man/man1").mkdir(parents=True, exist_ok=True)
     for path, text in FILES.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
