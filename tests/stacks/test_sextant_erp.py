@@ -204,7 +204,8 @@ def test_the_watchdog_switches_when_the_masters_server_is_lost_and_it_stays_so(u
     # The power fails: nothing is shut down in order.
     ssh(
         first["public"],
-        "sudo sh -c '(sleep 1; systemctl poweroff --force --force) >/dev/null 2>&1 &'",
+        "sudo sh -c '(sleep 1; for link in eno2 eno1; do ip link set $link down; done;"
+        " systemctl poweroff --force --force) >/dev/null 2>&1 &'",
     )
     began = time.monotonic()
     until(lambda: weights() == {first["private"]: (40, "inactive"), second["private"]: (60, "active")}, 240)
