@@ -1,0 +1,458 @@
+"""NextRadioTV (BFM, RMC, 01net), nine million visitors a day (OVH case study #04, claims NRT-1 to NRT-20).
+
+  visitors: DNS round robin, port 80                   50 journalists: allowed addresses     administrators: VPN
+                │                                                       └────────┬────────────┘
+front-1 … front-4    HAProxy, on four hosts                                   gateway ──▶ the Internet
+nginx-1 … nginx-8    pages and images kept ◀── images ── object storage          │
+php-1 … php-7 ────── memcached-1 … memcached-4                 office-front, -nginx, -php, -memcached
+sql-1, sql-2         HAProxy                                   office-sql-1, office-sql-2
+    │                                                                           │
+db-1 … db-7 ◀────────────── one Galera cluster over vRack ──────────────▶ db-8 … db-10
+
+dns-1, dns-2     search-1, search-2     monitoring     logs     development: a server apart
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pydantic import Field, model_validator
+
+from casebook import (
+    AddressPlan,
+    Allow,
+    Archive,
+    Backend,
+    Certificate,
+    Configuration,
+    DedicatedServer,
+    Directory,
+    DnsRoundRobin,
+    FloatingIps,
+    Forward,
+    Frontend,
+    GaleraCluster,
+    Gateway,
+    HaproxyTier,
+    Images,
+    InstanceGroup,
+    Logs,
+    Machine,
+    Memcached,
+    Monitoring,
+    NginxTier,
+    PageCache,
+    PhpTier,
+    Resolver,
+    SearchPair,
+    SwiftStorage,
+    Vpn,
+    VrackNetwork,
+    ssh_key,
+)
+from casebook.args import Args, Cidr, Label, Many
+from casebook.monitoring import MailArgs, NightArgs, SmsArgs
+
+APPLICATION = Path(__file__).parent / "sites/nextradiotv"
+WORLD = "0.0.0.0/0"
+# OVHcloud's own name server (cdns.ovh.net), near every machine.
+OVHCLOUD_RESOLVER = "213.186.33.99"
+
+
+class Sizes(Args):
+    """Machines of each tier of a platform."""
+
+    front: int = Field(ge=1, le=8)
+    nginx: int = Field(ge=1, le=60)
+    php: int = Field(ge=1, le=60)
+    memcached: int = Field(ge=1, le=14)
+    sql: int = Field(ge=2, le=8)
+
+
+class Drp(Args):
+    """A second, smaller site that is ready to take over (NRT-18)."""
+
+    region: str
+    sizes: Sizes
+    # Members of the cluster that follows the first site's: an odd number.
+    database_servers: Mapping[Label, str] = Field(min_length=3, max_length=9)
+
+
+class Settings(Args):
+    """What the stack's file may say."""
+
+    # From where administrators reach the gateway, and journalists the back office.
+    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    journalists_cidrs: Many[Cidr] = Field(min_length=1)
+    # Administrators' devices in the VPN: name -> WireGuard public key.
+    vpn_peers: Mapping[Label, str] = Field(default_factory=dict)
+    # A zone of the account; the site is www of it.
+    zone: str
+
+    # What the account rents, by service name.
+    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
+    vrack: str
+    # The members of the cluster; the last three are the back office's.
+    database_servers: Mapping[Label, str] = Field(min_length=6, max_length=10)
+    search_servers: Mapping[Label, str] = Field(min_length=2, max_length=2)
+    monitoring: str
+    logs: str
+    development: str
+    # The system that dedicated servers get at the first `up`; None: they are used as they are.
+    install: str | None = None
+
+    # Public Cloud: machines of the public platform, and of the back office, which is the same, smaller.
+    public: Sizes
+    office: Sizes
+    region: str
+    flavor: str = "b3-8"
+    storage_region: str
+
+    # Alerts: by mail in the day, by text message at night.
+    mail: MailArgs | None = None
+    sms: SmsArgs | None = None
+    night: NightArgs | None = None
+
+    # Planned by NextRadioTV; off until it is given.
+    drp: Drp | None = None
+
+    vlan: int = 4
+    private_cidr: Cidr = "10.4.0.0/22"
+
+    @model_validator(mode="after")
+    def _a_project(self) -> "Settings":
+        if not self.project:
+            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
+        return self
+
+    @model_validator(mode="after")
+    def _each_server_once(self) -> "Settings":
+        used = [self.monitoring, self.logs, self.development]
+        used += [*self.database_servers.values(), *self.search_servers.values()]
+        used += self.drp.database_servers.values() if self.drp else ()
+        if twice := sorted({name for name in used if used.count(name) > 1}):
+            raise ValueError(f"{twice[0]}: one server cannot be two machines of the drawing")
+        return self
+
+
+def tiers(prefix: str = "", offset: int = 0) -> dict[str, int]:
+    """Where each tier's addresses begin; every platform has its own 256."""
+    single = {"router": 1, "gateway": 2, "dns": 4, "monitoring": 8, "logs": 9, "search": 10, "database": 224}
+    platform = {"virtual": 16, "sql_virtual": 24, "front": 32, "nginx": 64, "php": 128, "memcached": 192, "sql": 208}
+    return {f"{prefix}{tier}": at + offset for tier, at in (single | platform).items()}
+
+
+class Site:
+    """One place: its gateway, its name servers, and how machines are made there."""
+
+    def __init__(self, settings: Settings, network: VrackNetwork, region: str, prefix: str = "") -> None:
+        self.settings, self.network, self.region, self.prefix = settings, network, region, prefix
+        self.plan = AddressPlan(network.cidr, **tiers(), **tiers("office_", 256), **tiers("drp_", 512))
+        self.machines: list[Machine] = []
+        self.common: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
+        doors = [Allow(port=443, sources=settings.journalists_cidrs)]
+        doors += [Allow(port=51820, protocol="udp", sources=(WORLD,))] if settings.vpn_peers else []
+        [self.door] = self.instances("gateway", 1, public=True, routes=True, allow=doors)
+        # The only way out; for administrators, and for journalists to their back office, the only way in.
+        office = Forward(port=443, to=self.plan.address("office_front", 1), sources=settings.journalists_cidrs)
+        gateway = Gateway(
+            self.named("gateway"),
+            machine=self.door,
+            network=network,
+            clients_cidrs=[network.cidr],
+            forwards={} if prefix else {"office": office},
+            vpn=Vpn(peers=settings.vpn_peers) if settings.vpn_peers else None,
+        )
+        self.common |= {"via": self.door, "gateway": gateway.address, "opts": after(gateway)}
+        dns = Resolver(
+            self.named("dns"),
+            machines=self.instances("dns", 2),
+            allowed_cidrs=[network.cidr],
+            forwarders=[OVHCLOUD_RESOLVER],
+            dnssec=False,
+        )
+        self.resolvers = tuple(dns.addresses)
+        self.common |= {"resolvers": self.resolvers, "opts": after(gateway, dns)}
+
+    def named(self, tier: str) -> str:
+        return f"{self.prefix}{tier}".replace("_", "-")
+
+    def address(self, tier: str, number: int = 1) -> str:
+        return self.plan.address(f"{self.prefix}{tier}", number)
+
+    def block(self, tier: str, prefix: int) -> str:
+        """All addresses of a tier, so that one more machine changes nothing in the next one."""
+        return self.plan.block(f"{self.prefix}{tier}", prefix)
+
+    def instances(self, tier: str, count: int, **more: Any) -> list[Machine]:
+        """A tier of instances, each on another host (anti-affinity)."""
+        name = self.named(tier)
+        names = [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+        group = InstanceGroup(
+            name,
+            region=self.region,
+            flavor=self.settings.flavor,
+            network=self.network,
+            addresses={one: self.address(tier, number) for number, one in enumerate(names, 1)},
+            **{"public": False, **self.common, **more},
+        )
+        self.machines += group.machines
+        return list(group.machines)
+
+    def servers(self, tier: str, services: Mapping[str, str]) -> list[Machine]:
+        """Dedicated servers, adopted."""
+        made: list[Machine] = [
+            DedicatedServer(
+                name,
+                service_name=service,
+                network=self.network,
+                address=self.address(tier, number),
+                install=self.settings.install,
+                **self.common,
+            )
+            for number, (name, service) in enumerate(services.items(), 1)
+        ]
+        self.machines += made
+        return made
+
+
+def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(depends_on=list(resources))
+
+
+def platform(
+    site: Site, kind: str, sizes: Sizes, database: GaleraCluster, members: list[Machine], images: Images, **front: Any
+) -> tuple[list[Machine], NginxTier]:
+    """nginx, PHP, Memcached, and HAProxy before the members of the database that are its own (NRT-4, NRT-6).
+
+    Returns the machines for its front, which get the arguments `front`, and the tier behind it.
+    """
+    sql_address = site.address(f"{kind}sql_virtual")
+    sql = HaproxyTier(
+        site.named(f"{kind}sql"),
+        machines=site.instances(f"{kind}sql", sizes.sql, shared_addresses=[sql_address]),
+        virtual={"sql": sql_address},
+        allowed_cidrs=[site.block(f"{kind}php", 26)],
+        backends={
+            # Multi-master, as the document has it: whoever writes may be asked to try again (error 1213).
+            "galera": Backend(
+                mode="tcp",
+                servers={machine.name: database.servers[machine.name] for machine in members},
+                port=database.port,
+                check=database.check,
+                balance="leastconn",
+            )
+        },
+        frontends={"mysql": Frontend(port=3306, backend="galera")},
+        opts=after(database),
+    )
+    memcached = Memcached(
+        site.named(f"{kind}memcached"),
+        machines=site.instances(f"{kind}memcached", sizes.memcached),
+        allowed_cidrs=[site.block(f"{kind}php", 26)],
+    )
+    php = PhpTier(
+        site.named(f"{kind}php"),
+        machines=site.instances(f"{kind}php", sizes.php),
+        application=APPLICATION,
+        allowed_cidrs=[site.block(f"{kind}nginx", 26)],
+        environment={
+            "ROLE": kind.rstrip("_") or "public",
+            "DATABASE_HOST": sql_address,
+            "DATABASE_NAME": database.database,
+            "DATABASE_USER": database.user,
+            "MEMCACHED": " ".join(memcached.servers.values()),
+        },
+        secrets={"DATABASE_PASSWORD": database.password},
+        opts=after(sql, memcached),
+    )
+    nginx = NginxTier(
+        site.named(f"{kind}nginx"),
+        machines=site.instances(f"{kind}nginx", sizes.nginx),
+        php=php.servers,
+        cache=PageCache(seconds=60),
+        images=images,
+        allowed_cidrs=[site.block(f"{kind}front", 27)],
+        trusted_cidrs=[site.block(f"{kind}front", 27)],
+        opts=after(php),
+    )
+    return site.instances(f"{kind}front", sizes.front, **front), nginx
+
+
+def public_front(
+    site: Site, sizes: Sizes, database: GaleraCluster, members: list[Machine], images: Images
+) -> Mapping[str, pulumi.Output[str]]:
+    """The public platform behind one public address for each HAProxy, on port 80 only.
+
+    Each address moves to another machine when its own dies (NRT-2, NRT-3).
+    """
+    addresses = {f"address-{n}": site.address("virtual", n) for n in range(1, sizes.front + 1)}
+    web = Allow(port=80, sources=(WORLD,))
+    machines, pages = platform(
+        site, "", sizes, database, members, images, shared_addresses=tuple(addresses.values()), allow=[web]
+    )
+    HaproxyTier(
+        site.named("front"),
+        machines=machines,
+        virtual=addresses if len(machines) > 1 else {},
+        allowed_cidrs=[WORLD],
+        backends={"nginx": Backend(servers=pages.servers)},
+        frontends={"http": Frontend(port=80, backend="nginx")},
+        opts=after(pages),
+    )
+    floating = FloatingIps(
+        site.named("front"),
+        region=site.region,
+        network=site.network,
+        addresses={site.named(name): address for name, address in addresses.items()},
+        router_address=site.address("router"),
+        machines=machines,
+    )
+    return floating.public
+
+
+def build(settings: Settings) -> None:
+    network = VrackNetwork(
+        "private",
+        vrack=settings.vrack,
+        vlan=settings.vlan,
+        cidr=settings.private_cidr,
+        project=settings.project,
+        regions=[settings.region, *([settings.drp.region] if settings.drp else [])],
+    )
+    storage = SwiftStorage(
+        "storage",
+        project=settings.project,
+        region=settings.storage_region,
+        containers={
+            "images": {"public": True, "writers": ["journalists"]},
+            "backups": {"writers": ["backup"]},
+        },
+    )
+    site = Site(settings, network, settings.region)
+    images = Images(origin=storage.containers["images"].url, resolvers=site.resolvers)
+
+    members = site.servers("database", settings.database_servers)
+    [monitoring] = site.servers("monitoring", {"monitoring": settings.monitoring})
+    [logs] = site.servers("logs", {"logs": settings.logs})
+    search = site.servers("search", settings.search_servers)
+    standby = settings.drp.database_servers if settings.drp else {}
+    database = GaleraCluster(
+        "database",
+        machines=members,
+        # Ten members are an even number of votes; the eleventh is on hardware of its own anyway.
+        arbitrators=[] if len(members) % 2 else [monitoring],
+        network=network,
+        allowed_cidrs=[site.block("sql", 28), site.block("office_sql", 28)],
+        followers=[site.plan.address("drp_database", number) for number in range(1, len(standby) + 1)],
+        database="cms",
+        user="cms",
+    )
+
+    addresses = public_front(site, settings.public, database, members[:-3], images)
+    www = DnsRoundRobin("www", zone=settings.zone, subdomain="www", targets=addresses)
+
+    journalists = Allow(port=443, sources=settings.journalists_cidrs)
+    [office], editing = platform(site, "office_", settings.office, database, members[-3:], images, allow=[journalists])
+    certificate = Certificate("office", names=[f"office.{settings.zone}"])
+    HaproxyTier(
+        "office-front",
+        machines=[office],
+        allowed_cidrs=settings.journalists_cidrs,
+        backends={"nginx": Backend(servers=editing.servers)},
+        frontends={"https": Frontend(port=443, backend="nginx", certificate=certificate)},
+        opts=after(editing),
+    )
+
+    found = SearchPair(
+        "search",
+        machines=search,
+        arbitrator=logs,
+        allowed_cidrs=[site.block("php", 26), site.block("office_php", 26)],
+    )
+    store = Logs(
+        "logs",
+        machine=logs,
+        machines=[machine for machine in site.machines if machine is not logs],
+        files={"http": "/var/log/nginx/access.log"},
+        programs={"http": "haproxy"},
+        retention_days=21,
+        tag_retention_days={"http": 365},
+    )
+    development = workshop(settings)
+    Monitoring(
+        "monitoring",
+        machine=monitoring,
+        machines=[machine for machine in site.machines if machine is not monitoring],
+        mail=settings.mail,
+        sms=settings.sms,
+        night=settings.night,
+        probes={"site": f"http://{www.host}/"},
+    )
+    copies: dict[str, Any] = {"container": storage.containers["backups"], "user": storage.users["backup"]}
+    nightly: dict[str, Any] = {**copies, "schedule": "*-*-* 03:15:00", "expire_days": 21}
+    Archive("database", machine=members[-1], mysql=True, opts=after(database), **nightly)
+    Archive("database-monthly", machine=members[-1], mysql=True, schedule="monthly", watched=False, **copies)
+    Archive("logs", machine=logs, paths=["/var/log"], opts=after(store), **nightly)
+    Archive("git", machine=development, paths=["/srv/git"], **nightly)
+
+    if settings.drp:
+        second_site(settings, settings.drp, network, database, storage.containers["images"].url)
+
+    pulumi.export("url", f"http://{www.host}/")
+    pulumi.export("addresses", addresses)
+    pulumi.export("office", {"address": site.door.public_address, "host": f"office.{settings.zone}"})
+    pulumi.export("images", {"url": storage.containers["images"].url, **storage.users["journalists"]._asdict()})
+    pulumi.export("search", found.servers)
+    pulumi.export("machines", {machine.name: whereabouts(machine) for machine in [*site.machines, development]})
+    pulumi.export(
+        "exposure",
+        {
+            "the world": {"the addresses": [80]},
+            "journalists_cidrs": {"gateway": [443]},
+            "admin_cidrs": {"gateway": [22], "development": [22]},
+        },
+    )
+
+
+def workshop(settings: Settings) -> Machine:
+    """Development and pre-production with their git: a server of its own, which is in no private network (NRT-17)."""
+    machine = DedicatedServer(
+        "development",
+        service_name=settings.development,
+        install=settings.install,
+        ssh_key=ssh_key(),
+        admin_cidrs=settings.admin_cidrs,
+    )
+    machine.configure(
+        Configuration(
+            role="development",
+            packages=("git", "mariadb-server", "memcached", "nginx", "php-fpm", "php-memcached", "php-mysql"),
+            directories=(Directory(path="/srv/git", owner="debian:debian"),),
+        ),
+        role="development",
+    )
+    return machine
+
+
+def second_site(settings: Settings, drp: Drp, network: VrackNetwork, database: GaleraCluster, images: str) -> None:
+    """The same architecture, smaller, in step with the first over the vRack (NRT-18)."""
+    site = Site(settings, network, drp.region, "drp_")
+    members = site.servers("database", drp.database_servers)
+    follower = GaleraCluster(
+        "drp-database",
+        machines=members,
+        network=network,
+        allowed_cidrs=[site.block("sql", 28)],
+        replica_of=database.source,
+        database=database.database,
+        user=database.user,
+        opts=after(database),
+    )
+    public_front(site, drp.sizes, follower, members, Images(origin=images, resolvers=site.resolvers))
+
+
+def whereabouts(machine: Machine) -> dict[str, Any]:
+    return {"public": machine.public_address, "private": machine.address, "site": machine.site}
