@@ -6,6 +6,7 @@ a task, repairs what a crash or a reboot left, and finds nothing to do when all 
 """
 
 import threading
+import time
 from collections import defaultdict
 
 from sandbox import internet
@@ -21,6 +22,8 @@ from .servers import Server
 from .store import Store
 from .tasks import Subject
 from .vrack import SERVERS
+
+TAGS_SECONDS = 1.0  # between two looks at what VLANs servers want
 
 
 class Estate:
@@ -58,6 +61,17 @@ class Estate:
         for name in self.store.children(*SERVERS):
             Server(self.store, name).plug()
 
+    def watch_tags(self) -> None:
+        """Plug a server when it has been told to make a VLAN, for as long as this process lives."""
+        known: dict[str, set[int]] = {}
+        while True:
+            for name in self.store.children(*SERVERS):
+                server = Server(self.store, name)
+                if (tagged := server.tagged()) != known.get(name, set()):
+                    known[name] = tagged
+                    server.plug()
+            time.sleep(TAGS_SECONDS)
+
     def subjects(self) -> list[Subject]:
         """Everything there is, in the order in which a start brings it back."""
         return [
@@ -73,4 +87,6 @@ def real(store: Store) -> Backing:
     """Machines, wires and HAProxies on this computer, and the sandbox's OpenStack."""
     from sandbox.openstack.admin import connection
 
-    return Backing(PublicCloud(connection()), Monitor(store), Estate(store))
+    estate = Estate(store)
+    threading.Thread(target=estate.watch_tags, daemon=True).start()
+    return Backing(PublicCloud(connection()), Monitor(store), estate)

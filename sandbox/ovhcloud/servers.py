@@ -1,11 +1,13 @@
 """Dedicated servers and VPS as machines: installing, booting, and the wires they hang on.
 
-A dedicated server's public interface is `eno1`, its vRack interface `eno2`. A vRack's VLAN `n` appears in the server
-as `vrack.n`, for every VLAN that is in use in that vRack by a private network or a load balancer: this kernel makes
-no VLAN devices, so the fabric presents them ready-made, as production configuration names them.
+A dedicated server's public interface is `eno1`, its vRack interface `eno2`. This kernel makes no VLAN devices, so the
+fabric presents them ready-made, as production configuration names them: VLAN `n` of a vRack appears in the server as
+`vrack.n` when a private network or a load balancer of that vRack uses it, or the server's own systemd-networkd is told
+to make it.
 """
 
 import json
+import re
 import threading
 import time
 import uuid
@@ -57,10 +59,18 @@ class Server:
         for number, found in enumerate(attached, 2):
             name = found["vrack"]
             wanted[f"eno{number}"] = (found["networkInterfaceController"][0], wires.vrack(name, 0))
-            for vlan in vlans(self.store, name):
+            for vlan in sorted({*vlans(self.store, name), *self.tagged()}):
                 # An address of its own: cloud-init refuses two interfaces with the same one.
                 wanted[f"vrack.{vlan}"] = (wires.mac_address(f"{self.name}:{name}:{vlan}"), wires.vrack(name, vlan))
         return {f"{self.name}:{inner}@{key}": (mac, key, inner) for inner, (mac, key) in wanted.items()}
+
+    def tagged(self) -> set[int]:
+        """The VLANs that its own systemd-networkd is to make."""
+        found = set()
+        for file in (self.machine.root / "etc/systemd/network").glob("*.netdev"):
+            if number := re.search(r"^Kind=vlan$.*^Id=(\d+)$", file.read_text(), re.MULTILINE | re.DOTALL):
+                found.add(int(number[1]))
+        return found
 
     def plug(self) -> None:
         """Give it exactly the ports it should have, if it is there at all."""
