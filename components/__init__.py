@@ -12,6 +12,7 @@ from casebook.cdn import Cdn
 from casebook.certificate import Certificate
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
 from casebook.dns_round_robin import DnsRoundRobin
+from casebook.drp_replica_site import DrpReplicaSite, Resting, SharedFiles, Site
 from casebook.failover_ip import FailoverIp
 from casebook.floating_ips import FloatingIps
 from casebook.galera_cluster import GaleraCluster
@@ -55,6 +56,7 @@ __all__ = [
     "DedicatedServer",
     "Directory",
     "DnsRoundRobin",
+    "DrpReplicaSite",
     "FailoverIp",
     "FarmServer",
     "File",
@@ -86,9 +88,12 @@ __all__ = [
     "Repository",
     "RequestFilter",
     "Resolver",
+    "Resting",
     "Route",
     "SearchPair",
     "Service",
+    "SharedFiles",
+    "Site",
     "SshKey",
     "SwiftStorage",
     "Timeouts",

@@ -17,6 +17,8 @@ class DnsRoundRobinArgs(Args):
     targets: Mapping[Label, Address | pulumi.Output[str]] = Field(min_length=1)
     # Seconds for which resolvers keep an answer, and so may keep an address that was taken out.
     ttl: int = 60
+    # True where a DrpReplicaSite moves the records: after the first `up` their addresses are its own.
+    watched: bool = False
 
     @field_validator("ttl")
     @classmethod

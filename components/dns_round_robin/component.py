@@ -11,7 +11,8 @@ from casebook.lookup import looked_up
 class DnsRoundRobin(Component[DnsRoundRobinArgs]):
     """An A record for each target in a zone of the account; the zone itself is adopted.
 
-    Declares `Domain.ZoneRecord` NAME-TARGET. Attribute, known at preview: `host`, the name that clients ask for.
+    Declares `Domain.ZoneRecord` NAME-TARGET. Attributes, known at preview: `host`, the name that clients ask for;
+    `zone`, `subdomain`, `watched`; and `targets`.
     Sources: NRT-1; api.ovh.com /domain/zone.
     """
 
@@ -25,6 +26,7 @@ class DnsRoundRobin(Component[DnsRoundRobinArgs]):
             lambda: ovh.domain.get_zone(name=args.zone, opts=options),
             hint="check zone, and that the credentials are of the account that manages it",
         )
+        self.zone, self.subdomain, self.targets, self.watched = args.zone, args.subdomain, args.targets, args.watched
         self.host = f"{args.subdomain}.{args.zone}".lstrip(".")
         for name, address in args.targets.items():
             ovh.domain.ZoneRecord(
@@ -34,5 +36,5 @@ class DnsRoundRobin(Component[DnsRoundRobinArgs]):
                 fieldtype="A",
                 target=address,
                 ttl=args.ttl,
-                opts=self.child(),
+                opts=self.child(ignore_changes=["target"] if args.watched else None),
             )

@@ -46,6 +46,7 @@ class GaleraCluster(Component[GaleraClusterArgs]):
     Arguments = GaleraClusterArgs
 
     def declare(self, args: GaleraClusterArgs) -> None:
+        self.machines, self.follows = args.machines, args.replica_of.name if args.replica_of else None
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         # Slow to believe that a member is back: it must not flap.
         self.check = HealthCheck(path="/", port=HEALTH, interval=2, fast_interval=0.5, timeout=2, fall=2, rise=5)

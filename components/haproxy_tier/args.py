@@ -191,6 +191,8 @@ class Frontend(Args):
     certificate: Certificate | None = None
     # Who speaks the PROXY protocol, and must: the load balancer in front, so that clients keep their addresses.
     proxy_protocol_from: Many[Cidr] = ()
+    # Who is believed about clients (X-Forwarded-For and -Proto): a proxy in front that has looked at the request.
+    trusted_cidrs: Many[Cidr] = ()
     # Answer plain HTTP with the same URL in https.
     redirect_https: bool = False
     # The first that matches wins.
@@ -212,7 +214,7 @@ class Frontend(Args):
     def reads_requests(self) -> bool:
         """Whether anything is asked of it that only HTTP has."""
         changes = self.response_headers or self.dropped_response_headers
-        return bool(self.routes or self.redirect_https or self.methods or changes)
+        return bool(self.routes or self.redirect_https or self.methods or self.trusted_cidrs or changes)
 
 
 class HaproxyTierArgs(Args):

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pulumi
-import pulumi_ovh as ovh
 import pulumi_tls as tls
 
 from casebook.component import Component
-from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
-from casebook.machine import Machine
+from casebook.configuration import Configuration, Directory, File, Ready, Service
+from casebook.orders import access, ssh
+from casebook.service_account import URN, api_settings, library, service_account
 from casebook.templates import render
 from casebook.watchdog.args import WatchdogArgs
 
@@ -19,7 +19,6 @@ UNIT = "/etc/systemd/system/watchdog.service"
 STATE = "/var/lib/watchdog"
 # What it may order a machine of the pair to do.
 ORDERS = ("watched", "promote --peer-is-off", "stop", "rejoin")
-URN = "urn:v1:eu:resource"
 # OVHcloud's names of the calls that it makes.
 BALANCER_ACTIONS = (
     *(f"loadbalancer:apiovh:{kind}/farm/{what}" for kind in ("http", "tcp") for what in ("get", "server/get")),
@@ -46,7 +45,11 @@ class Watchdog(Component[WatchdogArgs]):
         key = tls.PrivateKey(self.name, algorithm="ED25519", opts=self.child())
         granted = [
             machine.configure(
-                key.public_key_openssh.apply(lambda public: access(args.machine, public)),
+                key.public_key_openssh.apply(
+                    lambda public: access(
+                        "watchdog", str(args.machine.public_ip), public, "/usr/local/sbin/mysql-pair", ORDERS
+                    )
+                ),
                 role="watchdog-access",
                 opts=self.child(),
             ).applied
@@ -60,53 +63,21 @@ class Watchdog(Component[WatchdogArgs]):
         )
 
     def _service_account(self, args: WatchdogArgs) -> dict[str, pulumi.Input[str]]:
-        name = f"{pulumi.get_project()}-{pulumi.get_stack()}-{self.name}"
-        account = ovh.me.APIOAuth2Client(
-            self.name,
-            name=name,
-            description="Moves what follows the machine that writes",
-            flow="CLIENT_CREDENTIALS",
-            opts=self.child(),
-        )
         resources = [f"{URN}:ip:{address.ip}/32" for address in args.addresses]
         if args.load_balancer:
             resources.append(f"{URN}:loadbalancer:{args.load_balancer.service_name}")
         for address in args.addresses:
             resources += [f"{URN}:{kind(holder)}:{holder}" for holder in address.holders.values()]
-        ovh.iam.Policy(
-            self.name,
-            name=name,
-            identities=[account.identity],
-            resources=sorted(set(resources)),
-            allows=[
-                *(BALANCER_ACTIONS if args.load_balancer else ()),
-                *(ADDRESS_ACTIONS if args.addresses else ()),
-            ],
-            opts=self.child(),
-        )
-        return {"client_id": account.client_id, "client_secret": account.client_secret}
+        actions = [
+            *(BALANCER_ACTIONS if args.load_balancer else ()),
+            *(ADDRESS_ACTIONS if args.addresses else ()),
+        ]
+        return service_account(self, "Moves what follows the machine that writes", resources, actions)
 
 
 def kind(service: str) -> str:
     """What OVHcloud's names of resources call a service."""
     return "vps" if service.startswith("vps") else "dedicatedServer"
-
-
-def access(watcher: Machine, public_key: str) -> Configuration:
-    """The role of a machine of the pair: an account for the watchdog's key, which can give orders and nothing else."""
-    user = File(path="/etc/sysusers.d/watchdog.conf", content='u watchdog - "Watchdog" / /bin/sh\n')
-    key = File(path="/etc/ssh/watchdog.keys", content=f'from="{watcher.public_ip}",restrict {public_key.strip()}\n')
-    sshd = File(path="/etc/ssh/sshd_config.d/20-watchdog.conf", content=render(__file__, "sshd.conf.j2", keys=key.path))
-    sudo = File(path="/etc/sudoers.d/watchdog", content=render(__file__, "sudoers.j2", orders=ORDERS), mode="0440")
-    return Configuration(
-        role="watchdog-access",
-        files=(user, key, sshd, sudo),
-        services=(
-            Service(unit="systemd-sysusers.service", follows=(user.path,)),
-            Service(unit="ssh.service", follows=(sshd.path,), change="reload", check="sshd -t && visudo -cq"),
-        ),
-        allow=(Allow(port=22, sources=(f"{watcher.public_ip}/32",)),),
-    )
 
 
 def configuration(args: WatchdogArgs) -> Configuration:
@@ -115,7 +86,7 @@ def configuration(args: WatchdogArgs) -> Configuration:
     settings_file = File(path=SETTINGS, content=json.dumps(settings(args), indent=1), mode="0600")
     program = File(path=INSTALLED, content=PROGRAM.read_text(), mode="0755")
     unit = File(path=UNIT, content=render(__file__, "watchdog.service.j2"))
-    files = (key, settings_file, program, unit)
+    files = (key, settings_file, library(), program, unit)
     return Configuration(
         role="watchdog",
         packages=("openssh-client",),
@@ -133,7 +104,7 @@ def settings(args: WatchdogArgs) -> dict[str, object]:
         "machines": {
             machine.name: {
                 "front": args.fronts.get(machine.name, machine.address),
-                "order": [*SSH, f"watchdog@{machine.public_ip}"],
+                "order": [*ssh(KEY, f"{STATE}/known_hosts"), f"watchdog@{machine.public_ip}"],
             }
             for machine in args.machines
         },
@@ -145,17 +116,7 @@ def settings(args: WatchdogArgs) -> dict[str, object]:
         "load_balancer": balancer.service_name if balancer else None,
         "addresses": {address.ip: address.holders for address in args.addresses},
         "weights": list(args.weights),
-        "api": {
-            "url": "https://eu.api.ovh.com/1.0",
-            "token": "https://www.ovh.com/auth/oauth2/token",
-            **{name: f"@secret({name})@" for name in ("client_id", "client_secret") if args.acts},
-        },
+        "api": api_settings() if args.acts else None,
         "alertmanager": args.alertmanager,
         "state": f"{STATE}/state.json",
     }
-
-
-SSH = (
-    *("ssh", "-i", KEY, "-o", "BatchMode=yes", "-o", "ConnectTimeout=4", "-o", "ServerAliveInterval=4"),
-    *("-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={STATE}/known_hosts"),
-)

@@ -24,12 +24,14 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+
+sys.path.append("/usr/local/lib/casebook")  # where it is on a machine
+from casebook.service_account.api import Api, Failed, ask
 
 SETTINGS = Path(os.environ.get("WATCHDOG", "/etc/watchdog.json"))
 KINDS = ("http", "tcp")
@@ -40,41 +42,6 @@ LOOK_AGAIN = 60  # seconds between two looks at a balancer with which nothing se
 UNREACHABLE = 255  # of ssh: it could not connect
 
 View = dict[str, Any]
-
-
-class Failed(Exception):
-    """A sentence for the operator."""
-
-
-class Api:
-    """OVHcloud's API for a service account: a token for an hour, and calls that bear it."""
-
-    def __init__(self, url: str, token: str, client_id: str, client_secret: str) -> None:
-        self.url, self.token_url = url, token
-        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-        self.form = urllib.parse.urlencode({**form, "scope": "all"}).encode()
-        self.token, self.until = "", 0.0
-
-    def call(self, method: str, path: str, body: View | None = None) -> Any:
-        if time.monotonic() > self.until:
-            granted = ask(urllib.request.Request(self.token_url, self.form))
-            self.token, self.until = granted["access_token"], time.monotonic() + granted["expires_in"] - 60
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        return ask(urllib.request.Request(self.url + path, data, headers, method=method))
-
-
-def ask(request: urllib.request.Request) -> Any:
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            text = answer.read()
-            return json.loads(text) if text else None
-    except urllib.error.HTTPError as error:
-        raise Failed(
-            f"{request.method} {request.full_url}: {error.code} {error.read().decode(errors='replace')}"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise Failed(f"{request.full_url}: {error}") from None
 
 
 class Balancer:

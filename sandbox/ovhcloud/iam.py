@@ -23,6 +23,7 @@ POLICIES = ("v2", "iam", "policy")
 LIFETIME = 3600  # seconds of a token
 PRODUCTS = {
     ("dedicated", "server"): "dedicatedServer",
+    ("domain", "zone"): "dnsZone",
     ("ip",): "ip",
     ("ipLoadbalancing",): "loadbalancer",
     ("vps",): "vps",

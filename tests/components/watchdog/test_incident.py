@@ -15,7 +15,8 @@ import pytest
 import uvicorn
 
 from casebook.mysql_pair.component import PROGRAM as MYSQL_PAIR
-from casebook.watchdog.component import ADDRESS_ACTIONS, BALANCER_ACTIONS, PROGRAM, URN
+from casebook.service_account import URN
+from casebook.watchdog.component import ADDRESS_ACTIONS, BALANCER_ACTIONS, PROGRAM
 from sandbox.ovhcloud.app import create_app
 from tests.components.mysql_pair.conftest import empty_server, formed, machines
 from tests.components.mysql_pair.pair import ADDRESSES, Node, until

@@ -1,0 +1,377 @@
+"""Keyzee, virtual keys for shared vehicles, by OTAKeys (OVH case study #12, claims KEY-1 to KEY-8).
+
+          the world: www.keyzee.example
+               │ 80, 443
+ gateway: firewall, intrusion detection; the only way in and out
+               │
+haproxy-1 ─────┴───── haproxy-2         one address for both
+   │ 443 ▶ proxy-1, proxy-2             nginx: unwanted requests go no further
+   │ 8080 ▶ keys-1 … (Tomcat)           mobile-1 … (Apache, PHP) ── NAS-HA
+   │ 3306 ▶ db-1, db-2, db-3            Galera, on dedicated servers over vRack
+               ║ vRack: data and files, in step
+          the same in Gravelines, smaller, at rest: `drp takeover` on gra-conductor
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pulumi
+from pydantic import Field, model_validator
+
+from casebook import (
+    AddressPlan,
+    Allow,
+    Backend,
+    Certificate,
+    DedicatedServer,
+    DnsRoundRobin,
+    DrpReplicaSite,
+    Forward,
+    Frontend,
+    GaleraCluster,
+    Gateway,
+    HaproxyTier,
+    InstanceGroup,
+    Machine,
+    Nas,
+    NginxTier,
+    PhpTier,
+    RequestFilter,
+    Resting,
+    Route,
+    SharedFiles,
+    Site,
+    TomcatTier,
+    VrackNetwork,
+    ssh_key,
+)
+from casebook.args import Args, Cidr, Label, Many
+
+APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
+ANYBODY = "0.0.0.0/0"
+# Offsets of a site's tiers in its own 256 addresses.
+TIERS = {
+    "gateway": 2,
+    "virtual": 8,
+    "haproxy": 16,
+    "proxy": 32,
+    "keys": 48,
+    "mobile": 64,
+    "database": 80,
+    "conductor": 96,
+}
+FILES = "/srv/keyzee"
+
+
+class Sizes(Args):
+    """Machines of each tier."""
+
+    haproxy: int = Field(ge=1, le=16)
+    proxy: int = Field(ge=1, le=16)
+    keys: int = Field(ge=1, le=8)
+    mobile: int = Field(ge=1, le=16)
+
+
+class Place(Args):
+    """One site."""
+
+    # Before the names of its machines.
+    name: Label
+    region: str
+    sizes: Sizes
+    # Dedicated servers for the databases, and the NAS-HA, by service name.
+    databases: Mapping[Label, str] = Field(min_length=3)
+    nas: str
+
+
+class Elsewhere(Place):
+    """A site of its own, in a private network of its own."""
+
+    vlan: int
+    private_cidr: Cidr
+
+
+class Settings(Args):
+    """What the stack's file may say."""
+
+    # From where administrators reach the gateways.
+    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    # A zone of the account; the service is www of it.
+    zone: str
+    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
+    vrack: str
+    # The system that dedicated servers get at the first `up`; None: they are used as they are.
+    install: str | None = None
+    flavor: str = "b3-8"
+    # Of each NAS-HA.
+    files_gb: int = Field(default=500, ge=10)
+
+    # The site that serves, and the one that takes over (KEY-6).
+    primary: Place
+    replica: Place
+    # Planned by Keyzee (KEY-7): further sites with fleets of their own, off until they are given.
+    elsewhere: Mapping[Label, Elsewhere] = Field(default_factory=dict)
+
+    vlan: int = 12
+    private_cidr: Cidr = "10.12.0.0/23"
+
+    @model_validator(mode="after")
+    def _a_project(self) -> "Settings":
+        if not self.project:
+            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
+        return self
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Settings":
+        places = (self.primary, self.replica, *self.elsewhere.values())
+        used = [one for place in places for one in (place.name, place.nas, *place.databases, *place.databases.values())]
+        if twice := sorted({name for name in used if used.count(name) > 1}):
+            raise ValueError(f"{twice[0]}: the sites share nothing; one name, server or NAS-HA cannot be of two")
+        return self
+
+
+class Built(NamedTuple):
+    """A site, as far as others have to do with it."""
+
+    gateway: Machine
+    haproxies: tuple[Machine, ...]
+    mobiles: tuple[Machine, ...]
+    database: GaleraCluster
+    # What is to be there before the site is put to rest.
+    front: HaproxyTier
+    machines: tuple[Machine, ...]
+    # How one more machine is made in it.
+    instance: dict[str, Any]
+
+
+def plan(network: VrackNetwork, half: int) -> AddressPlan:
+    """The first site has the first 256 addresses of the network, the one that takes over the next."""
+    return AddressPlan(network.cidr, **{tier: offset + 256 * half for tier, offset in TIERS.items()})
+
+
+def site(
+    settings: Settings,
+    place: Place,
+    network: VrackNetwork,
+    half: int = 0,
+    follows: GaleraCluster | None = None,
+    followers: Many[str] = (),
+) -> Built:
+    """The whole drawing in one place."""
+    planned, sizes = plan(network, half), place.sizes
+    common: dict[str, Any] = {"network": network, "ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
+    machines: list[Machine] = []
+
+    def instances(tier: str, count: int, **more: Any) -> tuple[Machine, ...]:
+        """A tier of instances, each on another host."""
+        group = InstanceGroup(
+            f"{place.name}-{tier}",
+            region=place.region,
+            flavor=settings.flavor,
+            addresses={f"{place.name}-{tier}-{n}": planned.address(tier, n) for n in range(1, count + 1)},
+            **({"public": False} | common | more),
+        )
+        machines.extend(group.machines)
+        return tuple(group.machines)
+
+    def block(tier: str) -> str:
+        """All of a tier's addresses, so that one more machine changes nothing in the next tier."""
+        return planned.block(tier, 28)
+
+    # Everything that comes in or goes out passes it (KEY-1).
+    address = planned.address("virtual" if sizes.haproxy > 1 else "haproxy", 1)
+    [door] = instances("gateway", 1, public=True, routes=True)
+    gateway = Gateway(
+        f"{place.name}-gateway",
+        machine=door,
+        network=network,
+        clients_cidrs=[network.cidr],
+        forwards={"http": Forward(port=80, to=address), "https": Forward(port=443, to=address)},
+        intrusion_detection=True,
+    )
+    common |= {"via": door, "gateway": gateway.address, "opts": pulumi.ResourceOptions(depends_on=[gateway])}
+
+    # Databases, on dedicated servers (KEY-4).
+    servers: list[Machine] = [
+        DedicatedServer(
+            name, service_name=service, address=planned.address("database", n), install=settings.install, **common
+        )
+        for n, (name, service) in enumerate(place.databases.items(), 1)
+    ]
+    machines += servers
+    database = GaleraCluster(
+        f"{place.name}-database",
+        machines=servers,
+        network=network,
+        allowed_cidrs=[block("haproxy")],
+        database="keyzee",
+        user="keyzee",
+        replica_of=follows.source if follows else None,
+        followers=followers,
+        # A copy of the other's data needs the other.
+        opts=pulumi.ResourceOptions(depends_on=[follows] if follows else []),
+    )
+    reach_database: dict[str, Any] = {
+        "environment": {"DATABASE_HOST": address, "DATABASE_NAME": database.database, "DATABASE_USER": database.user},
+        "secrets": {"DATABASE_PASSWORD": database.password},
+    }
+
+    # The keys, and the mobile application with its files (KEY-3, KEY-5).
+    keys = TomcatTier(
+        f"{place.name}-keys",
+        machines=instances("keys", sizes.keys),
+        application=APPLICATIONS / "keys",
+        allowed_cidrs=[block("haproxy")],
+        **reach_database,
+    )
+    mobiles = instances("mobile", sizes.mobile)
+    files = Nas(
+        f"{place.name}-files",
+        service_name=place.nas,
+        partition="keyzee",
+        size_gb=settings.files_gb,
+        machines=mobiles,
+        mount=FILES,
+        owner="www-data:www-data",
+        snapshots=["day-1"],
+        via=door,
+    )
+    reach_database["environment"]["FILES"] = files.mount
+    mobile = PhpTier(
+        f"{place.name}-mobile",
+        machines=mobiles,
+        application=APPLICATIONS / "mobile",
+        server="apache",
+        allowed_cidrs=[block("haproxy")],
+        extensions=["mysql"],
+        opts=pulumi.ResourceOptions(depends_on=[files]),
+        **reach_database,
+    )
+
+    # Requests pass HAProxy, the proxies, and HAProxy again: each level has its work divided (KEY-2).
+    proxies = NginxTier(
+        f"{place.name}-proxy",
+        machines=instances("proxy", sizes.proxy),
+        upstreams={"haproxy": f"{address}:8080"},
+        request_filter=RequestFilter(),
+        allowed_cidrs=[block("haproxy")],
+        trusted_cidrs=[block("haproxy")],
+    )
+    haproxies = instances(
+        "haproxy",
+        sizes.haproxy,
+        shared_addresses=[address] if sizes.haproxy > 1 else [],
+        allow=[Allow(port=port, sources=(ANYBODY,)) for port in (80, 443)],
+    )
+    front = HaproxyTier(
+        f"{place.name}-front",
+        machines=haproxies,
+        virtual={"front": address} if sizes.haproxy > 1 else {},
+        allowed_cidrs=[ANYBODY],
+        backends={
+            "proxies": Backend(servers=proxies.servers),
+            "keys": Backend(servers=keys.servers, port=keys.port),
+            "mobile": Backend(servers=mobile.servers, port=mobile.port),
+            "database": Backend(
+                servers=database.servers, port=database.port, mode="tcp", check=database.check, single_writer=True
+            ),
+        },
+        frontends={
+            "http": Frontend(port=80, backend="proxies", redirect_https=True),
+            "https": Frontend(
+                port=443,
+                backend="proxies",
+                certificate=Certificate(f"{place.name}-www", names=[f"www.{settings.zone}"]),
+            ),
+            "applications": Frontend(
+                port=8080,
+                backend="mobile",
+                routes=(Route(backend="keys", path_prefix="/keys"),),
+                allowed_cidrs=(block("proxy"),),
+                trusted_cidrs=(block("proxy"),),
+            ),
+            "mysql": Frontend(port=3306, backend="database", allowed_cidrs=(block("keys"), block("mobile"))),
+        },
+        opts=pulumi.ResourceOptions(depends_on=[database, keys, mobile, proxies]),
+    )
+    return Built(door, haproxies, mobiles, database, front, tuple(machines), {**common, "region": place.region})
+
+
+def build(settings: Settings) -> None:
+    network = VrackNetwork(
+        "private",
+        vrack=settings.vrack,
+        vlan=settings.vlan,
+        cidr=settings.private_cidr,
+        project=settings.project,
+        regions=[settings.primary.region, settings.replica.region],
+    )
+    second = plan(network, 1)
+    followers = [second.address("database", n) for n, _ in enumerate(settings.replica.databases, 1)]
+    primary = site(settings, settings.primary, network, followers=tuple(followers))
+    replica = site(settings, settings.replica, network, half=1, follows=primary.database)
+    www = DnsRoundRobin(
+        "www", zone=settings.zone, subdomain="www", targets={"front": primary.gateway.public_address}, watched=True
+    )
+
+    # The second site takes over by one command (KEY-6). It is warm: all but its door is at work.
+    [conductor] = InstanceGroup(
+        f"{settings.replica.name}-conductor",
+        flavor=settings.flavor,
+        addresses={f"{settings.replica.name}-conductor": second.address("conductor", 1)},
+        public=False,
+        **replica.instance,
+    ).machines
+    DrpReplicaSite(
+        "drp",
+        conductor=conductor,
+        primary=Site(database=primary.database, rests=(Resting(machines=primary.haproxies),), files=primary.mobiles[0]),
+        replica=Site(database=replica.database, rests=(Resting(machines=replica.haproxies),), files=replica.mobiles[0]),
+        record=www,
+        addresses={"front": replica.gateway.public_address},
+        files=SharedFiles(path=FILES),
+        opts=pulumi.ResourceOptions(depends_on=[primary.front, replica.front]),
+    )
+
+    places = {settings.primary.name: primary, settings.replica.name: replica}
+    for name, place in settings.elsewhere.items():
+        apart = VrackNetwork(
+            f"{name}-private",
+            vrack=settings.vrack,
+            vlan=place.vlan,
+            cidr=place.private_cidr,
+            project=settings.project,
+            regions=[place.region],
+            attach_project=False,
+            opts=pulumi.ResourceOptions(depends_on=[network]),
+        )
+        places[place.name] = site(settings, place, apart)
+        # Fleets are apart, so a fleet's application knows the name of its own place.
+        DnsRoundRobin(
+            name, zone=settings.zone, subdomain=name, targets={"front": places[place.name].gateway.public_address}
+        )
+
+    pulumi.export("url", f"https://{www.host}")
+    pulumi.export(
+        "sites",
+        {
+            name: {
+                "gateway": built.gateway.public_address,
+                "machines": {machine.name: machine.address for machine in built.machines},
+                "reach a machine": "ssh -J debian@GATEWAY debian@ADDRESS",
+            }
+            for name, built in places.items()
+        },
+    )
+    pulumi.export(
+        "drp",
+        {
+            "conductor": conductor.address,
+            "via": replica.gateway.public_address,
+            "the second site takes over": "sudo drp takeover",
+            "the first site serves again": "sudo drp handback",
+        },
+    )
+    pulumi.export("exposure", {"the world": {"gateways": [80, 443]}, "admin_cidrs": {"gateways": [22]}})
