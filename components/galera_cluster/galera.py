@@ -34,7 +34,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +45,7 @@ SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 NOBODY = "00000000-0000-0000-0000-000000000000"
 HEALTH, PEERS = 9200, 9201
 PATIENCE = 20.0  # seconds until `run` gives up; the keeper starts the server again when it may go on
+FRESH = 0.5  # seconds for which an answer to load balancers and members holds
 PARTED = 30.0  # seconds in which members that lost each other find each other again by themselves
 
 
@@ -715,7 +716,7 @@ class Keeper:
         galera = self.galera
         own = galera.members[galera.name]
         given = int(os.environ.get("LISTEN_FDS", "0"))  # systemd's, in the order of galera.socket
-        for number, (port, answer) in enumerate(((HEALTH, self.health), (PEERS, self.standing))):
+        for number, (port, answer) in enumerate(((HEALTH, kept(self.health)), (PEERS, kept(self.standing)))):
             server = http.server.ThreadingHTTPServer((own, port), handler(answer), bind_and_activate=False)
             if given:
                 server.socket = socket.socket(fileno=3 + number)
@@ -737,7 +738,21 @@ class Keeper:
         return 200, json.dumps(self.galera.standing())
 
 
-def handler(answer: Any) -> type[http.server.BaseHTTPRequestHandler]:
+def kept(answer: Callable[[], tuple[int, str]]) -> Callable[[], tuple[int, str]]:
+    """The answer, made at most every FRESH seconds: ten members and their load balancers ask forty times a second."""
+    lock, made = threading.Lock(), (0.0, (503, ""))
+
+    def answered() -> tuple[int, str]:
+        nonlocal made
+        with lock:
+            if time.monotonic() - made[0] > FRESH:
+                made = (time.monotonic(), answer())
+            return made[1]
+
+    return answered
+
+
+def handler(answer: Callable[[], tuple[int, str]]) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         timeout = 5
 
