@@ -58,6 +58,8 @@ def configuration(name: str, args: SearchPairArgs, machine: Machine, role: str) 
         "discovery.seed_hosts": list(members.values()),
         # Looked at once, by nodes that have never been in a cluster.
         "cluster.initial_cluster_manager_nodes": list(members),
+        # A node that finds no majority says so, instead of nothing, after this long.
+        "discovery.initial_state_timeout": "5s",
         # One machine indexes; the other takes over finished segments, and searches.
         "cluster.indices.replication.strategy": "SEGMENT",
         # A machine that has fallen silent is given up after some 10 s; one that says goodbye, at once.
