@@ -22,7 +22,7 @@ from tests.components.mysql_pair.pair import Network
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
-def until(check: Callable[[], Any], seconds: float = 90) -> Any:
+def until(check: Callable[[], Any], seconds: float = 240) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := check()):
         assert time.monotonic() < deadline, "it did not come to pass"
