@@ -43,6 +43,7 @@ from casebook import (
     ssh_key,
 )
 from casebook.args import Args, Cidr, Label, Many
+from casebook.monitoring import MailArgs, SmsArgs
 
 APPLICATION = Path(__file__).with_name("applications") / "erp"
 # Of the requests: to the site with the master database, and to the other.
@@ -74,6 +75,9 @@ class Settings(Args):
     monitoring: str
     # The system that dedicated servers get at the first `up`; None: they are used as they are.
     install: str | None = None
+    # Who is told of an incident: by mail, by text message, or both (components/monitoring).
+    mail: MailArgs | None = None
+    sms: SmsArgs | None = None
     # InnoDB's cache, in MiB: the servers hold web and business layers as well.
     buffer_pool_mib: int = Field(default=4096, ge=16)
 
@@ -205,7 +209,7 @@ def build(settings: Settings) -> None:
         )
 
     machines = [*servers, *(databases if databases is not servers else []), *stores]
-    Monitoring("monitoring", machine=watcher, machines=machines, over="public")
+    Monitoring("monitoring", machine=watcher, machines=machines, over="public", mail=settings.mail, sms=settings.sms)
     Watchdog(
         "watchdog",
         machine=watcher,

@@ -2,8 +2,8 @@
 
 It knows nothing of clouds: instances, dedicated servers and VPS are all machines.  A machine is a directory
 (MACHINES/<name>), a control group in each hierarchy, and a network namespace (machine-<name>) that outlives
-reboots.  Its processes do not depend on the process that started them.  It shares the kernel: /proc/meminfo shows
-the host's memory, whatever the machine may use.
+reboots; while the machine is off its interfaces are down, and have no addresses.  Its processes do not depend on the
+process that started them.  It shares the kernel: /proc/meminfo shows the host's memory, whatever the machine may use.
 """
 
 import json
@@ -24,13 +24,21 @@ from sandbox.wires import MACHINE, is_uuid
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 # A machine is granted the memory it was sold divided by this: many of them share one computer.
 MEMORY_SCALE = 4
+# The namespace would go on answering ARP and ping for a machine that is off, and let the next boot find what only the
+# last one knew: addresses, packet filters.
+DARK = """
+ip -n $NS address flush scope global
+ip -n $NS link set group default down
+ip netns exec $NS nft flush ruleset
+"""
 # A machine that asks for a reboot makes nspawn exit with 133: start it again.
-BOOT = """
+BOOT = f"""
 exec >>"$DIR/console.log" 2>&1 </dev/null
 for group in $(cat "$DIR/cgroups"); do echo $$ > $group/cgroup.procs; done
 while :; do
     systemd-nspawn "$@"
     status=$?
+    {DARK}
     [ $status = 133 ] || break
 done
 [ $status != 0 ] || rm -f "$DIR/on"
@@ -117,6 +125,7 @@ class Machine:
             env={
                 "PATH": os.environ["PATH"],
                 "DIR": str(self.dir),
+                "NS": self.ns,
                 "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
             },
         )
@@ -148,6 +157,7 @@ class Machine:
         if self.running():
             (self._unified() / "cgroup.kill").write_text("1")
             self._wait(running=False, timeout=10)
+        run("env", f"NS={self.ns}", "sh", "-c", DARK, check=False)
         for volume in self.volumes():
             self._close_volume(volume)
 

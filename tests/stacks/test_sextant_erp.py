@@ -196,17 +196,14 @@ def test_a_server_that_fails_gets_no_traffic_until_it_is_back(up: dict[str, Any]
 
 
 @pytest.mark.claim("ERP-5")
+@pytest.mark.claim("ERP-8")
 def test_the_watchdog_switches_when_the_masters_server_is_lost_and_it_stays_so(up: dict[str, Any]) -> None:
     first, second = up["machines"]["erp-1"], up["machines"]["erp-2"]
     label = f"before {time.time()}"
     assert enter(up["url"], label) == "201"
     until(lambda: label in [one["label"] for one in entries(up["url"])])
     # The power fails: nothing is shut down in order.
-    ssh(
-        first["public"],
-        "sudo sh -c '(sleep 1; for link in eno2 eno1; do ip link set $link down; done;"
-        " systemctl poweroff --force --force) >/dev/null 2>&1 &'",
-    )
+    ssh(first["public"], "sudo sh -c '(sleep 1; systemctl poweroff --force --force) >/dev/null 2>&1 &'")
     began = time.monotonic()
     until(lambda: weights() == {first["private"]: (40, "inactive"), second["private"]: (60, "active")}, 240)
     after = f"after {time.time()}"
@@ -214,8 +211,8 @@ def test_the_watchdog_switches_when_the_masters_server_is_lost_and_it_stays_so(u
     print(f"a write succeeds again {time.monotonic() - began:.0f} s after the loss")
     assert status(up, "erp-2")["role"] == "writer"
     assert set(served_by(up["url"], 20)) == {"erp-2"}
-    alerts = ssh(up["machines"]["monitoring"]["public"], "curl -fsS http://127.0.0.1:9093/api/v2/alerts")
-    assert "erp-1" in {one["labels"].get("machine") for one in json.loads(alerts)}
+    watcher = up["machines"]["monitoring"]["public"]
+    until(lambda: "erp-1" in ssh(watcher, "cat /var/mail/debian 2>/dev/null || true"), 180)
 
     switch_on(SERVERS["erp-1"])
     until(lambda: weights() == {first["private"]: (40, "active"), second["private"]: (60, "active")}, 240)
