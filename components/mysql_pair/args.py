@@ -21,6 +21,9 @@ class MysqlPairArgs(Args):
     address: Address
     # Who may connect: the application's machines.
     allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # False: one machine writes. True: clients may write on either, by its own address, and each replicates the other.
+    # Nothing then keeps two clients from writing contradictions, at which replication stops; see "Two-way form".
+    two_way: bool = False
     # The machine that starts as the writer; None: the first. Once the pair exists its own data says who writes.
     primary: Label | None = None
     # The application's database, made with the pair.
@@ -58,6 +61,8 @@ class MysqlPairArgs(Args):
                 f"machines: {' and '.join(names)} are both in {sites.pop()}; what takes that site away takes both. "
                 "Choose another machine, or say same_site=True"
             )
+        if self.two_way and self.lease_seconds is not None:
+            raise ValueError("lease_seconds: of a single writer, which a Watchdog replaces; with two_way both write")
         if self.user in ("root", "pair", "mysql", "mariadb.sys"):
             raise ValueError(f"user={self.user!r}: the server's or the pair's own account; name another")
         if self.database in ("mysql", "sys", "information_schema", "performance_schema", "casebook_pair"):

@@ -28,6 +28,8 @@ CERTIFICATE, KEY = "/etc/mysql/pair.crt", "/etc/mysql/pair.key"
 class MysqlPair(Component[MysqlPairArgs]):
     """MariaDB 10.11 (Debian 12) on two machines: one writes, the other replicates it (GTID, row format).
 
+    With `two_way` both write, and each replicates the other.
+
     Declares two passwords, per machine the role `mysql` (server, firewall, keeper; one machine after the other)
     and then the role `mysql-pair` (the pair is formed: the writer holds `address`, the replica keeps up). With
     `tls`, a key and a certificate of the pair's own.
@@ -88,6 +90,8 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
         "own": own,
         # Unique as the address is, and the same after a reinstallation.
         "server_id": int(ipaddress.IPv4Address(own)),
+        # 1 or 2, in the order of the addresses.
+        "number": 1 + (ipaddress.IPv4Address(own) > ipaddress.IPv4Address(str(peer.address))),
         "peer": peer.address,
         "certificate": CERTIFICATE,
         "key": KEY,
@@ -141,6 +145,7 @@ def settings(args: MysqlPairArgs, machine: Machine, peer: Machine, primary: str)
         "tls": CERTIFICATE if args.tls else None,
         "max_lag": args.max_lag,
         "lease": args.lease_seconds,
+        "two_way": args.two_way,
         "pause": 3,
         "socket": "/run/mysqld/mysqld.sock",
         "peer_options": PEER_OPTIONS,

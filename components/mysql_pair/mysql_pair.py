@@ -4,7 +4,7 @@
     mysql-pair keep                     what mysql-pair.service runs: look at the peer, do what follows, every 3 s
     mysql-pair status                   what this machine is, and why; JSON
     mysql-pair ready [--formed]         succeed when it does its part; with --formed the pair must exist already
-    mysql-pair promote [--peer-is-off]  make this replica the writer
+    mysql-pair promote [--peer-is-off]  make this replica the writer; in the two-way form: take the service address
     mysql-pair rejoin [--discard]       make this machine the replica of the writer; --discard replaces its data
     mysql-pair leave                    give the service address back; mariadb.service does it when the server stops
     mysql-pair watched                  status, and leave to write for another lease; the watchdog asks this
@@ -13,6 +13,8 @@
 Who writes is a row of the replicated table casebook_pair.writer: the one with the highest epoch names the writer.
 A server always starts read-only. It is made writable only by this program, and only where its own data holds that
 row and the peer has been seen to be read-only. In doubt it stays read-only and says what to run.
+
+In the two-way form both write and each replicates the other, so the row only says who holds the service address.
 """
 
 import fcntl
@@ -203,6 +205,7 @@ class Pair:
         # When a watchdog has last asked, by the machine's own clock since its start.
         self.watched = self.run / "watched"
         self.lease: float | None = settings["lease"]
+        self.two_way: bool = settings["two_way"]
         self.attached = False
 
     @contextmanager
@@ -229,11 +232,13 @@ class Pair:
     def decide(self) -> str:
         """Do what the two records say; what this machine is, in a word. Raises Refused where it must not act."""
         own, peers = self.here.record(), self.seen()
+        if self.two_way:
+            return self.with_another_writer(own, peers)
         if isinstance(peers, Unanswered):
             return self.without_peer(own, peers)
         if own is None and peers is None:
             return self.begin()
-        best = max((record for record in (own, peers) if record), key=lambda record: record.epoch)
+        best = newest(own, peers)
         if own and peers and own.epoch == peers.epoch and own.writer != peers.writer:
             self.be_read_only()
             raise Refused(
@@ -254,6 +259,22 @@ class Pair:
             if self.here.replication():  # what the peer has written after the decision
                 self.apply_all(self.peer.value("@@GLOBAL.gtid_binlog_pos"))
         return self.write()
+
+    def with_another_writer(self, own: Record | None, peers: Record | Unanswered | None) -> str:
+        """The two-way form: write as soon as the data is there, replicate whenever the peer answers."""
+        if own is None or self.seeding.exists():
+            self.be_read_only()
+            if isinstance(peers, Unanswered):
+                raise Refused(f"{peers}; {self.name} has no data of the pair yet")
+            return self.begin() if peers is None else self.replicate()
+        if newest(own, peers).writer == self.name:
+            self.address.take()
+        else:
+            self.address.drop()
+        self.accept_writes()
+        if isinstance(peers, Record):
+            self.replicate()
+        return "writer"
 
     def without_peer(self, own: Record | None, why: Unanswered) -> str:
         went_on = self.writing.exists() and own is not None and own.writer == self.name
@@ -308,6 +329,9 @@ class Pair:
         if self.here.replication():
             self.here.ask("STOP REPLICA; RESET REPLICA ALL;")
         self.address.take()
+        return self.accept_writes()
+
+    def accept_writes(self) -> str:
         if self.here.read_only():
             self.here.ask("SET GLOBAL read_only=0;")
         self.writing.touch()
@@ -342,13 +366,21 @@ class Pair:
             if self.blank():
                 self.seed()
             else:
-                self.refuse_own_transactions()
+                if self.here.record() is None or not self.two_way:
+                    self.refuse_own_transactions()
                 self.here.ask("SET GLOBAL gtid_slave_pos=@@GLOBAL.gtid_current_pos;")
         elif self.attached:
             if status["Last_IO_Errno"] == "1236":
+                if self.two_way:  # not so if the other was made anew: it has this machine's transactions as data
+                    self.attach()
                 raise Refused(f"the writer no longer has what {self.name} lacks; here: mysql-pair rejoin --discard")
-            if status["Last_SQL_Errno"] == "0":
-                self.here.ask("START REPLICA;")
+            if status["Last_SQL_Errno"] != "0":
+                raise Refused(
+                    f"{self.name} has stopped at what {self.peer_name} wrote: {status['Last_SQL_Error']} Mend the "
+                    "rows, then here: mysql-pair rejoin; or replace all data of the machine that is wrong by the "
+                    "other's, there: mysql-pair rejoin --discard"
+                )
+            self.here.ask("START REPLICA;")
             return "replica"
         self.attach()
         return "replica"
@@ -378,8 +410,10 @@ class Pair:
     def attach(self) -> None:
         peer = self.settings["peer"]
         tls = "MASTER_SSL=1, MASTER_SSL_CA=" + quoted(self.settings["tls"]) if self.settings["tls"] else "MASTER_SSL=0"
+        # What this machine wrote itself need not come back.
+        own = "SET GLOBAL gtid_slave_pos=@@GLOBAL.gtid_current_pos;" if self.two_way else ""
         self.here.ask(
-            f"STOP REPLICA; CHANGE MASTER TO MASTER_HOST={quoted(peer['address'])}, MASTER_PORT={peer['port']}, "
+            f"STOP REPLICA; {own} CHANGE MASTER TO MASTER_HOST={quoted(peer['address'])}, MASTER_PORT={peer['port']}, "
             f"MASTER_USER='pair', MASTER_PASSWORD={quoted(self.settings['pair_password'])}, "
             f"MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2, MASTER_HEARTBEAT_PERIOD=5, {tls}; START REPLICA;"
         )
@@ -475,7 +509,7 @@ class Pair:
             status = self.status()
         except (Refused, Unanswered):
             status = {"role": "", "lag": None}
-        lag = 0 if status["role"] == "writer" else status["lag"]
+        lag = 0 if status["role"] == "writer" and not self.two_way else status["lag"]
         text = (
             f"casebook_mysql_writer {int(status['role'] == 'writer')}\n"
             f"casebook_mysql_replication_lag_seconds {'+Inf' if lag is None else lag}\n"
@@ -496,7 +530,7 @@ class Pair:
         said = self.run / "said"
         return {
             "name": self.name,
-            "role": "replica" if replication else "waiting" if read_only else "writer",
+            "role": "writer" if not read_only else "replica" if replication else "waiting",
             "read_only": read_only,
             "holds_address": self.address.held(),
             "writer": record.writer if record else None,
@@ -511,24 +545,31 @@ class Pair:
         status = self.status()
         if status["writer"] is None and not formed and not self.here.replication():
             return "the server answers; the pair begins when both do"
-        if status["role"] == "writer" and status["holds_address"] and status["writer"] == self.name:
+        if (
+            not self.two_way
+            and status["role"] == "writer"
+            and status["holds_address"]
+            and status["writer"] == self.name
+        ):
             return "writer"
-        lag = status["lag"]
-        if status["role"] == "replica" and lag is not None and lag < self.settings["max_lag"]:
-            return f"replica, {lag} s behind"
+        lag, wanted = status["lag"], "writer" if self.two_way else "replica"
+        if status["role"] == wanted and lag is not None and lag < self.settings["max_lag"]:
+            return f"{wanted}, {lag} s behind"
         raise Refused("; ".join([status["keeper"], *status["errors"]]))
 
     def promote(self, peer_is_off: bool) -> str:
         own, peers = self.here.record(), self.seen()
         if own is None or self.seeding.exists():
             raise Refused(f"{self.name} has no complete copy of the data")
+        if self.two_way:
+            return self.move_address(own, peers, peer_is_off)
         if own.writer == self.name and not self.here.read_only():
             return f"{self.name} is the writer already"
         if isinstance(peers, Record):
             return self.take_over(own, peers)
         if isinstance(peers, Unanswered):
             if not peer_is_off:
-                raise Refused(f"{peers}; make sure that it is off, then: mysql-pair promote --peer-is-off")
+                raise unsure(peers)
         elif not self.peer.read_only():
             raise Refused(f"{self.peer_name} has no data of this pair, but takes writes")
         if self.address.taken_elsewhere():
@@ -553,12 +594,23 @@ class Pair:
         self.peer.ask("SET SESSION lock_wait_timeout=20; SET GLOBAL read_only=1;")
         self.end_sessions(self.peer)
         self.apply_all(self.peer.value("@@GLOBAL.gtid_binlog_pos"))
+        self.wait_for_address()
+        self.write()
+        return f"{self.name} is the writer, {self.peer_name} its replica"
+
+    def move_address(self, own: Record, peers: Record | Unanswered | None, peer_is_off: bool) -> str:
+        if isinstance(peers, Unanswered) and not peer_is_off:
+            raise unsure(peers)
+        self.here.ask(decision(Record(newest(own, peers).epoch + 1, self.name)))
+        self.wait_for_address()
+        self.address.take()
+        return f"{self.name} holds {self.address.address}"
+
+    def wait_for_address(self) -> None:
         deadline = time.monotonic() + 30
         while self.address.taken_elsewhere():
             if time.monotonic() > deadline:
                 raise Refused(f"{self.peer_name} keeps {self.address.address}; is mysql-pair.service running there?")
-        self.write()
-        return f"{self.name} is the writer, {self.peer_name} its replica"
 
     def apply_all(self, position: str) -> None:
         if self.here.value(f"MASTER_GTID_WAIT({quoted(position)}, 50)") != "0":
@@ -568,7 +620,7 @@ class Pair:
         peers = self.seen()
         if isinstance(peers, Unanswered):
             raise Refused(f"{peers}; there is no writer to join")
-        if peers is None or peers.writer != self.peer_name or self.peer.read_only():
+        if peers is None or not (self.two_way or peers.writer == self.peer_name) or self.peer.read_only():
             raise Refused(f"{self.peer_name} is not the writer; look at mysql-pair status on both machines")
         self.be_read_only()
         if discard:
@@ -576,6 +628,14 @@ class Pair:
         self.attached = False
         self.replicate()
         return f"{self.name} is the replica of {self.peer_name}"
+
+
+def newest(*records: Record | Unanswered | None) -> Record:
+    return max((one for one in records if isinstance(one, Record)), key=lambda record: record.epoch)
+
+
+def unsure(why: Unanswered) -> Refused:
+    return Refused(f"{why}; make sure that it is off, then: mysql-pair promote --peer-is-off")
 
 
 def decision(record: Record) -> str:

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.components.mysql_pair.conftest import SECRETS
-from tests.components.mysql_pair.pair import SERVICE, Node, sh, until
+from tests.components.mysql_pair.pair import ADDRESSES, SERVICE, Node, sh, until
 
 Machines = tuple[Node, Node]
 
 
-def write(node: Node, value: int, host: str = SERVICE) -> str:
-    """A row, written by the application, through the service address; what went wrong."""
-    statement = f"CREATE TABLE IF NOT EXISTS app.t (v INT PRIMARY KEY); INSERT INTO app.t VALUES ({value})"
+def client(node: Node, statement: str, host: str = SERVICE) -> str:
+    """What goes wrong with a statement of the application."""
     try:
         node.network.app(
             *("mariadb", "--no-defaults", f"--host={host}", "--user=app", f"--password={SECRETS['application']}"),
@@ -22,6 +21,11 @@ def write(node: Node, value: int, host: str = SERVICE) -> str:
     except AssertionError as error:
         return str(error)
     return ""
+
+
+def write(node: Node, value: int) -> str:
+    """A row, written by the application, through the service address; what went wrong."""
+    return client(node, f"CREATE TABLE IF NOT EXISTS app.t (v INT PRIMARY KEY); INSERT INTO app.t VALUES ({value})")
 
 
 def rows(node: Node) -> list[str]:
@@ -46,7 +50,7 @@ def test_the_replica_has_what_the_primary_wrote_and_can_take_over(formed: Machin
     assert write(first, 1) == ""
     until(lambda: rows(second) == ["1"])
     assert (first.status()["role"], second.status()["role"]) == ("writer", "replica")
-    assert "read-only" in write(second, 2, host="10.8.0.81")
+    assert "read-only" in client(second, "CREATE TABLE app.t (v INT)", host="10.8.0.81")
 
     done(second, "promote")
     assert write(second, 2) == ""
@@ -261,3 +265,73 @@ def test_replication_inside_tls(machines: Machines, tmp_path: Path) -> None:
         sh(*second.inside(*plain, "-e", "SELECT 1"))
     done(second, "promote")
     until(first.ready)
+
+
+TWO_WAY = pytest.mark.parametrize("machines", [{"two_way": True}], indirect=True)
+
+
+def insert(node: Node, note: str) -> str:
+    """What a client on the application's machine is told by this machine's own address."""
+    return client(node, f"INSERT INTO app.k (note) VALUES ('{note}')", host=ADDRESSES[node.name])
+
+
+@TWO_WAY
+def test_in_the_two_way_form_clients_write_on_either_and_draw_keys_of_their_own(formed: Machines) -> None:
+    first, second = formed
+    first.sql("CREATE TABLE app.k (id INT PRIMARY KEY AUTO_INCREMENT, note TEXT)")
+    until(lambda: second.ask("SELECT * FROM app.k")[0])
+    first.network.cut("db-2")
+    for node in formed:
+        assert {node.ask(f"INSERT INTO app.k (note) VALUES ('{node.name}')")[0] for _ in range(3)} == {True}
+    first.network.mend("db-2")
+    for node in formed:
+        until(lambda node=node: node.sql("SELECT COUNT(*) FROM app.k") == "6")
+        assert node.sql("SELECT GROUP_CONCAT(DISTINCT id % 2) FROM app.k GROUP BY note ORDER BY note").split() == [
+            "1",
+            "0",
+        ]
+    until(lambda: insert(first, "by a client") == "")
+    until(lambda: insert(second, "by a client") == "")
+    for node in formed:
+        until(lambda node=node: node.sql("SELECT COUNT(*) FROM app.k") == "8")
+        until(node.ready)
+
+    assert f" {SERVICE}/32" in first.addresses()
+    done(second, "promote")
+    until(lambda: SERVICE not in first.addresses())
+    assert f" {SERVICE}/32" in second.addresses()
+    second.kill()
+    assert insert(first, "alone") == ""
+    assert "make sure that it is off" in refused(first, "promote")
+    done(first, "promote", "--peer-is-off")
+    second.start()
+    until(second.ready)
+    until(lambda: second.sql("SELECT COUNT(*) FROM app.k") == "9")
+    assert insert(second, "again") == ""
+    until(lambda: first.sql("SELECT COUNT(*) FROM app.k") == "10")
+    assert SERVICE not in second.addresses()
+
+
+@TWO_WAY
+def test_in_the_two_way_form_a_contradiction_stops_replication_and_is_told(formed: Machines) -> None:
+    first, second = formed
+    first.sql("CREATE TABLE app.k (id INT PRIMARY KEY, note TEXT)")
+    until(lambda: second.ask("SELECT * FROM app.k")[0])
+    first.network.cut("db-2")
+    for node in formed:
+        node.sql(f"INSERT INTO app.k VALUES (1, '{node.name}')")
+    first.network.mend("db-2")
+    for node, peer in ((first, "db-2"), (second, "db-1")):
+        until(lambda node=node, peer=peer: node.says(f"{node.name} has stopped at what {peer} wrote"))
+        assert "Duplicate entry '1'" in refused(node, "ready", "--formed")
+        assert "casebook_mysql_replication_lag_seconds +Inf" in (node.folder / "metrics/mysql-pair.prom").read_text()
+        assert node.ask("UPDATE app.k SET note = 'kept'")[0], "both still write"
+
+    done(second, "rejoin", "--discard")
+    until(second.ready)
+    done(first, "rejoin")
+    until(first.ready)
+    for node in formed:
+        node.sql(f"INSERT INTO app.k VALUES ({20 + len(node.name)}{node.name[-1]}, '{node.name}')")
+    for node in formed:
+        until(lambda node=node: node.sql("SELECT COUNT(*) FROM app.k") == "3")
