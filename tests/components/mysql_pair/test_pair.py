@@ -275,6 +275,10 @@ def insert(node: Node, note: str) -> str:
     return client(node, f"INSERT INTO app.k (note) VALUES ('{note}')", host=ADDRESSES[node.name])
 
 
+def comes_to_hold(node: Node, rows: int) -> None:
+    until(lambda: node.sql("SELECT COUNT(*) FROM app.k") == str(rows))
+
+
 @TWO_WAY
 def test_in_the_two_way_form_clients_write_on_either_and_draw_keys_of_their_own(formed: Machines) -> None:
     first, second = formed
@@ -285,7 +289,7 @@ def test_in_the_two_way_form_clients_write_on_either_and_draw_keys_of_their_own(
         assert {node.ask(f"INSERT INTO app.k (note) VALUES ('{node.name}')")[0] for _ in range(3)} == {True}
     first.network.mend("db-2")
     for node in formed:
-        until(lambda node=node: node.sql("SELECT COUNT(*) FROM app.k") == "6")
+        comes_to_hold(node, 6)
         assert node.sql("SELECT GROUP_CONCAT(DISTINCT id % 2) FROM app.k GROUP BY note ORDER BY note").split() == [
             "1",
             "0",
@@ -293,7 +297,7 @@ def test_in_the_two_way_form_clients_write_on_either_and_draw_keys_of_their_own(
     until(lambda: insert(first, "by a client") == "")
     until(lambda: insert(second, "by a client") == "")
     for node in formed:
-        until(lambda node=node: node.sql("SELECT COUNT(*) FROM app.k") == "8")
+        comes_to_hold(node, 8)
         until(node.ready)
 
     assert f" {SERVICE}/32" in first.addresses()
@@ -306,9 +310,9 @@ def test_in_the_two_way_form_clients_write_on_either_and_draw_keys_of_their_own(
     done(first, "promote", "--peer-is-off")
     second.start()
     until(second.ready)
-    until(lambda: second.sql("SELECT COUNT(*) FROM app.k") == "9")
+    comes_to_hold(second, 9)
     assert insert(second, "again") == ""
-    until(lambda: first.sql("SELECT COUNT(*) FROM app.k") == "10")
+    comes_to_hold(first, 10)
     assert SERVICE not in second.addresses()
 
 
@@ -321,8 +325,9 @@ def test_in_the_two_way_form_a_contradiction_stops_replication_and_is_told(forme
     for node in formed:
         node.sql(f"INSERT INTO app.k VALUES (1, '{node.name}')")
     first.network.mend("db-2")
-    for node, peer in ((first, "db-2"), (second, "db-1")):
-        until(lambda node=node, peer=peer: node.says(f"{node.name} has stopped at what {peer} wrote"))
+    until(lambda: first.says("db-1 has stopped at what db-2 wrote"))
+    until(lambda: second.says("db-2 has stopped at what db-1 wrote"))
+    for node in formed:
         assert "Duplicate entry '1'" in refused(node, "ready", "--formed")
         assert "casebook_mysql_replication_lag_seconds +Inf" in (node.folder / "metrics/mysql-pair.prom").read_text()
         assert node.ask("UPDATE app.k SET note = 'kept'")[0], "both still write"
@@ -332,6 +337,6 @@ def test_in_the_two_way_form_a_contradiction_stops_replication_and_is_told(forme
     done(first, "rejoin")
     until(first.ready)
     for node in formed:
-        node.sql(f"INSERT INTO app.k VALUES ({20 + len(node.name)}{node.name[-1]}, '{node.name}')")
+        node.sql(f"INSERT INTO app.k VALUES (2{node.name[-1]}, '{node.name}')")
     for node in formed:
-        until(lambda node=node: node.sql("SELECT COUNT(*) FROM app.k") == "3")
+        comes_to_hold(node, 3)
