@@ -45,6 +45,7 @@ SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 NOBODY = "00000000-0000-0000-0000-000000000000"
 HEALTH, PEERS = 9200, 9201
 PATIENCE = 20.0  # seconds until `run` gives up; the keeper starts the server again when it may go on
+CALM = 5  # times as seldom does a member that is well ask the others: each asks all, which ten members feel
 FRESH = 0.5  # seconds for which an answer to load balancers and members holds
 PARTED = 30.0  # seconds in which members that lost each other find each other again by themselves
 
@@ -530,13 +531,15 @@ class Galera:
             threading.Thread(target=server.serve_forever, daemon=True).start()
         parted, said = time.monotonic(), ""
         while True:
-            now = ""
+            now, pause = "", self.settings["pause"]
             try:
                 galera = keeper.galera = Galera()
                 keeper.others = galera.others()
                 own = keeper.others[galera.name] or galera.standing()
                 if own.state != "parted":
                     parted = time.monotonic()
+                if own.synced:
+                    pause *= CALM
                 now = galera.look(own, keeper.others, alone=time.monotonic() - parted)
             except (Refused, Unanswered, OSError, ValueError) as error:
                 now = str(error)
@@ -544,7 +547,7 @@ class Galera:
                 print(now, flush=True)
                 said = now
             keeper.galera.measure(keeper.others)
-            time.sleep(self.settings["pause"])
+            time.sleep(pause)
 
     def look(self, own: Standing, others: dict[str, Standing | None], alone: float) -> str:
         """Do what follows from all members' standing; what this member is, in a word."""
