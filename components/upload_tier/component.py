@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 class UploadTierArgs(Args):
     # The web servers; the first takes a change first.
     machines: Many[Machine] = Field(min_length=1)
-    # What signs URLs of the container: `signing_key` of a `SwiftStorage` container or of an `ObjectStorage` bucket.
+    # What signs URLs of the container: `signing_key` of a `SwiftStorage` container, or of an `ObjectStorage`.
     signing_key: pulumi.Output[str] = Field(repr=False)
     # What browsers see. Balancers pass TLS through.
     certificate: Certificate
