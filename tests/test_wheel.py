@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stacks.target import CHECKOUT, prepare
+from tests.stacks.running import project
 
 PROGRAM = """
 import casebook
@@ -62,22 +63,11 @@ def _python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(name="pulumi")
 def _pulumi(python: Path, tmp_path: Path) -> Run:
     """Runs pulumi on a project that knows nothing of this checkout."""
-    environment = prepare(cloud=True) | {"PULUMI_BACKEND_URL": f"file://{tmp_path}"}
-    endpoint, project = environment["OVH_ENDPOINT"], environment.pop("OVH_CLOUD_PROJECT_SERVICE")
-    environment["PATH"] = f"{python.parent}:{environment['PATH']}"
-    runtime = f"{{name: python, options: {{virtualenv: {python.parents[1]}}}}}"
-    (tmp_path / "Pulumi.yaml").write_text(f"name: ours\nruntime: {runtime}\n")
-    (tmp_path / "__main__.py").write_text(PROGRAM)
-
-    def run(*arguments: str) -> str:
-        command = ["pulumi", *arguments, "--non-interactive"]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=False)
-        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-    run("stack", "init", "dev")
-    run("config", "set", "endpoint", endpoint)
-    run("config", "set", "project", project)
+    environment = prepare(cloud=True)
+    cloud = environment.pop("OVH_CLOUD_PROJECT_SERVICE")
+    run = project(tmp_path, python.parents[1], PROGRAM, environment)
+    run("config", "set", "endpoint", environment["OVH_ENDPOINT"])
+    run("config", "set", "project", cloud)
     return run
 
 

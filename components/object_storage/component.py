@@ -37,7 +37,7 @@ class ObjectStorage(Component[ObjectStorageArgs]):
     Declares per bucket `CloudProject.Storage` and, with `lifecycle`, its lifecycle configuration; per name among
     the readers and writers `CloudProject.User`, `S3Credential` and an `S3Policy` for their buckets alone.
 
-    Attributes: `buckets` (label to `Bucket`), `users` (name to `BucketUser`).
+    Attributes: `buckets` (label to `Bucket`), `users` (name to `BucketUser`), `signing_key(bucket, user)`.
     Sources: SOF-8, GIR-3, NRT-8, NRT-12; docs.ovh.com "Object Storage".
     """
 
@@ -47,6 +47,19 @@ class ObjectStorage(Component[ObjectStorageArgs]):
         self.buckets = {label: self._bucket(args, label) for label in args.buckets}
         users = {user for bucket in args.buckets.values() for user in (*bucket.readers, *bucket.writers)}
         self.users = {user: self._user(args, user) for user in sorted(users)}
+
+    def signing_key(self, label: str, user: str) -> pulumi.Output[str]:
+        """The key file of `casebook-signed-url`, secret: its URLs allow what the user may in this bucket, no more."""
+        bucket, key = self.buckets[label], self.users[user]
+        return pulumi.Output.json_dumps(
+            {
+                "endpoint": bucket.endpoint,
+                "region": bucket.region.lower(),
+                "bucket": bucket.name,
+                "access_key": key.access_key,
+                "secret_key": key.secret_key,
+            }
+        )
 
     def _bucket(self, args: ObjectStorageArgs, label: str) -> Bucket:
         wanted, name = args.buckets[label], args.bucket_name(label)

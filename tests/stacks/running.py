@@ -7,9 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from sandbox import GATEWAY, authority
 from stacks.target import CHECKOUT, exports
 
 
@@ -32,10 +36,45 @@ def outputs(stack: str) -> dict[str, Any]:
     return found
 
 
+def project(folder: Path, venv: Path, program: str, environment: dict[str, str]) -> Callable[..., str]:
+    """Runs pulumi on a project in `folder`, its state included, whose program has the Python environment `venv`."""
+    path = f"{venv}/bin:{environment['PATH']}"
+    environment = {**environment, "PATH": path, "PULUMI_BACKEND_URL": f"file://{folder}"}
+    runtime = f"{{name: python, options: {{virtualenv: {venv}}}}}"
+    (folder / "Pulumi.yaml").write_text(f"name: ours\nruntime: {runtime}\n")
+    (folder / "__main__.py").write_text(program)
+
+    def run(*arguments: str) -> str:
+        command = ["pulumi", *arguments, "--non-interactive"]
+        done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    run("stack", "init", "dev")
+    return run
+
+
 @functools.cache
 def environment() -> dict[str, str]:
     """What the sandbox gives its customer."""
     return exports("sandbox")
+
+
+def token_of(username: str, password: str) -> str:
+    """A token of the project for a user, from its identity service."""
+    domain = {"name": "Default"}
+    user = {"name": username, "password": password, "domain": domain}
+    body = {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": {"name": environment()["OS_PROJECT_NAME"], "domain": domain}},
+        }
+    }
+    asked = urllib.request.Request(
+        f"{environment()['OS_AUTH_URL']}/auth/tokens", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return str(answer.headers["X-Subject-Token"])
 
 
 def world(*command: str, check: bool = True, timeout: int = 120) -> str:
@@ -49,6 +88,18 @@ def world(*command: str, check: bool = True, timeout: int = 120) -> str:
     )
     assert not check or done.returncode == 0, f"{command} from the world: {done.stderr}"
     return done.stdout
+
+
+def request(url: str, *options: str) -> tuple[int, str]:
+    """Status and body of a request from the world; 0 without an answer."""
+    host = str(urlsplit(url).hostname)
+    known: tuple[str, ...] = ("-k",)
+    if host.endswith(".ovh.net"):  # as OVHcloud's name servers and authorities have it
+        resolved = [word for port in (80, 443) for word in ("--resolve", f"{host}:{port}:{GATEWAY}")]
+        known = (*resolved, "--cacert", str(authority.CERTIFICATE))
+    answer = world("curl", "-s", "--max-time", "60", *known, "-w", "\n%{http_code}", *options, url, check=False)
+    body, _, status = answer.rpartition("\n")
+    return int(status), body
 
 
 def ssh(address: str, command: str, *, stdin: str | None = None, timeout: int = 120, via: str | None = None) -> str:

@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
-from sandbox import GATEWAY, authority
+from sandbox import GATEWAY
 from stacks.__main__ import stack_file
 from stacks.clouds import Clouds
 from stacks.target import CHECKOUT
-from tests.stacks.running import environment, make, open_ports, operator, outputs, ssh, world
+from tests.stacks.running import environment, make, open_ports, operator, outputs, request, ssh, token_of, world
 
 pytestmark = pytest.mark.sandbox
 BALANCER = "loadbalancer-a94d6be0172c4f53b8e9350f6d1c7b42"
@@ -44,18 +44,6 @@ def served_by(url: str, requests: int) -> Counter[str]:
     names = [line.split(":")[1].strip() for line in headers.splitlines() if line.lower().startswith("x-served-by")]
     assert len(names) == requests, f"{requests - len(names)} of {requests} requests had no answer"
     return Counter(names)
-
-
-def request(url: str, *options: str) -> tuple[int, str]:
-    """Status and body of a request from the world; 0 without an answer."""
-    host = str(urlsplit(url).hostname)
-    known: tuple[str, ...] = ("-k",)
-    if host.endswith(".ovh.net"):  # as OVHcloud's name servers and authorities have it
-        resolved = [word for port in (80, 443) for word in ("--resolve", f"{host}:{port}:{GATEWAY}")]
-        known = (*resolved, "--cacert", str(authority.CERTIFICATE))
-    answer = world("curl", "-s", "--max-time", "30", *known, "-w", "\n%{http_code}", *options, url, check=False)
-    body, _, status = answer.rpartition("\n")
-    return int(status), body
 
 
 def uploads(up: dict[str, Any]) -> dict[str, str]:
@@ -116,9 +104,10 @@ def test_an_upload_by_signed_url_lands_in_the_container_and_passes_no_vps(up: di
 
 @pytest.mark.claim("GIR-3")
 @pytest.mark.claim("GIR-4")
-def test_what_is_not_signed_or_not_https_is_refused(up: dict[str, Any], photo: Path) -> None:
+def test_what_is_not_signed_or_not_https_is_refused(up: dict[str, Any]) -> None:
     urls = uploads(up)
-    upload = ("-T", str(photo))
+    # A few bytes: who is still sending a whole photo when it is refused may not see the answer.
+    upload = ("-X", "PUT", "-d", "a photo")
     assert request(f"{up['photos']}/{urls['name']}", *upload)[0] == 401, "unsigned"
     assert request(urls["view"], *upload)[0] == 401, "signed for reading"
     assert request(urls["upload"].replace(urls["name"], "f" * 32), *upload)[0] == 401, "signed for another object"
@@ -150,23 +139,6 @@ def test_each_container_has_a_login_of_its_own(up: dict[str, Any]) -> None:
 
     assert (put("photos", "photos"), put("exports", "exports")) == (201, 201)
     assert (put("photos", "exports"), put("exports", "photos")) == (403, 403)
-
-
-def token_of(username: str, password: str) -> str:
-    """A token of the project for a user, from its identity service."""
-    domain = {"name": "Default"}
-    user = {"name": username, "password": password, "domain": domain}
-    body = {
-        "auth": {
-            "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": {"project": {"name": environment()["OS_PROJECT_NAME"], "domain": domain}},
-        }
-    }
-    asked = urllib.request.Request(
-        f"{environment()['OS_AUTH_URL']}/auth/tokens", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(asked, timeout=30) as answer:
-        return str(answer.headers["X-Subject-Token"])
 
 
 @pytest.mark.claim("GIR-6")
@@ -220,7 +192,8 @@ def test_an_instance_joins_when_monitoring_says_so_and_leaves_again(up: dict[str
         tell(webhook, "resolved")
         wait_for(lambda: list(Clouds(environment()).openstack("GRA11").compute.servers()) == [])
         assert set(served_by(up["url"], 8)) == {"europe-1", "america-1"}
-        wait_for(lambda: "instances: 0" in file.read_text())
+        written = yaml.safe_load(file.read_text())["config"]["casebook:settings"]["peaks"]
+        assert written["instances"] == 0, "the file says what runs"
     finally:
         autoscaler.send_signal(signal.SIGINT)
         autoscaler.wait(120)
@@ -242,7 +215,7 @@ def tell(webhook: str, status: str) -> None:
     wait_for(told, 60)
 
 
-def wait_for(happened: Callable[[], bool], seconds: float = 300) -> None:
+def wait_for(happened: Callable[[], bool], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, f"not after {seconds} s"
