@@ -2,7 +2,8 @@
 
 Pulumi notes each creation before it asks for it. When it dies in between, the thing may exist without being in the
 state. It is looked for by its planned name or address: what is found is taken into the state, what is not was never
-made. So nothing is made twice, and nothing is left behind.
+made. So nothing is made twice, and nothing is left behind. What is of no use without the answer to its creation, or
+without the request that follows it, is taken away by Pulumi, to be made anew.
 """
 
 import json
@@ -19,6 +20,10 @@ from stacks.target import Stop, empty_project
 
 Inputs = dict[str, Any]
 INSTANCE = "openstack:compute/instance:Instance"
+USER = "ovh:CloudProject/user:User"
+RECORD = "ovh:Domain/zoneRecord:ZoneRecord"
+# A user's password is told in the answer to its creation; a record is served after the refresh that follows.
+ANEW = (USER, RECORD)
 
 
 def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
@@ -58,10 +63,15 @@ def adopt_or_forget(stack: str, whole: dict[str, Any], environment: dict[str, st
     whole["deployment"]["resources"] += made
     whole["deployment"]["pending_operations"] = []
     pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
-    if made:
-        # Their outputs are what the provider reads, not what we know.
-        targets = [f"--target={resource['urn']}" for resource in made]
-        pulumi("refresh", "--yes", "--skip-preview", "--stack", stack, *targets, environment=environment)
+    # Their outputs are what the provider reads, not what we know.
+    targeted("refresh", stack, made, environment)
+    targeted("destroy", stack, [resource for resource in made if resource["type"] in ANEW], environment)
+
+
+def targeted(action: str, stack: str, resources: list[dict[str, Any]], environment: dict[str, str]) -> None:
+    if resources:
+        targets = [f"--target={resource['urn']}" for resource in resources]
+        pulumi(action, "--yes", "--skip-preview", "--stack", stack, *targets, environment=environment)
 
 
 def release_dead_lock(stack: str, environment: dict[str, str]) -> None:
@@ -122,6 +132,32 @@ def named(service: str, kind: str) -> Callable[[Clouds, Inputs], Found | None]:
         return Found(found[0].id) if found else None
 
     return find
+
+
+def rule(clouds: Clouds, inputs: Inputs) -> Found | None:
+    """A rule of a security group, which has no name; Neutron refuses a second one that says the same."""
+    said = {
+        "security_group_id": "securityGroupId",
+        "direction": "direction",
+        "protocol": "protocol",
+        "port_range_min": "portRangeMin",
+        "port_range_max": "portRangeMax",
+        "remote_ip_prefix": "remoteIpPrefix",
+    }
+    wanted = {there: inputs[here] for there, here in said.items() if here in inputs}
+    found = list(clouds.openstack(inputs["region"]).network.security_group_rules(**wanted))
+    return Found(found[0].id) if found else None
+
+
+def of_port(clouds: Clouds, inputs: Inputs) -> Found | None:
+    """The floating IP on a port."""
+    found = list(clouds.openstack(inputs["region"]).network.ips(port_id=inputs["portId"]))
+    return Found(found[0].id) if found else None
+
+
+def container(clouds: Clouds, inputs: Inputs) -> Found | None:
+    names = [found.name for found in clouds.openstack(inputs["region"]).object_store.containers()]
+    return Found(inputs["name"]) if inputs["name"] in names else None
 
 
 def linked(kind: str, key: str, template: str) -> Callable[[Clouds, Inputs], Found | None]:
@@ -198,6 +234,14 @@ def user(clouds: Clouds, inputs: Inputs) -> Found | None:
     return None
 
 
+def record(clouds: Clouds, inputs: Inputs) -> Found | None:
+    base = f"/domain/zone/{inputs['zone']}/record"
+    for number in clouds.ovh(f"{base}?fieldType={inputs['fieldtype']}&subDomain={inputs.get('subdomain', '')}"):
+        if clouds.ovh(f"{base}/{number}")["target"] == inputs["target"]:
+            return Found(str(number))
+    return None
+
+
 def installation(clouds: Clouds, inputs: Inputs) -> Found | None:
     """An installation that still runs: OVHcloud refuses a second one. It is waited for."""
     base = f"/dedicated/server/{inputs['serviceName']}/task"
@@ -221,11 +265,16 @@ FINDERS: dict[str, Callable[[Clouds, Inputs], Found | None]] = {
     "openstack:compute/serverGroup:ServerGroup": named("compute", "server_groups"),
     "openstack:networking/port:Port": named("network", "ports"),
     "openstack:networking/secGroup:SecGroup": named("network", "security_groups"),
+    "openstack:networking/secGroupRule:SecGroupRule": rule,
+    "openstack:networking/router:Router": named("network", "routers"),
+    "openstack:networking/floatingIp:FloatingIp": of_port,
+    "openstack:objectstorage/container:Container": container,
     "ovh:CloudProject/networkPrivate:NetworkPrivate": private_network,
     "ovh:CloudProject/networkPrivateSubnet:NetworkPrivateSubnet": private_subnet,
     "ovh:CloudProject/storage:Storage": bucket,
-    "ovh:CloudProject/user:User": user,
+    USER: user,
     "ovh:Dedicated/serverReinstallTask:ServerReinstallTask": installation,
+    RECORD: record,
     "ovh:IpLoadBalancing/tcpFarm:TcpFarm": of_balancer("tcp/farm"),
     "ovh:IpLoadBalancing/httpFarm:HttpFarm": of_balancer("http/farm"),
     "ovh:IpLoadBalancing/tcpFrontend:TcpFrontend": of_balancer("tcp/frontend"),

@@ -2,6 +2,7 @@
 
 A stack is touched by a change of its own files, of its inventory, or of a program that its inventory names. A changed
 component changes the inventory of every stack that it is in, since the inventory holds what is put on machines.
+The example in a component's README is touched by a change of the component; names bring up no example.
 """
 
 import os
@@ -21,16 +22,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--stacks", default="all", help=f"touched, all, or some of: {', '.join(names())}")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "stack(name): the stack that this check brings up, where no file name says so")
+    config.addinivalue_line("markers", "example(component): this check brings up the example of its README")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    wanted = chosen(config.getoption("--stacks"))
-    kept = [item for item in items if (stack := stack_of(item)) is None or stack in wanted]
+    option = config.getoption("--stacks")
+    wanted = chosen(option)
+    changed = changed_files() if option == "touched" else set()
+
+    def stays(item: pytest.Item) -> bool:
+        if example := item.get_closest_marker("example"):
+            return option == "all" or any(file.startswith(f"components/{example.args[0]}/") for file in changed)
+        return (stack := stack_of(item)) is None or stack in wanted
+
+    kept = [item for item in items if stays(item)]
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
 
 
 def stack_of(item: pytest.Item) -> str | None:
-    """The stack that a check brings up, which its file names."""
+    """The stack that a check brings up, which its file names, or its marker."""
+    if marker := item.get_closest_marker("stack"):
+        return str(marker.args[0])
     found = re.fullmatch(r"test_(\w+)\.py", item.path.name)
     stack = found[1].replace("_", "-") if found and item.path.parent.name == "stacks" else None
     return stack if stack in names() else None
