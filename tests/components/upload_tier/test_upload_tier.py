@@ -47,7 +47,15 @@ def test_nginx_takes_the_file_and_believes_the_balancers_alone(tmp_path: Path) -
     ranges = ["198.18.30.2/32", "192.0.2.0/24"]
     text = content("/etc/nginx/nginx.conf", allowed_cidrs=ranges)
     assert [line.split()[1].rstrip(";") for line in text.splitlines() if "set_real_ip_from" in line] == ranges
-    pair = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "certificate.pem", "-subj", "/CN=app", "-nodes"]
+    pair: list[str | Path] = [
+        "-keyout",
+        tmp_path / "key.pem",
+        "-out",
+        tmp_path / "certificate.pem",
+        "-subj",
+        "/CN=app",
+        "-nodes",
+    ]
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", *pair], check=True, capture_output=True)
     for folder in ("/etc/nginx", "/var/log/nginx", "/run"):
         text = text.replace(f" {folder}/", f" {tmp_path}/")
