@@ -97,12 +97,16 @@ def vpn_files(args: GatewayArgs) -> tuple[File, ...]:
 
 def backports() -> Configuration:
     """Suricata is not in Debian 12 itself. The next role installs it, so its source is a role that comes before."""
+    program = File(path="/usr/local/sbin/backports", content=render(__file__, "backports.sh.j2"), mode="0755")
+    unit = File(path=f"{SYSTEMD}/backports.service", content=render(__file__, "backports.service.j2"))
     return Configuration(
         role="backports",
         files=(
-            File(path="/etc/apt/sources.list.d/backports.sources", content=render(__file__, "backports.sources.j2")),
+            program,
+            unit,
             File(path="/etc/apt/preferences.d/suricata", content=render(__file__, "preferences.j2")),
         ),
+        services=(Service(unit="backports.service", follows=(program.path, unit.path)),),
     )
 
 

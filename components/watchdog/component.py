@@ -21,8 +21,11 @@ STATE = "/var/lib/watchdog"
 ORDERS = ("watched", "promote --peer-is-off", "stop", "rejoin")
 # OVHcloud's names of the calls that it makes.
 BALANCER_ACTIONS = (
-    *(f"loadbalancer:apiovh:{kind}/farm/{what}" for kind in ("http", "tcp") for what in ("get", "server/get")),
-    *(f"loadbalancer:apiovh:{kind}/farm/server/edit" for kind in ("http", "tcp")),
+    *(
+        f"loadbalancer:apiovh:{farm}/{what}"
+        for farm in ("http/farm", "tcp/farm")
+        for what in ("get", "server/get", "server/edit")
+    ),
     *("loadbalancer:apiovh:pendingChanges/get", "loadbalancer:apiovh:refresh", "loadbalancer:apiovh:task/get"),
 )
 ADDRESS_ACTIONS = ("ip:apiovh:get", "ip:apiovh:move", "ip:apiovh:task/get", "*:apiovh:ip/additionalIp/move")

@@ -53,8 +53,9 @@ class Balancer:
     def servers(self) -> list[tuple[str, View]]:
         found = []
         for kind in KINDS:
-            for farm in self.api.call("GET", f"{self.base}/{kind}/farm"):
-                where = f"{self.base}/{kind}/farm/{farm}/server"
+            farms = f"{self.base}/{kind}/farm"
+            for farm in self.api.call("GET", farms):
+                where = f"{farms}/{farm}/server"
                 for number in self.api.call("GET", where):
                     found.append((f"{where}/{number}", self.api.call("GET", f"{where}/{number}")))
         return found

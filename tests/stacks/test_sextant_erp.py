@@ -97,10 +97,10 @@ def test_the_balancers_probes_see_web_and_database_of_both(up: dict[str, Any]) -
 
     def seen() -> bool:
         states = [
-            cloud.ovh(f"{base}/{kind}/farm/{farm}/server/{number}")["serverState"]
-            for kind in ("http", "tcp")
-            for farm in cloud.ovh(f"{base}/{kind}/farm")
-            for number in cloud.ovh(f"{base}/{kind}/farm/{farm}/server")
+            cloud.ovh(f"{base}/{farms}/{farm}/server/{number}")["serverState"]
+            for farms in ("http/farm", "tcp/farm")
+            for farm in cloud.ovh(f"{base}/{farms}")
+            for number in cloud.ovh(f"{base}/{farms}/{farm}/server")
         ]
         return len(states) == 6 and all(one and one[0]["status"] == "up" for one in states)
 
