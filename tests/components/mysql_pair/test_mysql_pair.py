@@ -16,6 +16,7 @@ from casebook import DedicatedServer, InputError, InstanceGroup, MysqlPair, Vrac
 from casebook.configuration.apply import parse
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
+SERVER = "/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf"
 DATACENTERS = {"ns1001.example.net": "rbx8", "ns1002.example.net": "sbg3", "ns1003.example.net": "rbx7"}
 
 
@@ -64,12 +65,21 @@ def test_one_machine_comes_after_the_other_and_the_pair_after_both_servers() -> 
         assert settings["primary"] == "db-2"
 
 
+def test_in_the_two_way_form_each_server_has_keys_and_a_domain_of_its_own() -> None:
+    resources = declared(two_way=True)
+    for name, number in (("db-1", 1), ("db-2", 2)):
+        lines = parse_file(resources, f"{name}-mysql", SERVER)
+        assert f"gtid_domain_id = {number}" in lines
+        assert f"auto_increment_offset = {number}" in lines
+        assert "auto_increment_increment = 2" in lines
+
+
 def test_server_ids_come_from_the_planned_addresses() -> None:
     made = declared()
     found = {}
     for name in ("db-1", "db-2"):
         server = configparser.ConfigParser(allow_no_value=True)
-        server.read_string("\n".join(parse_file(made, f"{name}-mysql", "/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf")))
+        server.read_string("\n".join(parse_file(made, f"{name}-mysql", SERVER)))
         found[name] = server["mariadbd"]["server_id"]
         assert server["mariadbd"]["read_only"] == "1"
     assert found == {"db-1": str(10 * 2**24 + 8 * 2**16 + 80), "db-2": str(10 * 2**24 + 8 * 2**16 + 81)}
@@ -120,6 +130,7 @@ def test_outputs() -> None:
         ({"address": "10.8.0.80"}, "address=10.8.0.80: db-1's own; plan one that no machine has"),
         ({"address": "10.9.0.80"}, "address=10.9.0.80: outside the network 10.8.0.0/24"),
         ({"allowed_cidrs": []}, "allowed_cidrs=[]: Tuple should have at least 1 item"),
+        ({"two_way": True, "lease_seconds": 20}, "lease_seconds: of a single writer, which a Watchdog replaces"),
         ({"user": "pair"}, "user='pair': the server's or the pair's own account"),
         ({"database": "mysql"}, "database='mysql': the server's or the pair's own"),
         ({"database": "a b"}, "database='a b': String should match pattern"),
@@ -160,9 +171,9 @@ def test_two_machines_in_one_site_on_demand() -> None:
     assert declared(second=3, same_site=True)
 
 
-@pytest.mark.parametrize("tls", [False, True])
-def test_mariadb_accepts_the_server_s_options(tls: bool, tmp_path: Path) -> None:
-    text = "\n".join(parse_file(declared(tls=tls), "db-1-mysql", "/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf"))
+@pytest.mark.parametrize("values", [{}, {"tls": True}, {"two_way": True}])
+def test_mariadb_accepts_the_server_s_options(values: dict[str, Any], tmp_path: Path) -> None:
+    text = "\n".join(parse_file(declared(**values), "db-1-mysql", SERVER))
     assert validate(text, tmp_path) == ""
     assert "unknown variable 'gtid_strict_mood" in validate(text.replace("strict_mode", "strict_mood"), tmp_path)
 
