@@ -7,11 +7,15 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import ovh
+import ovh.client
 
 from sandbox import GATEWAY, authority
 from stacks.target import CHECKOUT, exports
@@ -58,6 +62,22 @@ def project(folder: Path, venv: Path, program: str, environment: dict[str, str])
 def environment() -> dict[str, str]:
     """What the sandbox gives its customer."""
     return exports("sandbox")
+
+
+def customer() -> ovh.Client:
+    """The API as the sandbox's customer may use it."""
+    given = environment()
+    keys = {name: given[f"OVH_{name.upper()}"] for name in ("application_key", "application_secret", "consumer_key")}
+    ovh.client.ENDPOINTS[given["OVH_ENDPOINT"]] = given["OVH_ENDPOINT"]
+    return ovh.Client(endpoint=given["OVH_ENDPOINT"], **keys)
+
+
+def until(check: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(2)
+    return found
 
 
 def token_of(username: str, password: str) -> str:

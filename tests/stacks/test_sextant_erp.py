@@ -3,16 +3,13 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import ovh
-import ovh.client
 import pytest
 
 from stacks.clouds import Clouds
-from tests.stacks.running import environment, make, open_ports, outputs, ssh, world
+from tests.stacks.running import customer, environment, make, open_ports, outputs, ssh, until, world
 
 pytestmark = pytest.mark.sandbox
 STACK, BALANCER = "sextant-erp", "loadbalancer-5c27f80e91ab4d6380f4b1c9e3a7d205"
@@ -24,14 +21,6 @@ def _up() -> dict[str, Any]:
     """The ERP, up. It stays so when a check fails, to be looked at; the last check takes it away."""
     make("up", STACK, timeout=1800)
     return outputs(STACK)
-
-
-def until(check: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(2)
-    return found
 
 
 def served_by(url: str, requests: int) -> Counter[str]:
@@ -75,10 +64,7 @@ def weights() -> dict[str, tuple[int, str]]:
 
 def switch_on(server: str) -> None:
     """As in the manager: a reboot starts a server that is off."""
-    given = environment()
-    keys = {name: given[f"OVH_{name.upper()}"] for name in ("application_key", "application_secret", "consumer_key")}
-    ovh.client.ENDPOINTS[given["OVH_ENDPOINT"]] = given["OVH_ENDPOINT"]
-    ovh.Client(endpoint=given["OVH_ENDPOINT"], **keys).post(f"/dedicated/server/{server}/reboot")
+    customer().post(f"/dedicated/server/{server}/reboot")
 
 
 @pytest.mark.claim("ERP-2")
