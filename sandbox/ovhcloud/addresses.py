@@ -22,7 +22,10 @@ def converge(store: Store) -> None:
 
 
 def rules(store: Store) -> str:
-    """Per block: what is not its service's port may neither use its addresses nor hear of them."""
+    """Per block: what is not its service's port may neither use its addresses nor hear of them.
+
+    On every bridge, for no other network has these addresses; a rule cannot ask for the bridge on all kernels.
+    """
     lines = []
     for block, found in store.children("ip").items():
         if found["version"] != 4:
@@ -37,7 +40,6 @@ def rules(store: Store) -> str:
 table bridge {TABLE} {{
     chain forward {{
         type filter hook forward priority -10
-        meta ibrname != "{wires.bridge_name(INTERNET)}" accept
         {body}
     }}
 }}
