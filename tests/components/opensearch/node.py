@@ -73,7 +73,7 @@ class Node:
 
     def run(self, program: Path, *arguments: str, **environment: str) -> tuple[bool, str]:
         command = self.inside(sys.executable, str(program), *arguments)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
         return done.returncode == 0, done.stdout + done.stderr
 
     def ask(self, path: str, body: object = None, method: str | None = None, address: str | None = None) -> Any:
