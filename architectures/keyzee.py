@@ -182,7 +182,8 @@ def site(
 
     # Everything that comes in or goes out passes it (KEY-1).
     address = planned.address("virtual" if sizes.haproxy > 1 else "haproxy", 1)
-    [door] = instances("gateway", 1, public=True, routes=True)
+    open_to_all = [Allow(port=port, sources=(ANYBODY,)) for port in (80, 443)]
+    [door] = instances("gateway", 1, public=True, routes=True, allow=open_to_all)
     gateway = Gateway(
         f"{place.name}-gateway",
         machine=door,
@@ -263,7 +264,7 @@ def site(
         "haproxy",
         sizes.haproxy,
         shared_addresses=[address] if sizes.haproxy > 1 else [],
-        allow=[Allow(port=port, sources=(ANYBODY,)) for port in (80, 443)],
+        allow=open_to_all,
     )
     front = HaproxyTier(
         f"{place.name}-front",

@@ -73,11 +73,7 @@ def customer() -> ovh.Client:
 
 
 def until(check: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(2)
-    return found
+    return eventually(check, "it did not come to pass", seconds)
 
 
 def token_of(username: str, password: str) -> str:
@@ -161,3 +157,12 @@ def open_ports(addresses: Sequence[str], ports: str = "1-10000") -> dict[str, se
             states = re.findall(r"(\d+)/(\w+)/tcp", line)
             found[address] |= {int(port) for port, state in states if state == "open"}
     return found
+
+
+def eventually(found: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """What is found as soon as there is something; `what` is wrong as long as there is not."""
+    deadline = time.monotonic() + seconds
+    while not (seen := found()):
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s: {what}"
+        time.sleep(1)
+    return seen

@@ -14,7 +14,7 @@ import pytest
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from tests.components.nginx_tier.test_traffic import png, width_of
-from tests.stacks.running import environment, make, open_ports, outputs, ssh, world
+from tests.stacks.running import environment, eventually, make, open_ports, outputs, ssh, world
 
 pytestmark = pytest.mark.sandbox
 MEMBERS = [f"db-{n}" for n in range(1, 11)]
@@ -63,14 +63,6 @@ def publish(up: dict[str, Any], title: str) -> int:
     # Journalists come from where administrators come from in the sandbox: this computer.
     said = subprocess.run(["sh", "-c", command], text=True, capture_output=True, check=True).stdout
     return int(json.loads(said)["id"])
-
-
-def eventually(found: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (seen := found()):
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s: {what}"
-        time.sleep(2)
-    return seen
 
 
 @pytest.mark.claim("NRT-1")
