@@ -54,10 +54,13 @@ def test_all_that_comes_in_or_goes_out_passes_the_gateway(stack: list[Registered
     public = [one.name for one in stack if one.name.endswith("-public") and one.type.endswith(":Port")]
     assert public == ["rbx-gateway-1-public", "gra-gateway-1-public"]
     assert not [one for one in stack if one.type.endswith((":FloatingIp", ":TcpFrontend", ":HttpFrontend"))]
+    rules = [one.name for one in stack if one.type.endswith(":SecGroupRule")]
     for site, gateway, front in (("rbx", "10.12.0.2", "10.12.0.8"), ("gra", "10.12.1.2", "10.12.1.16")):
         passing = role(stack, f"{site}-gateway-1-gateway")
         forwards = [line.split(" dnat ip to ")[1].split()[0] for line in passing.splitlines() if " dnat ip to " in line]
         assert forwards == [f"{front}:80", f"{front}:443"]
+        admitted = {name for name in rules if name.startswith(f"{site}-gateway-public-tcp")}
+        assert admitted == {f"{site}-gateway-public-tcp-{port}-0.0.0.0/0" for port in (80, 443)}
         assert "package suricata" in role(stack, f"{site}-gateway-1-intrusion-detection")
         behind = [name for name in machines(stack) if name.startswith(f"{site}-") and "gateway" not in name]
         for name in behind:

@@ -153,8 +153,6 @@ def test_both_clusters_answer_and_a_key_survives_its_server(up: dict[str, Any], 
 @pytest.mark.claim("KEY-4")
 def test_one_database_server_lost_has_no_effect(on: Machine) -> None:
     assert reserve("before")
-    writer = on("rbx-haproxy-1", "echo 'show servers state database' | sudo socat - /run/haproxy/admin.sock")
-    assert writer.count("rbx-db-") == 3
     on("rbx-db-1", "sudo systemctl kill --signal=KILL mariadb; sudo systemctl stop mariadb")
     try:
         eventually(lambda: reserve("without-db-1"), "no write", 30)
@@ -234,7 +232,7 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
     asked = "sudo mariadb -N keyzee -e 'select vehicle from reservations'"
     eventually(lambda: "before-the-loss" in on("gra-db-1", asked), "the row is not in the second site")
     for name in databases:
-        on(name, f"sudo systemctl kill --signal=KILL mariadb; sudo systemctl mask --now {GALERA} 2>&1")
+        on(name, f"sudo systemctl kill --signal=KILL mariadb; sudo systemctl stop {GALERA}")
     began = time.monotonic()
     try:
         print(on("conductor", "sudo drp takeover", timeout=600))
@@ -243,7 +241,7 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
         assert "before-the-loss" in reserved()
     finally:
         for name in databases:
-            on(name, f"sudo systemctl unmask {GALERA} 2>&1; sudo systemctl start --no-block {GALERA}")
+            on(name, f"sudo systemctl start --no-block {GALERA}")
     eventually(
         lambda: json.loads(on("conductor", "sudo drp status"))["primary"]["follows"], "the first does not follow", 300
     )
