@@ -49,7 +49,7 @@ def members(engine: Path) -> Iterator[tuple[Member, Member, Member]]:
         arbitrator=machines["tools"],
         allowed_cidrs=("10.8.0.0/24",),
         heap_mib=256,
-        arbitrator_heap_mib=128,
+        arbitrator_heap_mib=256,
     )
     network, made = Network(f"search{os.getpid()}"), list[Member]()
     try:
