@@ -25,6 +25,7 @@ def _up() -> dict[str, Any]:
     if status(shown, "erp-1")["role"] != "writer":  # a run that broke off after the switch; nothing moves it back
         ssh(first["public"], "sudo mysql-pair promote")
     until(lambda: weights() == {first["private"]: (60, "active"), second["private"]: (40, "active")}, 120)
+    until(lambda: served_by(shown["url"], 20)["erp-1"] == 12)  # in force
     return shown
 
 
@@ -105,8 +106,9 @@ def test_writes_of_either_site_end_on_the_master_and_nothing_crosses_the_public_
     counted = {name: up["machines"][name]["public"] for name in SERVERS}
     table = "table inet probe { chain seen { type filter hook %s priority -300; iifname eno1 tcp dport 3306 counter; \
 iifname eno1 tcp sport 3306 counter; }; }"
+    anew = "table inet probe; delete table inet probe;"
     for address in counted.values():
-        ssh(address, f"sudo nft '{table % 'prerouting'}'")
+        ssh(address, f"sudo nft '{anew} {table % 'prerouting'}'")
     labels = [f"entry {number} {time.time()}" for number in range(20)]
     assert {enter(up["url"], label) for label in labels} == {"201"}
     until(lambda: set(labels) <= {one["label"] for one in entries(up["url"])})
@@ -147,7 +149,12 @@ def test_the_hourly_backup_has_run_is_thinned_and_restored(up: dict[str, Any]) -
         ' --time "$(date -d "$hours hours ago" "+%F %T")"; done',
         timeout=600,
     )
-    ssh(up["machines"]["backup"]["public"], "sudo backup-server thin database-erp-2", timeout=300)
+    store = up["machines"]["backup"]["public"]
+    made = json.loads(ssh(server, "sudo backup-database-erp-2 restic snapshots --json --no-lock"))
+    # They have arrived when they say: a snapshot whose time is not the server's would be refused.
+    arrived = "".join(f"touch --date={one['time']} {one['id']}\n" for one in made)
+    ssh(store, f"sudo sh -c 'cd /srv/backup/database-erp-2/repository/snapshots\n{arrived}'")
+    ssh(store, "sudo backup-server thin database-erp-2", timeout=300)
     kept = json.loads(ssh(server, "sudo backup-database-erp-2 restic snapshots --json --no-lock"))
     ages = sorted((time.time() - parsed(one["time"])) / 3600 for one in kept)
     assert sum(age < 24.5 for age in ages) >= 24, "24 hourly of the previous day"
