@@ -7,7 +7,7 @@ nginx-1 … nginx-8    pages and images kept ◀── images ── object stor
 php-1 … php-7 ────── memcached-1 … memcached-4                 office-front, -nginx, -php, -memcached
 sql-1, sql-2         HAProxy                                   office-sql-1, office-sql-2
     │                                                                           │
-db-1 … db-7 ◀────────────── one Galera cluster over vRack ──────────────▶ db-8 … db-10
+db-1 … db-7 ◀─────────── one Galera cluster over vRack ───────────▶ office-db-1 … office-db-3
 
 dns-1, dns-2     search-1, search-2     monitoring     logs     development: a server apart
 """
@@ -94,8 +94,9 @@ class Settings(Args):
     # What the account rents, by service name.
     project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
     vrack: str
-    # The members of the cluster; the last three are the back office's.
-    database_servers: Mapping[Label, str] = Field(min_length=6, max_length=10)
+    # The members of the one cluster: those that serve the public, and the back office's.
+    public_databases: Mapping[Label, str] = Field(min_length=1)
+    office_databases: Mapping[Label, str] = Field(min_length=1)
     search_servers: Mapping[Label, str] = Field(min_length=2, max_length=2)
     monitoring: str
     logs: str
@@ -130,7 +131,7 @@ class Settings(Args):
     @model_validator(mode="after")
     def _each_server_once(self) -> "Settings":
         used = [self.monitoring, self.logs, self.development]
-        used += [*self.database_servers.values(), *self.search_servers.values()]
+        used += [*self.public_databases.values(), *self.office_databases.values(), *self.search_servers.values()]
         used += self.drp.database_servers.values() if self.drp else ()
         if twice := sorted({name for name in used if used.count(name) > 1}):
             raise ValueError(f"{twice[0]}: one server cannot be two machines of the drawing")
@@ -334,7 +335,9 @@ def build(settings: Settings) -> None:
     site = Site(settings, network, settings.region)
     images = Images(origin=storage.containers["images"].url, resolvers=site.resolvers)
 
-    members = site.servers("database", settings.database_servers)
+    public_members = site.servers("database", settings.public_databases)
+    office_members = site.servers("office_database", settings.office_databases)
+    members = [*public_members, *office_members]
     [monitoring] = site.servers("monitoring", {"monitoring": settings.monitoring})
     [logs] = site.servers("logs", {"logs": settings.logs})
     search = site.servers("search", settings.search_servers)
@@ -351,11 +354,13 @@ def build(settings: Settings) -> None:
         user="cms",
     )
 
-    addresses = public_front(site, settings.public, database, members[:-3], images)
+    addresses = public_front(site, settings.public, database, public_members, images)
     www = DnsRoundRobin("www", zone=settings.zone, subdomain="www", targets=addresses)
 
     journalists = Allow(port=443, sources=settings.journalists_cidrs)
-    [office], editing = platform(site, "office_", settings.office, database, members[-3:], images, allow=[journalists])
+    [office], editing = platform(
+        site, "office_", settings.office, database, office_members, images, allow=[journalists]
+    )
     certificate = Certificate("office", names=[f"office.{settings.zone}"])
     HaproxyTier(
         "office-front",
@@ -393,8 +398,8 @@ def build(settings: Settings) -> None:
     )
     copies: dict[str, Any] = {"container": storage.containers["backups"], "user": storage.users["backup"]}
     nightly: dict[str, Any] = {**copies, "schedule": "*-*-* 03:15:00", "expire_days": 21}
-    Archive("database", machine=members[-1], mysql=True, opts=after(database), **nightly)
-    Archive("database-monthly", machine=members[-1], mysql=True, schedule="monthly", watched=False, **copies)
+    Archive("database", machine=office_members[-1], mysql=True, opts=after(database), **nightly)
+    Archive("database-monthly", machine=office_members[-1], mysql=True, schedule="monthly", watched=False, **copies)
     Archive("logs", machine=logs, paths=["/var/log"], opts=after(store), **nightly)
     Archive("git", machine=development, paths=["/srv/git"], **nightly)
 
