@@ -66,10 +66,8 @@ def chosen(option: str) -> set[str]:
 
 
 def changed_files() -> set[str]:
-    """Since the base: CASEBOOK_BASE, else where this branch left origin's main branch, else the last commit."""
-    base = os.environ.get("CASEBOOK_BASE") or git("merge-base", "HEAD", "origin/main")
-    if not base or base == git("rev-parse", "HEAD"):
-        base = "HEAD~1"
+    """Since CASEBOOK_BASE, a revision; without it, by the last commit and in the working tree."""
+    base = os.environ.get("CASEBOOK_BASE", "HEAD~1")
     return {*git("diff", "--name-only", base).split(), *git("ls-files", "--others", "--exclude-standard").split()}
 
 
