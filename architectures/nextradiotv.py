@@ -30,6 +30,7 @@ from casebook import (
     DedicatedServer,
     Directory,
     DnsRoundRobin,
+    DrpReplicaSite,
     FloatingIps,
     Forward,
     Frontend,
@@ -46,7 +47,9 @@ from casebook import (
     PageCache,
     PhpTier,
     Resolver,
+    Resting,
     SearchPair,
+    Site,
     SwiftStorage,
     Vpn,
     VrackNetwork,
@@ -55,7 +58,7 @@ from casebook import (
 from casebook.args import Args, Cidr, Label, Many
 from casebook.monitoring import MailArgs, NightArgs, SmsArgs
 
-APPLICATION = Path(__file__).parent / "sites/nextradiotv"
+APPLICATION = Path(__file__).parent / "applications/nextradiotv"
 WORLD = "0.0.0.0/0"
 # OVHcloud's own name server (cdns.ovh.net), near every machine.
 OVHCLOUD_RESOLVER = "213.186.33.99"
@@ -129,6 +132,15 @@ class Settings(Args):
         return self
 
     @model_validator(mode="after")
+    def _an_address_for_each(self) -> "Settings":
+        if self.drp and self.drp.sizes.front != self.public.front:
+            raise ValueError(
+                f"drp.sizes.front={self.drp.sizes.front}: each of the {self.public.front} records of www needs its "
+                "counterpart there; what is smaller is behind"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_server_once(self) -> "Settings":
         used = [self.monitoring, self.logs, self.development]
         used += [*self.public_databases.values(), *self.office_databases.values(), *self.search_servers.values()]
@@ -145,8 +157,8 @@ def tiers(prefix: str = "", offset: int = 0) -> dict[str, int]:
     return {f"{prefix}{tier}": at + offset for tier, at in (single | platform).items()}
 
 
-class Site:
-    """One place: its gateway, its name servers, and how machines are made there."""
+class Place:
+    """One site: its gateway, its name servers, and how machines are made there."""
 
     def __init__(self, settings: Settings, network: VrackNetwork, region: str, prefix: str = "") -> None:
         self.settings, self.network, self.region, self.prefix = settings, network, region, prefix
@@ -224,7 +236,7 @@ def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
 
 
 def platform(
-    site: Site, kind: str, sizes: Sizes, database: GaleraCluster, members: list[Machine], images: Images, **front: Any
+    site: Place, kind: str, sizes: Sizes, database: GaleraCluster, members: list[Machine], images: Images, **front: Any
 ) -> tuple[list[Machine], NginxTier]:
     """nginx, PHP, Memcached, and HAProxy before the members of the database that are its own (NRT-4, NRT-6).
 
@@ -283,11 +295,11 @@ def platform(
 
 
 def public_front(
-    site: Site, sizes: Sizes, database: GaleraCluster, members: list[Machine], images: Images
-) -> Mapping[str, pulumi.Output[str]]:
+    site: Place, sizes: Sizes, database: GaleraCluster, members: list[Machine], images: Images
+) -> tuple[Mapping[str, pulumi.Output[str]], list[Machine]]:
     """The public platform behind one public address for each HAProxy, on port 80 only.
 
-    Each address moves to another machine when its own dies (NRT-2, NRT-3).
+    Each address moves to another machine when its own dies (NRT-2, NRT-3). Returns them, and the HAProxy machines.
     """
     addresses = {f"address-{n}": site.address("virtual", n) for n in range(1, sizes.front + 1)}
     web = Allow(port=80, sources=(WORLD,))
@@ -311,7 +323,7 @@ def public_front(
         router_address=site.address("router"),
         machines=machines,
     )
-    return floating.public
+    return {name: floating.public[site.named(name)] for name in addresses}, machines
 
 
 def build(settings: Settings) -> None:
@@ -332,7 +344,7 @@ def build(settings: Settings) -> None:
             "backups": {"writers": ["backup"]},
         },
     )
-    site = Site(settings, network, settings.region)
+    site = Place(settings, network, settings.region)
     images = Images(origin=storage.containers["images"].url, resolvers=site.resolvers)
 
     public_members = site.servers("database", settings.public_databases)
@@ -354,8 +366,9 @@ def build(settings: Settings) -> None:
         user="cms",
     )
 
-    addresses = public_front(site, settings.public, database, public_members, images)
-    www = DnsRoundRobin("www", zone=settings.zone, subdomain="www", targets=addresses)
+    addresses, fronts = public_front(site, settings.public, database, public_members, images)
+    # With a second site the records are its conductor's to move.
+    www = DnsRoundRobin("www", zone=settings.zone, subdomain="www", targets=addresses, watched=settings.drp is not None)
 
     journalists = Allow(port=443, sources=settings.journalists_cidrs)
     [office], editing = platform(
@@ -404,7 +417,14 @@ def build(settings: Settings) -> None:
     Archive("git", machine=development, paths=["/srv/git"], **nightly)
 
     if settings.drp:
-        second_site(settings, settings.drp, network, database, storage.containers["images"].url)
+        second_site(
+            settings,
+            settings.drp,
+            network,
+            Site(database=database, rests=(Resting(machines=tuple(fronts)),)),
+            www,
+            images.origin,
+        )
 
     pulumi.export("url", f"http://{www.host}/")
     pulumi.export("addresses", addresses)
@@ -442,21 +462,34 @@ def workshop(settings: Settings) -> Machine:
     return machine
 
 
-def second_site(settings: Settings, drp: Drp, network: VrackNetwork, database: GaleraCluster, images: str) -> None:
-    """The same architecture, smaller, in step with the first over the vRack (NRT-18)."""
-    site = Site(settings, network, drp.region, "drp_")
-    members = site.servers("database", drp.database_servers)
-    follower = GaleraCluster(
+def second_site(
+    settings: Settings, drp: Drp, network: VrackNetwork, first: Site, www: DnsRoundRobin, origin: str
+) -> None:
+    """The same architecture, smaller, in step with the first over the vRack; `drp takeover` on its gateway (NRT-18)."""
+    place = Place(settings, network, drp.region, "drp_")
+    members = place.servers("database", drp.database_servers)
+    database = GaleraCluster(
         "drp-database",
         machines=members,
         network=network,
-        allowed_cidrs=[site.block("sql", 28)],
-        replica_of=database.source,
-        database=database.database,
-        user=database.user,
-        opts=after(database),
+        allowed_cidrs=[place.block("sql", 28)],
+        replica_of=first.database.source,
+        database=first.database.database,
+        user=first.database.user,
+        opts=after(first.database),
     )
-    public_front(site, drp.sizes, follower, members, Images(origin=images, resolvers=site.resolvers))
+    images = Images(origin=origin, resolvers=place.resolvers)
+    addresses, fronts = public_front(place, drp.sizes, database, members, images)
+    DrpReplicaSite(
+        "drp",
+        conductor=place.door,
+        primary=first,
+        replica=Site(database=database, rests=(Resting(machines=tuple(fronts)),)),
+        record=www,
+        addresses=addresses,
+        port=80,
+        opts=after(database, www),
+    )
 
 
 def whereabouts(machine: Machine) -> dict[str, Any]:

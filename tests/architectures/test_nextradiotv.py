@@ -15,9 +15,9 @@ from tests.harness import Registered, declare, declares_the_same, only
 
 FILE = Path(__file__).parents[2] / "stacks/Pulumi.nextradiotv.yaml"
 MEMBERS = [*(f"db-{n}" for n in range(1, 8)), *(f"office-db-{n}" for n in range(1, 4))]
-DRP = {
+DRP: dict[str, Any] = {
     "region": "SBG5",
-    "sizes": {"front": 2, "nginx": 2, "php": 2, "memcached": 1, "sql": 2},
+    "sizes": {"front": 4, "nginx": 2, "php": 2, "memcached": 1, "sql": 2},
     "database_servers": {f"drp-db-{n}": f"ns310000{29 + n}.ip-198-18-16-{29 + n}.eu" for n in (1, 2, 3)},
 }
 
@@ -167,7 +167,9 @@ def test_the_second_site_is_an_option_beside_the_first(stack: list[Registered]) 
     both = declare(architectures.build, preview=False, config=configuration(drp=DRP))
     first = {one.urn: one.inputs for one in stack}
     second = [one for one in both if one.urn not in first]
-    assert {"drp-gateway", "drp-front-1", "drp-nginx-2", "drp-php-2", "drp-memcached"} <= {one.name for one in second}
+    assert {"drp-gateway-drp", "drp-gateway", "drp-front-1", "drp-nginx-2", "drp-php-2", "drp-memcached"} <= {
+        one.name for one in second
+    }
     assert behind(both, "drp-sql-1") == ["drp-db-1", "drp-db-2", "drp-db-3"]
     gone = set(first) - {one.urn for one in both}
     assert gone == set(), "the option takes something away from the first site"
@@ -189,6 +191,7 @@ def test_one_more_nginx_and_php_touch_no_other_machine(stack: list[Registered]) 
     [
         ({"public": {"front": 0, "nginx": 8, "php": 7, "memcached": 4, "sql": 2}}, "public.front=0"),
         ({"monitoring": "ns31000016.ip-198-18-16-16.eu"}, "one server cannot be two machines"),
+        ({"drp": {**DRP, "sizes": {**DRP["sizes"], "front": 2}}}, "drp.sizes.front=2: each of the 4 records"),
         ({"project": ""}, "OVH_CLOUD_PROJECT_SERVICE"),
         ({"drp": {**DRP, "database_servers": {"drp-db-1": "ns31000030.ip-198-18-16-30.eu"}}}, "database_servers"),
     ],
