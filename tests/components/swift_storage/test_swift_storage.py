@@ -57,7 +57,7 @@ def test_destroy_empties_a_container_unless_it_is_kept(keep: bool) -> None:
         ({"readers": ["u"], "writers": ["u"]}, "u is both; a writer reads as well"),
         ({"origins": ["https://www.example.org"]}, "browsers have no login; they need signed_urls=True"),
         ({"signed_urls": True, "origins": ["http://www.example.org"]}, "an origin is https://"),
-        ({"public": True}, r"containers\.photos\.public: no such field"),
+        ({"world": True}, r"containers\.photos\.world: no such field"),
     ],
 )
 def test_what_cannot_be_built_is_refused(container: dict[str, Any], sentence: str) -> None:
