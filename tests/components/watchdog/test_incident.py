@@ -89,7 +89,7 @@ def _balancer(tmp_path: Path, account: Any) -> Iterator[Balancer]:
 
 def order(node: Node) -> list[str]:
     """As ssh gives orders: one string of words; 255 where the machine cannot be reached."""
-    (node.folder / "systemctl").write_text(f"#!/bin/sh\nkill -9 $(cat {node.folder}/pid)\n")
+    (node.folder / "systemctl").write_text(f"#!/bin/sh\nkill -9 $(cat {node.folder}/pid) || true\n")
     (node.folder / "systemctl").chmod(0o755)
     run = " ".join(node.inside(sys.executable, str(MYSQL_PAIR)))
     environment = f"MYSQL_PAIR={node.folder}/settings.json PATH={node.folder}:$PATH"
