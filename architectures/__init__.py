@@ -2,16 +2,30 @@
 
 import importlib
 import json
+import os
 import pkgutil
-from typing import Protocol
+from typing import Protocol, Self
 
 import pulumi
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from casebook import InputError
 from casebook.args import Args, explained
 
 KEYS = ("architecture", "settings", "sandbox")
+
+
+class ProjectSettings(Args):
+    """What the file of a stack in a Public Cloud project may say, whatever the stack."""
+
+    # The project's id.
+    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
+
+    @model_validator(mode="after")
+    def _a_project(self) -> Self:
+        if not self.project:
+            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
+        return self
 
 
 class Architecture(Protocol):

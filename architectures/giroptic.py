@@ -11,13 +11,13 @@ europe-1    america-1   ── sign ──▶  object storage
   two web hosting plans: the site, and its pre-production
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 from pydantic import Field, model_validator
 
+from architectures import ProjectSettings
 from casebook import (
     AddressPlan,
     Allow,
@@ -61,7 +61,7 @@ class Peaks(Args):
     monitoring: str
 
 
-class Settings(Args):
+class Settings(ProjectSettings):
     """What the stack's file may say."""
 
     # From where administrators reach SSH.
@@ -69,7 +69,6 @@ class Settings(Args):
     domain: str
 
     # What the account rents, by service name: one more VPS on either side is one more line (GIR-2).
-    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
     load_balancer: str
     europe: Mapping[Label, str] = Field(min_length=1)
     america: Mapping[Label, str] = Field(min_length=1)
@@ -83,12 +82,6 @@ class Settings(Args):
     peaks: Peaks | None = None
     scaling: AutoscalerArgs | None = None
     cdn: CdnArgs | None = None
-
-    @model_validator(mode="after")
-    def _a_project(self) -> "Settings":
-        if not self.project:
-            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
-        return self
 
     @model_validator(mode="after")
     def _something_to_scale(self) -> "Settings":

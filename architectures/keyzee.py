@@ -12,7 +12,6 @@ haproxy-1 ─────┴───── haproxy-2         one address for bo
           the same in Gravelines, smaller, at rest: `drp takeover` on gra-conductor
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import pulumi
 from pydantic import Field, model_validator
 
+from architectures import ProjectSettings
 from casebook import (
     AddressPlan,
     Allow,
@@ -93,14 +93,13 @@ class Elsewhere(Place):
     private_cidr: Cidr
 
 
-class Settings(Args):
+class Settings(ProjectSettings):
     """What the stack's file may say."""
 
     # From where administrators reach the gateways.
     admin_cidrs: Many[Cidr] = Field(min_length=1)
     # A zone of the account; the service is www of it.
     zone: str
-    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
     vrack: str
     # The system that dedicated servers get at the first `up`; None: they are used as they are.
     install: str | None = None
@@ -116,12 +115,6 @@ class Settings(Args):
 
     vlan: int = 12
     private_cidr: Cidr = "10.12.0.0/23"
-
-    @model_validator(mode="after")
-    def _a_project(self) -> "Settings":
-        if not self.project:
-            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
-        return self
 
     @model_validator(mode="after")
     def _each_once(self) -> "Settings":

@@ -12,7 +12,6 @@ db-1 … db-7 ◀─────────── one Galera cluster over vRack
 dns-1, dns-2     search-1, search-2     monitoring     logs     development: a server apart
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import pulumi
 from pydantic import Field, model_validator
 
+from architectures import ProjectSettings
 from casebook import (
     AddressPlan,
     Allow,
@@ -83,7 +83,7 @@ class Drp(Args):
     database_servers: Mapping[Label, str] = Field(min_length=3, max_length=9)
 
 
-class Settings(Args):
+class Settings(ProjectSettings):
     """What the stack's file may say."""
 
     # From where administrators reach the gateway, and journalists the back office.
@@ -95,7 +95,6 @@ class Settings(Args):
     zone: str
 
     # What the account rents, by service name.
-    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
     vrack: str
     # The members of the one cluster: those that serve the public, and the back office's.
     public_databases: Mapping[Label, str] = Field(min_length=1)
@@ -124,12 +123,6 @@ class Settings(Args):
 
     vlan: int = 4
     private_cidr: Cidr = "10.4.0.0/22"
-
-    @model_validator(mode="after")
-    def _a_project(self) -> "Settings":
-        if not self.project:
-            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
-        return self
 
     @model_validator(mode="after")
     def _an_address_for_each(self) -> "Settings":

@@ -15,13 +15,13 @@ back-office   db-1 (Roubaix) ── replication ──▶ db-2 (Strasbourg)
                     monitoring (VPS) watches every machine
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pydantic import Field, model_validator
 
+from architectures import ProjectSettings
 from casebook import (
     AddressPlan,
     Backend,
@@ -46,12 +46,12 @@ from casebook import (
     exporter_access,
     ssh_key,
 )
-from casebook.args import Args, Cidr, Label, Many
+from casebook.args import Cidr, Label, Many
 from casebook.autoscaler import AutoscalerArgs
 from casebook.cdn import CdnArgs
 
 
-class Settings(Args):
+class Settings(ProjectSettings):
     """What the stack's file may say."""
 
     # From where administrators reach SSH, and journalists the back office.
@@ -60,7 +60,6 @@ class Settings(Args):
     domain: str = "sofoot.example"
 
     # What the account rents, by service name.
-    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
     vrack: str
     load_balancer: str
     haproxy_servers: Mapping[Label, str] = Field(min_length=2)
@@ -84,12 +83,6 @@ class Settings(Args):
 
     vlan: int = 8
     private_cidr: Cidr = "10.8.0.0/24"
-
-    @model_validator(mode="after")
-    def _a_project(self) -> "Settings":
-        if not self.project:
-            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
-        return self
 
     @model_validator(mode="after")
     def _each_server_once(self) -> "Settings":

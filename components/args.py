@@ -67,7 +67,16 @@ def _label(value: str) -> str:
     return value
 
 
+def _absolute(value: tuple[str, ...]) -> tuple[str, ...]:
+    for path in value:
+        if not path.startswith("/") or "\n" in path:
+            raise ValueError(f"{path!r} is not an absolute path")
+    return value
+
+
 Cidr = Annotated[str, AfterValidator(_cidr)]
 Address = Annotated[str, AfterValidator(_address)]
 Label = Annotated[str, AfterValidator(_label)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+# Files and directories of a machine.
+Paths = Annotated[Many[str], AfterValidator(_absolute)]

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from casebook.args import Args, Many
+from casebook.args import Args, Paths
 from casebook.backup.calendar import calendar
 from casebook.machine import Machine
 from casebook.swift_storage import Container, ContainerUser
@@ -20,7 +20,7 @@ class ArchiveArgs(Args):
     # A writer of this container.
     user: ContainerUser
     # Files and directories to copy.
-    paths: Many[str] = ()
+    paths: Paths = ()
     # Copy all databases of the machine's MariaDB, as of one moment.
     mysql: bool = False
     # When: a calendar expression of systemd ("daily", "*-*-* 03:15:00"), in the machine's time zone.
@@ -29,14 +29,6 @@ class ArchiveArgs(Args):
     expire_days: int | None = Field(default=None, ge=1)
     # Whether Monitoring is to expect one every day.
     watched: bool = True
-
-    @field_validator("paths")
-    @classmethod
-    def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for path in value:
-            if not path.startswith("/") or "\n" in path:
-                raise ValueError(f"{path!r} is not an absolute path")
-        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> "ArchiveArgs":

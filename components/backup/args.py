@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import pulumi
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from casebook.args import Args, Many
+from casebook.args import Args, Many, Paths
 from casebook.backup.calendar import calendar
 from casebook.backup.server import BackupServer
 from casebook.machine import Machine
@@ -70,7 +70,7 @@ class BackupArgs(Args):
     # Where the backup goes: over SSH to a storage server, or to a bucket.
     to: BackupServer | BucketRepository
     # Files and directories to save.
-    paths: Many[str] = ()
+    paths: Paths = ()
     # Patterns of restic that are left out: "*.tmp", "/srv/www/cache".
     exclude: Many[str] = ()
     # Save all databases of the machine's MariaDB, as of one moment.
@@ -83,14 +83,6 @@ class BackupArgs(Args):
     password: str | pulumi.Output[str] | None = Field(default=None, repr=False)
     # Do not wait for the schedule: the first run begins, in the background, when the machine is set up.
     run_first: bool = False
-
-    @field_validator("paths")
-    @classmethod
-    def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for path in value:
-            if not path.startswith("/") or "\n" in path:
-                raise ValueError(f"{path!r} is not an absolute path")
-        return value
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "BackupArgs":
