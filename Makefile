@@ -3,9 +3,11 @@ STACK ?= sofoot
 # Settings for one run, e.g. SET="web_instances=6"; what lasts belongs into stacks/Pulumi.$(STACK).yaml.
 SET ?=
 LOSE ?=
+ONLY ?=
+RUNS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help up preview outputs destroy shell inventory accept sandbox sandbox-status sandbox-stop sandbox-reset \
+.PHONY: help up preview outputs destroy shell drill inventory accept sandbox sandbox-status sandbox-stop sandbox-reset \
 	test test-all test-stack test-unit test-tools lint lock docs bench
 
 help: ## list the targets
@@ -35,6 +37,9 @@ outputs: .venv/.complete ## the stack's outputs, as JSON
 
 destroy: .venv/.complete ## take STACK away; what the account rents stays
 	@$(PYTHON) -m stacks destroy $(STACK)
+
+drill: .venv/.complete ## break STACK, which is up, on purpose and measure; ONLY="words" of a drill's name, RUNS=3
+	@$(PYTHON) -m drills $(STACK) $(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS))
 
 shell: .venv/.complete ## a shell where plain pulumi commands work
 	@$(PYTHON) -m stacks shell $(STACK)

@@ -145,7 +145,7 @@ def build(settings: Settings) -> None:
     pulumi.export("photos", photos.url)
     pulumi.export("logins", {name: user._asdict() for name, user in storage.users.items()})
     pulumi.export("sites", {name: site.urls for name, site in sites.items()})
-    pulumi.export("machines", {m.name: {"public": m.public_address, "site": m.site} for m in web})
+    pulumi.export("machines", {machine.name: machine.whereabouts for machine in web})
     pulumi.export(
         "exposure",
         {

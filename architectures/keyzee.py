@@ -349,21 +349,17 @@ def build(settings: Settings) -> None:
 
     pulumi.export("url", f"https://{www.host}")
     pulumi.export(
-        "sites",
+        "machines",
         {
-            name: {
-                "gateway": built.gateway.public_address,
-                "machines": {machine.name: machine.address for machine in built.machines},
-                "reach a machine": "ssh -J debian@GATEWAY debian@ADDRESS",
-            }
-            for name, built in places.items()
+            machine.name: machine.whereabouts
+            for machine in [conductor, *(machine for built in places.values() for machine in built.machines)]
         },
     )
+    pulumi.export("gateways", {name: built.gateway.public_address for name, built in places.items()})
     pulumi.export(
         "drp",
         {
-            "conductor": conductor.address,
-            "via": replica.gateway.public_address,
+            "on": conductor.name,
             "the second site takes over": "sudo drp takeover",
             "the first site serves again": "sudo drp handback",
         },

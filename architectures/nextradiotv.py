@@ -424,7 +424,7 @@ def build(settings: Settings) -> None:
     pulumi.export("office", {"address": site.door.public_address, "host": f"office.{settings.zone}"})
     pulumi.export("images", {"url": storage.containers["images"].url, **storage.users["journalists"]._asdict()})
     pulumi.export("search", found.servers)
-    pulumi.export("machines", {machine.name: whereabouts(machine) for machine in [*site.machines, development]})
+    pulumi.export("machines", {machine.name: machine.whereabouts for machine in [*site.machines, development]})
     pulumi.export(
         "exposure",
         {
@@ -483,7 +483,3 @@ def second_site(
         port=80,
         opts=after(database, www),
     )
-
-
-def whereabouts(machine: Machine) -> dict[str, Any]:
-    return {"public": machine.public_address, "private": machine.address, "site": machine.site}

@@ -223,13 +223,7 @@ def build(settings: Settings) -> None:
 
     pulumi.export("url", balancer.url)
     pulumi.export("database", {"address": f"{database.address}:{database.port}", "password": database.password})
-    pulumi.export(
-        "machines",
-        {
-            machine.name: {"public": machine.public_address, "private": machine.address, "site": machine.site}
-            for machine in [*machines, watcher]
-        },
-    )
+    pulumi.export("machines", {machine.name: machine.whereabouts for machine in [*machines, watcher]})
     pulumi.export(
         "exposure",
         {

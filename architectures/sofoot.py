@@ -223,7 +223,7 @@ def build(settings: Settings) -> None:
             "promote the replica": f"on {databases[1].name}: sudo mysql-pair promote",
         },
     )
-    pulumi.export("machines", {machine.name: whereabouts(machine) for machine in [*watched, monitoring]})
+    pulumi.export("machines", {machine.name: machine.whereabouts for machine in [*watched, monitoring]})
     pulumi.export(
         "exposure",
         {
@@ -234,7 +234,3 @@ def build(settings: Settings) -> None:
         },
     )
     pulumi.export("back_office", {"url": office.url, "user": office.user, "password": office.password})
-
-
-def whereabouts(machine: Machine) -> dict[str, Any]:
-    return {"public": machine.public_address, "private": machine.address, "site": machine.site}

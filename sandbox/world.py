@@ -3,11 +3,13 @@
 python -m sandbox world -- COMMAND...
 """
 
+import contextlib
+import fcntl
 import ipaddress
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from sandbox import GATEWAY, INTERNET, NETWORK, wires
+from sandbox import GATEWAY, INTERNET, NETWORK, RUN, wires
 from sandbox.internet import MTU
 from sandbox.shell import FABRIC, ip, namespaces
 
@@ -18,12 +20,26 @@ def run(command: Sequence[str]) -> int:
     """Run a command there and return its exit status; RuntimeError if the sandbox is not running."""
     if FABRIC not in namespaces():
         raise RuntimeError("the sandbox is not running: start it with `python -m sandbox start`")
-    wires.ensure_namespace(NAME)
-    try:
-        wires.plug(NAME, wires.mac_address(NAME), INTERNET, MTU, NAME, "eth0")
-        ip("addr", "replace", f"{ADDRESS}/{ipaddress.ip_network(NETWORK).prefixlen}", "dev", "eth0", ns=NAME)
-        ip("route", "replace", "default", "via", GATEWAY, ns=NAME)
-        return subprocess.run(["ip", "netns", "exec", NAME, *command], check=False).returncode
-    finally:
-        wires.unplug(NAME)
-        wires.delete_namespace(NAME)
+    with (RUN / "world.users").open("a") as users:
+        with gate():
+            fcntl.flock(users, fcntl.LOCK_SH)
+            wires.ensure_namespace(NAME)
+            wires.plug(NAME, wires.mac_address(NAME), INTERNET, MTU, NAME, "eth0")
+            ip("addr", "replace", f"{ADDRESS}/{ipaddress.ip_network(NETWORK).prefixlen}", "dev", "eth0", ns=NAME)
+            ip("route", "replace", "default", "via", GATEWAY, ns=NAME)
+        try:
+            return subprocess.run(["ip", "netns", "exec", NAME, *command], check=False).returncode
+        finally:
+            # The last who is there takes it away.
+            with gate(), contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                wires.unplug(NAME)
+                wires.delete_namespace(NAME)
+
+
+@contextlib.contextmanager
+def gate() -> Iterator[None]:
+    """One after the other comes or goes."""
+    with (RUN / "world.gate").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

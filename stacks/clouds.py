@@ -11,7 +11,7 @@ import ovh.client
 
 
 class Clouds:
-    """Read-only views of an account."""
+    """Views of an account, and orders to it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         # Both clients read os.environ when they are made.
@@ -30,3 +30,6 @@ class Clouds:
 
     def ovh(self, path: str) -> Any:
         return self._client.get(path)
+
+    def order(self, path: str, **body: Any) -> Any:
+        return self._client.post(path, **body)

@@ -21,6 +21,7 @@ class DedicatedServer(Machine):
     """
 
     Arguments = DedicatedServerArgs
+    kind = "dedicated server"
 
     def declare(self, args: DedicatedServerArgs) -> None:
         options = pulumi.InvokeOptions(parent=self)
@@ -74,6 +75,7 @@ class Vps(Machine):
     """
 
     Arguments = VpsArgs
+    kind = "vps"
 
     def declare(self, args: VpsArgs) -> None:
         options = pulumi.InvokeOptions(parent=self)

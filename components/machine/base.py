@@ -1,6 +1,6 @@
 """What every machine has: SSH from the administrators, a firewall, its place in the vRack."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 import pulumi_command as command
@@ -25,8 +25,12 @@ class Machine(Component[Any]):
     known beforehand, and `service_name`, OVHcloud's name (both of adopted machines); `address`, the planned private
     one (None without a network); `shared_addresses`, those that may move to it (None: any, for a vRack filters
     nothing); `site`, its datacentre or region; `adopted`, whether it outlives the stack; `interface`,
-    systemd-networkd's file of its private interface, where the component writes it.
+    systemd-networkd's file of its private interface, where the component writes it; `whereabouts`, all of it that an
+    operator asks for, to be exported: addresses, site, the bastion that SSH jumps `via`, `kind` and `service`, its
+    name or id at the provider, to switch it off and on there.
     """
+
+    kind: ClassVar[str]
 
     public_address: pulumi.Output[str]
     public_ip: str | None = None
@@ -39,6 +43,7 @@ class Machine(Component[Any]):
     incarnation: pulumi.Output[str]
     prepared: pulumi.Resource
     connection: command.remote.ConnectionArgs
+    whereabouts: dict[str, Any]
 
     def configure(
         self,
@@ -66,6 +71,14 @@ class Machine(Component[Any]):
         `via` may reach SSH at the private address; `bastion` is where `pulumi up` itself has to jump.
         """
         self.connection = connection(self.public_address, args.ssh_key, bastion)
+        self.whereabouts = {
+            "public": self.public_address,
+            "private": self.address,
+            "site": self.site,
+            "via": bastion,
+            "kind": self.kind,
+            "service": self.service_name or self.incarnation,
+        }
         program = ApplyProgram(self, self.child(depends_on=after))
         self.prepared = program.installed
         inside = (f"{via.address}/32",) if via else ()

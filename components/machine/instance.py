@@ -33,6 +33,7 @@ class Instance(Machine):
     """
 
     Arguments = InstanceArgs
+    kind = "instance"
 
     def declare(self, args: InstanceArgs) -> None:
         ports = []

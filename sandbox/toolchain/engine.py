@@ -110,7 +110,7 @@ def build(reason: str) -> Engine:
     if not found:
         raise ToolchainError("cli/go.mod does not require github.com/pulumi/pulumi/pkg/v3; restore the file from git")
     folder = golang.built(
-        "cli",
+        SOURCE / "cli",
         "pulumi",
         BUILT_PACKAGE,
         f"-X {VERSION_VARIABLE}=v{found[1]}",

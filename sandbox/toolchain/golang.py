@@ -8,14 +8,14 @@ import threading
 import time
 from pathlib import Path
 
-from sandbox.toolchain.home import SOURCE, ToolchainError, fingerprint, say, toolchain_home
+from sandbox.toolchain.home import ToolchainError, fingerprint, say, toolchain_home
 
 # From 1.21 on, go fetches the newer toolchain that a go.mod asks for.
 SELF_UPDATING = (1, 21)
 
 
-def built(name: str, program: str, package: str, linker_flags: str, note: str) -> Path:
-    """The program built from SOURCE/name, in a folder of its own.
+def built(source: Path, program: str, package: str, linker_flags: str, note: str) -> Path:
+    """The program built from the module in `source`, in a folder of its own.
 
     program        what to call it
     package        what to build, as `go build` names it
@@ -24,8 +24,7 @@ def built(name: str, program: str, package: str, linker_flags: str, note: str) -
 
     Raises ToolchainError when there is no Go, no network or no room.
     """
-    source = SOURCE / name
-    folder = toolchain_home() / f"{name}-{fingerprint(source)}"
+    folder = toolchain_home() / f"{source.name}-{fingerprint(source)}"
     if folder.is_dir():
         return folder / program
     go, environment = find_go(needed_version(source / "go.mod"))
@@ -118,7 +117,7 @@ def find_go(needed: tuple[int, int]) -> tuple[str, dict[str, str]]:
     wanted = f"{needed[0]}.{needed[1]}"
     there = f"only an older one ({seen[0]})" if seen else "none here"
     raise ToolchainError(
-        f"Pulumi must be built and needs Go {wanted} or later, but there is {there}: put Pulumi's own CLI on PATH, "
+        f"a program must be built with Go {wanted} or later, but there is {there}: put the official one on PATH, "
         f"or install Go {wanted} in /usr/local/go, and run this again"
     )
 

@@ -141,7 +141,7 @@ def download(plugin: Wanted, engine: Callable[[], Engine], failures: Failures) -
 
 
 def place_bridge(plugin: Wanted) -> None:
-    built = golang.built("openstack", plugin.program.name, ".", "", f"{plugin.label} (2 minutes on two cores)")
+    built = golang.built(SOURCE / "openstack", plugin.program.name, ".", "", f"{plugin.label} (2 minutes on two cores)")
     if plugin.program.is_symlink() and plugin.program.readlink() == built:
         return
     plugin.folder.mkdir(parents=True, exist_ok=True)

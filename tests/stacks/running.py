@@ -1,10 +1,8 @@
 """A stack that is up in the sandbox, driven as its user would: make's commands, HTTP, SSH."""
 
-import functools
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -18,7 +16,10 @@ import ovh
 import ovh.client
 
 from sandbox import GATEWAY, authority
-from stacks.target import CHECKOUT, exports
+from stacks.running import environment, ssh, world
+from stacks.target import CHECKOUT
+
+__all__ = ["environment", "ssh", "world"]
 
 
 def operator() -> dict[str, str]:
@@ -58,12 +59,6 @@ def project(folder: Path, venv: Path, program: str, environment: dict[str, str])
     return run
 
 
-@functools.cache
-def environment() -> dict[str, str]:
-    """What the sandbox gives its customer."""
-    return exports("sandbox")
-
-
 def customer() -> ovh.Client:
     """The API as the sandbox's customer may use it."""
     given = environment()
@@ -93,19 +88,6 @@ def token_of(username: str, password: str) -> str:
         return str(answer.headers["X-Subject-Token"])
 
 
-def world(*command: str, check: bool = True, timeout: int = 120) -> str:
-    """Run a command somewhere else on the sandbox's Internet, where nobody is an administrator."""
-    done = subprocess.run(
-        [sys.executable, "-m", "sandbox", "world", "--", *command],
-        cwd=CHECKOUT,
-        text=True,
-        capture_output=True,
-        timeout=timeout,
-    )
-    assert not check or done.returncode == 0, f"{command} from the world: {done.stderr}"
-    return done.stdout
-
-
 def request(url: str, *options: str) -> tuple[int, str]:
     """Status and body of a request from the world; 0 without an answer."""
     host = str(urlsplit(url).hostname)
@@ -116,22 +98,6 @@ def request(url: str, *options: str) -> tuple[int, str]:
     answer = world("curl", "-s", "--max-time", "60", *known, "-w", "\n%{http_code}", *options, url, check=False)
     body, _, status = answer.rpartition("\n")
     return int(status), body
-
-
-def ssh(address: str, command: str, *, stdin: str | None = None, timeout: int = 120, via: str | None = None) -> str:
-    """Run a command on a machine, as its administrator; `via` a bastion where it has no public address."""
-    client = ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-    client += ["-o", "ConnectTimeout=10", "-i", environment()["CASEBOOK_SSH_KEY_FILE"]]
-    jump = ["-o", f"ProxyCommand={shlex.join([*client, '-W', '%h:%p', f'debian@{via}'])}"] if via else []
-    done = subprocess.run(
-        [*client, *jump, f"debian@{address}", command],
-        text=True,
-        capture_output=True,
-        timeout=timeout,
-        input=stdin,
-    )
-    assert done.returncode == 0, f"{command!r} on {address}: {done.stderr}{done.stdout}"
-    return done.stdout
 
 
 def open_ports(addresses: Sequence[str], ports: str = "1-10000") -> dict[str, set[int]]:

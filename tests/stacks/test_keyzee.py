@@ -11,7 +11,8 @@ import pytest
 
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
-from tests.stacks.running import environment, eventually, make, open_ports, outputs, ssh, world
+from stacks.running import Running
+from tests.stacks.running import environment, eventually, make, open_ports, outputs, world
 
 pytestmark = pytest.mark.sandbox
 STACK, HOST = "keyzee", "www.keyzee.example"
@@ -28,17 +29,7 @@ def _up() -> dict[str, Any]:
 
 @pytest.fixture(scope="module", name="on")
 def _on(up: dict[str, Any]) -> Machine:
-    """Runs a command on a machine, by its name, through its site's gateway."""
-    sites = [*up["sites"].values(), {"gateway": up["drp"]["via"], "machines": {"conductor": up["drp"]["conductor"]}}]
-    known = {name: (address, site["gateway"]) for site in sites for name, address in site["machines"].items()}
-
-    def on(name: str, command: str, **options: Any) -> str:
-        address, door = known[name]
-        if name.endswith("-gateway-1"):
-            return ssh(door, command, **options)
-        return ssh(address, command, via=door, **options)
-
-    return on
+    return Running(STACK, up).on
 
 
 def leads_to() -> str:
@@ -83,7 +74,7 @@ def members(on: Machine, name: str) -> dict[str, Any]:
 
 @pytest.mark.claim("KEY-1")
 def test_the_world_sees_80_and_443_of_the_gateway_and_nothing_else(up: dict[str, Any]) -> None:
-    gateways = {name: site["gateway"] for name, site in up["sites"].items()}
+    gateways = up["gateways"]
     servers = [
         Clouds(environment()).ovh(f"/dedicated/server/ns310000{n}.ip-198-18-16-{n}.eu")["ip"] for n in range(33, 39)
     ]
@@ -147,7 +138,7 @@ def test_both_clusters_answer_and_a_key_survives_its_server(up: dict[str, Any], 
             assert ask("/keys/", "-b", cookies)[1] == f"key {key[1]}\nuse {uses}\n"
         finally:
             on(name, "sudo systemctl start tomcat10")
-        wait_for_tomcat(on, up["sites"]["rbx"]["machines"][name])
+        wait_for_tomcat(on, up["machines"][name]["private"])
 
 
 @pytest.mark.claim("KEY-4")
@@ -181,8 +172,8 @@ def test_a_second_up_changes_nothing() -> None:
 
 @pytest.mark.claim("KEY-6")
 def test_the_second_site_holds_the_same_and_is_ready(up: dict[str, Any], on: Machine) -> None:
-    sites = up["sites"]
-    assert len(sites["gra"]["machines"]) < len(sites["rbx"]["machines"])
+    first, second = ([name for name in up["machines"] if name.startswith(f"{site}-")] for site in ("rbx", "gra"))
+    assert len(second) < len(first)
     assert reserve("everywhere")
     asked = "sudo mariadb -N keyzee -e 'select vehicle from reservations'"
     eventually(lambda: "everywhere" in on("gra-db-3", asked), "the row is not in the second site")
@@ -191,7 +182,7 @@ def test_the_second_site_holds_the_same_and_is_ready(up: dict[str, Any], on: Mac
     )
     status = json.loads(on("conductor", "sudo drp status"))
     assert status["serves"] == "primary"
-    assert status["records"] == [sites["rbx"]["gateway"]]
+    assert status["records"] == [up["gateways"]["rbx"]]
     assert status["replica"]["follows"]
     assert status["replica"]["parts"]["gra-haproxy-1"] == {
         "part": "rest", "units": {"haproxy.service": False}, "files_copied": None
@@ -200,7 +191,7 @@ def test_the_second_site_holds_the_same_and_is_ready(up: dict[str, Any], on: Mac
 
 @pytest.mark.claim("KEY-6")
 def test_takeover_and_hand_back_are_a_command_each_and_lose_nothing(up: dict[str, Any], on: Machine) -> None:
-    gateways = {name: site["gateway"] for name, site in up["sites"].items()}
+    gateways = up["gateways"]
     assert reserve("last-of-rbx")
     assert keep("last-of-rbx")
     print(on("conductor", "sudo drp takeover", timeout=600))
@@ -226,7 +217,7 @@ def test_takeover_and_hand_back_are_a_command_each_and_lose_nothing(up: dict[str
 
 @pytest.mark.claim("KEY-6")
 def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], on: Machine) -> None:
-    first = up["sites"]["rbx"]["machines"]
+    first = [name for name in up["machines"] if name.startswith("rbx-")]
     assert reserve("before-the-loss")
     databases = [name for name in first if "-db-" in name]
     asked = "sudo mariadb -N keyzee -e 'select vehicle from reservations'"
@@ -267,5 +258,5 @@ def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
         "/v2/iam/policy",
     ):
         assert clouds.ovh(path) == [], path
-    gateway = up["sites"]["rbx"]["gateway"]
+    gateway = up["gateways"]["rbx"]
     assert world("curl", "-sk", "--max-time", "5", f"https://{gateway}/", check=False) == "", "the front still answers"

@@ -13,8 +13,9 @@ import pytest
 
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
+from stacks.running import Running
 from tests.components.nginx_tier.test_traffic import png, width_of
-from tests.stacks.running import environment, eventually, make, open_ports, outputs, ssh, world
+from tests.stacks.running import environment, eventually, make, open_ports, outputs, world
 
 pytestmark = pytest.mark.sandbox
 MEMBERS = [*(f"db-{n}" for n in range(1, 8)), *(f"office-db-{n}" for n in range(1, 4))]
@@ -31,14 +32,7 @@ def _up() -> dict[str, Any]:
 @pytest.fixture(scope="module", name="on")
 def _on(up: dict[str, Any]) -> Machine:
     """Runs a command on a machine, by its name; machines without a public address are reached through the gateway."""
-    door = up["machines"]["gateway"]["public"]
-
-    def on(name: str, command: str, **options: Any) -> str:
-        machine = up["machines"][name]
-        private = machine["public"] == machine["private"]
-        return ssh(machine["public"], command, via=door if private else None, **options)
-
-    return on
+    return Running("nextradiotv", up).on
 
 
 def page(address: str, path: str) -> tuple[dict[str, str], str]:

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.toolchain import __main__ as command
 from sandbox.toolchain import download, engine, golang, home, plugins
-from sandbox.toolchain.home import Failures, ToolchainError
+from sandbox.toolchain.home import SOURCE, Failures, ToolchainError
 
 Script = Callable[..., Path]
 
@@ -48,9 +48,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was built, instead of building it."""
     names: list[str] = []
 
-    def build(name: str, program: str, *_: str) -> Path:
-        names.append(name)
-        path = home.toolchain_home() / f"{name}-0" / program
+    def build(source: Path, program: str, *_: str) -> Path:
+        names.append(source.name)
+        path = home.toolchain_home() / f"{source.name}-0" / program
         path.parent.mkdir(exist_ok=True)
         path.touch(0o755)
         return path
@@ -216,7 +216,7 @@ def test_a_failed_build_is_one_sentence_and_leaves_nothing(
     path = script("go", f"if [ $1 = version ]; then echo go1.26.1; else echo '{output}' >&2; exit 1; fi")
     monkeypatch.setattr(golang, "candidates", lambda: [str(path)])
     with pytest.raises(ToolchainError) as raised:
-        golang.built("cli", "pulumi", ".", "", "pulumi")
+        golang.built(SOURCE / "cli", "pulumi", ".", "", "pulumi")
     assert sentence in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not list(home.toolchain_home().iterdir())

@@ -1,0 +1,98 @@
+"""Faults of one machine, each seen to have happened before its block runs, and mended after it.
+
+They are brought about over SSH, as an operator would test it on a real account; only what has lost its power is
+switched on again through the account's API. What ends by itself (a frozen or cut-off machine) is
+ended by a timer on the machine.
+"""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+
+from drills.drill import NotSeen
+from drills.patience import seconds_until
+from stacks.running import CommandFailed, Running
+
+
+def answers(stack: Running, machine: str) -> bool:
+    """Whether somebody who logs in comes as far as a command, within seconds."""
+    try:
+        return stack.on(machine, "echo here", timeout=8).strip() == "here"
+    except (CommandFailed, subprocess.TimeoutExpired):
+        return False
+
+
+@contextlib.contextmanager
+def power_loss(stack: Running, machine: str) -> Iterator[float]:
+    """Off at once: nothing is shut down in order, nothing is flushed. Gives when it happened; on again after it.
+
+    Nobody but the account's owner switches a machine on: that is what it needs of an operator.
+    """
+    boot = boot_id(stack, machine)
+    stack.on(machine, "sudo systemd-run --quiet --on-active=1 systemctl poweroff --force --force")
+    seconds_until(lambda: not answers(stack, machine), f"{machine} without power", 30, every=0.2)
+    try:
+        yield time.time()
+    finally:
+        stack.switch_on(machine)
+        seconds_until(lambda: answers(stack, machine) and boot_id(stack, machine) != boot, f"{machine} on again", 180)
+
+
+def boot_id(stack: Running, machine: str) -> str:
+    """What differs after each boot: when PID 1 began, in the container of a sandbox too."""
+    return stack.on(machine, "stat -c %Y.%i /proc/1; systemctl show --property=UserspaceTimestampMonotonic --value")
+
+
+@contextlib.contextmanager
+def killed(stack: Running, machine: str, unit: str) -> Iterator[float]:
+    """SIGKILL to every process of a unit; systemd, or nobody, starts it again. Gives when it happened."""
+    asked = f"systemctl show --property=MainPID --value {unit}"
+    before = stack.on(machine, asked).strip()
+    if before in ("", "0"):
+        raise NotSeen(f"{unit} of {machine} does not run, so it cannot be killed")
+    stack.on(machine, f"sudo systemctl kill --signal=KILL {unit}")
+    moment = time.time()
+    if stack.on(machine, asked).strip() == before:
+        raise NotSeen(f"{unit} of {machine} still has process {before} after SIGKILL")
+    try:
+        yield moment
+    finally:
+        stack.on(machine, f"systemctl is-active --quiet {unit} || sudo systemctl start {unit}")
+
+
+@contextlib.contextmanager
+def frozen(stack: Running, machine: str, seconds: int) -> Iterator[float]:
+    """No process but PID 1 runs, while the kernel still takes connections. Thaws by itself after `seconds`."""
+    in_a_second(stack, machine, f"kill -STOP -1; sleep {seconds}; kill -CONT -1")
+    with gone(stack, machine, "frozen", seconds) as moment:
+        yield moment
+
+
+@contextlib.contextmanager
+def cut_off(stack: Running, machine: str, seconds: int) -> Iterator[float]:
+    """Every link of the machine is cut, in both directions; they are joined again by themselves after `seconds`."""
+    chains = "\n".join(
+        f"chain {hook} {{ type filter hook {hook} priority -350; {name} != lo drop; }}"
+        for hook, name in (("input", "iifname"), ("output", "oifname"))
+    )
+    table = f"nft -f - <<X\ntable inet drill {{\n{chains}\n}}\nX\n"
+    in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet drill")
+    with gone(stack, machine, "cut off", seconds) as moment:
+        yield moment
+
+
+def in_a_second(stack: Running, machine: str, script: str) -> None:
+    """Run a script on the machine when this login is over, whatever becomes of the way to it."""
+    stack.on(machine, "sudo tee /run/drill >/dev/null", stdin=script)
+    stack.on(machine, "sudo systemd-run --quiet --on-active=1 --timer-property=AccuracySec=100ms sh /run/drill")
+
+
+@contextlib.contextmanager
+def gone(stack: Running, machine: str, how: str, seconds: int) -> Iterator[float]:
+    """For something that ends by itself: seen to have begun, and in the end seen to be over."""
+    seconds_until(lambda: not answers(stack, machine), f"{machine} {how}", 12, every=0.2)
+    try:
+        yield time.time()
+    finally:
+        seconds_until(lambda: answers(stack, machine), f"{machine} back after it was {how}", seconds + 30)

@@ -1,0 +1,42 @@
+"""A site under load that loses something: the requests that fail, and how soon none does any more."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from drills.drill import Figure
+from drills.load import load
+
+BEFORE, AFTER = 5, 5  # seconds of load around what is measured
+
+
+def under_load(
+    targets: Sequence[str],
+    fault: Callable[[], AbstractContextManager[float]],
+    *,
+    rate: int,
+    seconds: int,
+    failed: int,
+    clean: float,
+    connect_to: Sequence[str] = (),
+) -> list[Figure]:
+    """Requests from the world while something is broken for `seconds` and comes back.
+
+    failed  how many requests may fail at most
+    clean   within how many seconds of the fault none may fail any more
+    """
+    longest = BEFORE + seconds + AFTER + 240  # switching a machine on takes its time
+    with load(targets, rate=rate, seconds=longest, connect_to=connect_to) as seen:
+        time.sleep(BEFORE)
+        with fault() as moment:
+            time.sleep(seconds)
+        back = time.time()
+        time.sleep(AFTER)
+        seen.stop()
+    return [
+        Figure("requests sent", len(seen.requests)),
+        Figure("requests failed", len(seen.failed), goal=failed),
+        Figure("clean after", round(seen.clean_after(moment, back), 2), "s", goal=clean),
+        Figure("requests failed when it came back", sum(one.ended > back for one in seen.failed), goal=0),
+        Figure("99 % answered within", round(1000 * seen.percentile(0.99)), "ms"),
+    ]
