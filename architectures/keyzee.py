@@ -25,7 +25,6 @@ from casebook import (
     Allow,
     Backend,
     Certificate,
-    DedicatedServer,
     DnsRoundRobin,
     DrpReplicaSite,
     Forward,
@@ -45,6 +44,7 @@ from casebook import (
     Site,
     TomcatTier,
     VrackNetwork,
+    dedicated_servers,
     ssh_key,
 )
 from casebook.args import Args, Cidr, Label, Many
@@ -188,12 +188,7 @@ def site(
     common |= {"via": door, "gateway": gateway.address, "opts": pulumi.ResourceOptions(depends_on=[gateway])}
 
     # Databases, on dedicated servers (KEY-4).
-    servers: list[Machine] = [
-        DedicatedServer(
-            name, service_name=service, address=planned.address("database", n), install=settings.install, **common
-        )
-        for n, (name, service) in enumerate(place.databases.items(), 1)
-    ]
+    servers = dedicated_servers(planned, "database", place.databases, install=settings.install, **common)
     machines += servers
     database = GaleraCluster(
         f"{place.name}-database",

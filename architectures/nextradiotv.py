@@ -53,6 +53,7 @@ from casebook import (
     SwiftStorage,
     Vpn,
     VrackNetwork,
+    dedicated_servers,
     ssh_key,
 )
 from casebook.args import Args, Cidr, Label, Many
@@ -209,17 +210,14 @@ class Place:
 
     def servers(self, tier: str, services: Mapping[str, str]) -> list[Machine]:
         """Dedicated servers, adopted."""
-        made: list[Machine] = [
-            DedicatedServer(
-                name,
-                service_name=service,
-                network=self.network,
-                address=self.address(tier, number),
-                install=self.settings.install,
-                **self.common,
-            )
-            for number, (name, service) in enumerate(services.items(), 1)
-        ]
+        made = dedicated_servers(
+            self.plan,
+            f"{self.prefix}{tier}",
+            services,
+            network=self.network,
+            install=self.settings.install,
+            **self.common,
+        )
         self.machines += made
         return made
 

@@ -26,11 +26,9 @@ from casebook import (
     BackupServer,
     BucketRepository,
     Certificate,
-    DedicatedServer,
     FarmServer,
     Listener,
     LoadBalancerIp,
-    Machine,
     Monitoring,
     MysqlPair,
     NginxTier,
@@ -40,6 +38,7 @@ from casebook import (
     Vps,
     VrackNetwork,
     Watchdog,
+    dedicated_servers,
     ssh_key,
 )
 from casebook.args import Args, Cidr, Label, Many
@@ -102,22 +101,11 @@ def build(settings: Settings) -> None:
     everywhere: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
     network = VrackNetwork("private", vrack=settings.vrack, vlan=settings.vlan, cidr=plan.cidr)
 
-    def rented(tier: str, names: Mapping[str, str]) -> list[Machine]:
-        return [
-            DedicatedServer(
-                name,
-                service_name=service,
-                network=network,
-                address=plan.address(tier, number),
-                install=settings.install,
-                **everywhere,
-            )
-            for number, (name, service) in enumerate(names.items(), 1)
-        ]
+    rented = {"network": network, "install": settings.install, **everywhere}
 
-    servers = rented("server", settings.servers)
-    databases = rented("database", settings.database_servers) if settings.database_servers else servers
-    stores = rented("backup", {"backup": settings.backup} if settings.backup else {})
+    servers = dedicated_servers(plan, "server", settings.servers, **rented)
+    databases = dedicated_servers(plan, "database", settings.database_servers or {}, **rented) or servers
+    stores = dedicated_servers(plan, "backup", {"backup": settings.backup} if settings.backup else {}, **rented)
     watcher = Vps("monitoring", service_name=settings.monitoring, **everywhere)
     nat = plan.block("load_balancer", 28)
 

@@ -30,19 +30,18 @@ from casebook import (
     BucketRepository,
     Cdn,
     Certificate,
-    DedicatedServer,
     Frontend,
     HaproxyTier,
     InstanceGroup,
     Listener,
     LoadBalancerIp,
-    Machine,
     Monitoring,
     MysqlPair,
     ObjectStorage,
     Vps,
     VrackNetwork,
     WebTier,
+    dedicated_servers,
     exporter_access,
     ssh_key,
 )
@@ -108,24 +107,13 @@ def build(settings: Settings) -> None:
     )
     everywhere: dict[str, Any] = {"ssh_key": key, "admin_cidrs": settings.admin_cidrs}
 
-    def servers(tier: str, names: Mapping[str, str]) -> list[Machine]:
-        return [
-            DedicatedServer(
-                name,
-                service_name=service,
-                network=network,
-                address=plan.address(tier, number),
-                install=settings.install,
-                **everywhere,
-            )
-            for number, (name, service) in enumerate(names.items(), 1)
-        ]
+    rented = {"network": network, "install": settings.install, **everywhere}
 
     monitoring = Vps("monitoring", service_name=settings.monitoring, **everywhere)
-    haproxies = servers("haproxy", settings.haproxy_servers)
-    dedicated = servers("web", settings.web_servers)
-    databases = servers("database", settings.database_servers)
-    [back_office] = servers("back_office", {"back-office": settings.back_office})
+    haproxies = dedicated_servers(plan, "haproxy", settings.haproxy_servers, **rented)
+    dedicated = dedicated_servers(plan, "web", settings.web_servers, **rented)
+    databases = dedicated_servers(plan, "database", settings.database_servers, **rented)
+    [back_office] = dedicated_servers(plan, "back_office", {"back-office": settings.back_office}, **rented)
     first = len(dedicated) + 1
     instances = InstanceGroup(
         "web",

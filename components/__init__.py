@@ -20,7 +20,7 @@ from casebook.gateway import Forward, Gateway, Vpn
 from casebook.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from casebook.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from casebook.logs import Logs
-from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
+from casebook.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps, dedicated_servers
 from casebook.memcached import Memcached
 from casebook.monitoring import Monitoring, exporter_access
 from casebook.mysql_pair import MysqlPair
@@ -106,6 +106,7 @@ __all__ = [
     "WebHosting",
     "WebTier",
     "balancer_cidrs",
+    "dedicated_servers",
     "exporter_access",
     "ssh_key",
 ]

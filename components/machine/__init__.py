@@ -1,6 +1,6 @@
 """Machines: something with an address that takes a configuration."""
 
-from casebook.machine.adopted import DedicatedServer, Vps
+from casebook.machine.adopted import DedicatedServer, Vps, dedicated_servers
 from casebook.machine.args import DedicatedServerArgs, InstanceGroupArgs, VpsArgs
 from casebook.machine.base import Machine
 from casebook.machine.instance import Instance, InstanceGroup
@@ -16,5 +16,6 @@ __all__ = [
     "PrivateMachines",
     "Vps",
     "VpsArgs",
+    "dedicated_servers",
     "one_after_another",
 ]

@@ -1,5 +1,8 @@
 """Machines that the customer already rents: dedicated servers and VPS. Nothing here orders anything."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pulumi
 import pulumi_command as command
 import pulumi_ovh as ovh
@@ -9,6 +12,7 @@ from casebook.configuration import File
 from casebook.lookup import looked_up
 from casebook.machine.args import DedicatedServerArgs, VpsArgs
 from casebook.machine.base import Machine, vrack_files
+from casebook.plan import AddressPlan
 from casebook.programs import own_program
 
 
@@ -64,6 +68,17 @@ class DedicatedServer(Machine):
             # The last of them has the address.
             self.interface = files[-1].path
         self._prepare(args, after, files, via=args.via, resolvers=args.resolvers)
+
+
+def dedicated_servers(plan: AddressPlan, tier: str, services: Mapping[str, str], **arguments: Any) -> list[Machine]:
+    """A tier of dedicated servers (name to service name), at its planned addresses in their order.
+
+    `arguments` are those of each `DedicatedServer`, its `network` among them.
+    """
+    return [
+        DedicatedServer(name, service_name=service, address=plan.address(tier, number), **arguments)
+        for number, (name, service) in enumerate(services.items(), 1)
+    ]
 
 
 class Vps(Machine):
