@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from sandbox import internet
 
-from . import addresses, zones
+from . import addresses, vps, zones
 from .backing import Backing
 from .loadbalancer import BASE as BALANCERS
 from .nas import Nas
@@ -23,7 +23,7 @@ from .store import Store
 from .tasks import Subject
 from .vrack import SERVERS
 
-TAGS_SECONDS = 1.0  # between two looks at what VLANs servers want
+LOOK_SECONDS = 1.0  # between two looks at what machines have done by themselves
 
 
 class Estate:
@@ -61,16 +61,21 @@ class Estate:
         for name in self.store.children(*SERVERS):
             Server(self.store, name).plug()
 
-    def watch_tags(self) -> None:
-        """Plug a server when it has been told to make a VLAN, for as long as this process lives."""
+    def watch(self) -> None:
+        """Notice what machines do by themselves, for as long as this process lives.
+
+        A server that has been told to make a VLAN is plugged; of a VPS the API shows whether it runs.
+        """
         known: dict[str, set[int]] = {}
         while True:
+            for name in self.store.children("vps"):
+                vps.seen(self.store, name, running=Server(self.store, name).machine.running())
             for name in self.store.children(*SERVERS):
                 server = Server(self.store, name)
                 if (tagged := server.tagged()) != known.get(name, set()):
                     known[name] = tagged
                     server.plug()
-            time.sleep(TAGS_SECONDS)
+            time.sleep(LOOK_SECONDS)
 
     def subjects(self) -> list[Subject]:
         """Everything there is, in the order in which a start brings it back."""
@@ -88,5 +93,5 @@ def real(store: Store) -> Backing:
     from sandbox.openstack.admin import connection
 
     estate = Estate(store)
-    threading.Thread(target=estate.watch_tags, daemon=True).start()
+    threading.Thread(target=estate.watch, daemon=True).start()
     return Backing(PublicCloud(connection()), Monitor(store), estate)

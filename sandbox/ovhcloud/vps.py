@@ -214,6 +214,14 @@ def rebuilt(store: Store, name: str, number: int, system: str, ssh_key: str | No
     store.merge({"image": system}, "vps", name, "detail")
 
 
+def seen(store: Store, name: str, *, running: bool) -> None:
+    """Show what it does by itself: a VPS that was switched off from inside is stopped. Tasks say what they do."""
+    before, after = ("stopped", "running") if running else ("running", "stopped")
+    tasks = store.children("vps", name, "task").values()
+    if store.service("vps", name)["state"] == before and not any(one["state"] in RUNNING for one in tasks):
+        store.merge({"state": after}, "vps", name)
+
+
 @route("POST", "/vps/{name}/reboot")
 def reboot(call: Call, name: str) -> Object:
     return begin(call, name, "rebootVm", ("rebooting", "running"), machines.boot, (True,))

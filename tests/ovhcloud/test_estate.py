@@ -197,6 +197,13 @@ class TestMachines:
     def test_a_vps_is_there_from_the_beginning(self) -> None:
         assert ssh(VPS_ADDRESS, "hostname") == VPS.partition(".")[0]
 
+    def test_a_vps_that_switched_itself_off_is_stopped_and_can_be_started(self, call: Call) -> None:
+        ssh(VPS_ADDRESS, "sudo systemd-run --quiet --on-active=1 systemctl poweroff --force --force")
+        until(lambda: call("GET", f"/vps/{VPS}")["state"] == "stopped", "off")
+        call("POST", f"/vps/{VPS}/start")
+        until(lambda: call("GET", f"/vps/{VPS}")["state"] == "running", "on again")
+        assert ssh(VPS_ADDRESS, "hostname") == VPS.partition(".")[0]
+
     @pytest.mark.usefixtures("estate")
     def test_a_reboot_keeps_the_disk_and_ends_every_process(self, call: Call) -> None:
         name, address = next(iter(SERVERS.items()))
