@@ -82,13 +82,21 @@ def vegeta() -> str:
 
 @contextlib.contextmanager
 def load(
-    targets: Sequence[str], *, rate: int, seconds: float, connect_to: Sequence[str] = (), body: Path | None = None
+    targets: Sequence[str],
+    *,
+    rate: int,
+    seconds: float,
+    connect_to: Sequence[str] = (),
+    body: Path | None = None,
+    strangers: bool = False,
 ) -> Iterator[Load]:
     """Sends requests from the world while the block runs, and for `seconds` at most; the block waits for the last.
 
     targets     in turn: `GET http://198.18.30.1/`, headers in further lines
     rate        requests a second, kept up however slowly they are answered
     connect_to  `host:port:address:port`, for names that the world's name servers do not have
+    body        what each request sends
+    strangers   each request is another visitor's, on a connection of its own; else connections are kept
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -100,6 +108,7 @@ def load(
             *("-duration", f"{seconds}s", "-timeout", f"{TIMEOUT:g}s", "-insecure", "-redirects=-1", "-max-body=0"),
             *(word for pair in connect_to for word in ("-connect-to", pair)),
             *(("-body", str(body)) if body else ()),
+            *(("-keepalive=false", "-http2=false") if strangers else ()),
         ]
         script = f"echo $$ > {process}; exec {shlex.join(command)}"
         attack = subprocess.Popen(from_the_world("sh", "-c", script), cwd=CHECKOUT, stderr=subprocess.PIPE, text=True)

@@ -20,13 +20,13 @@ def under_load(
     clean: float,
     connect_to: Sequence[str] = (),
 ) -> list[Figure]:
-    """Requests from the world while something is broken for `seconds` and comes back.
+    """Requests from the world, of strangers, while something is broken for `seconds` and comes back.
 
     failed  how many requests may fail at most
     clean   within how many seconds of the fault none may fail any more
     """
     longest = BEFORE + seconds + AFTER + 240  # switching a machine on takes its time
-    with load(targets, rate=rate, seconds=longest, connect_to=connect_to) as seen:
+    with load(targets, rate=rate, seconds=longest, connect_to=connect_to, strangers=True) as seen:
         time.sleep(BEFORE)
         with fault() as moment:
             time.sleep(seconds)

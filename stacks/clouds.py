@@ -14,8 +14,9 @@ class Clouds:
     """Views of an account, and orders to it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        # Both clients read os.environ when they are made.
-        os.environ.update({k: v for k, v in environment.items() if k.startswith(("OS_", "OVH_"))})
+        # Both clients read os.environ when they are made; what reads it later must still know the sandbox.
+        ours = ("OS_", "OVH_", "CASEBOOK_TARGET")
+        os.environ.update({k: v for k, v in environment.items() if k.startswith(ours)})
 
     @functools.cache  # noqa: B019 (one object a run)
     def openstack(self, region: str) -> openstack.connection.Connection:
