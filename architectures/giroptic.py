@@ -133,7 +133,8 @@ def build(settings: Settings) -> None:
         "front",
         service_name=settings.load_balancer,
         servers={machine.name: machine.public_address for machine in web},
-        listeners=[Listener(port=443, stickiness="sourceIp"), Listener(port=80)],
+        # Any server serves any request, so nobody is tied to one: who joins at a peak takes its share at once.
+        listeners=[Listener(port=port, probe=application.probe) for port in (443, 80)],
         opts=pulumi.ResourceOptions(depends_on=[application]),
     )
     sites = {name: WebHosting(name, args=plan) for name, plan in settings.hosting.items()}

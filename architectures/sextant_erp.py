@@ -210,7 +210,15 @@ def build(settings: Settings) -> None:
     )
 
     pulumi.export("url", balancer.url)
-    pulumi.export("database", {"address": f"{database.address}:{database.port}", "password": database.password})
+    pulumi.export(
+        "database",
+        {
+            "address": f"{database.address}:{database.port}",
+            "name": database.database,
+            "user": database.user,
+            "password": database.password,
+        },
+    )
     pulumi.export("machines", {machine.name: machine.whereabouts for machine in [*machines, watcher]})
     pulumi.export(
         "exposure",

@@ -10,10 +10,13 @@ from casebook.args import Args, Cidr, Many
 from casebook.certificate import Certificate
 from casebook.component import Component
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
+from casebook.load_balancer_ip import Probe
 from casebook.machine import Machine
 from casebook.templates import render
+from casebook.units import started_again
 
 HOME, KEYS = "/opt/upload", "/etc/upload"
+HEALTH = 8081
 HERE = Path(__file__).parent
 
 
@@ -38,12 +41,14 @@ class UploadTier(Component[UploadTierArgs]):
     Declares the role `upload` on each machine (on the first, then on all others at once) and the token that uploading
     clients show (`RandomPassword`). The machines hold nothing but configuration: any can be lost, or join.
 
-    Outputs: `token`, secret. Attributes, known at preview: `ports`, what the balancer sends to.
+    Outputs: `token`, secret. Attributes, known at preview: `ports`, what the balancer connects to, and `probe`, how it
+    finds out that a machine does not work.
     Sources: GIR-1, GIR-4.
     """
 
     Arguments = UploadTierArgs
-    ports = (80, 443)
+    ports = (80, 443, HEALTH)
+    probe = Probe(type="http", port=HEALTH, url="/healthz")
 
     def declare(self, args: UploadTierArgs) -> None:
         drawn = random.RandomPassword(f"{self.name}-token", length=32, special=False, opts=self.child())
@@ -69,8 +74,9 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
     """What one web server must hold."""
     nginx = File(
         path="/etc/nginx/nginx.conf",
-        content=render(__file__, "nginx.conf.j2", machine=machine, allowed_cidrs=args.allowed_cidrs),
+        content=render(__file__, "nginx.conf.j2", machine=machine, allowed_cidrs=args.allowed_cidrs, health=HEALTH),
     )
+    restart = started_again("nginx.service")
     certificate = File(path="/etc/nginx/certificate.pem", content="@secret(certificate)@\n", mode="0600")
     key = File(path="/etc/nginx/key.pem", content="@secret(private_key)@\n", mode="0600")
     program = File(path=f"{HOME}/application.py", content=(HERE / "application.py").read_text())
@@ -82,12 +88,12 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
         role="upload",
         packages=("curl", "logrotate", "nginx", "python3"),
         directories=(Directory(path=HOME), Directory(path=KEYS, mode="0700")),
-        files=(nginx, certificate, key, program, signer, signing, token, unit),
+        files=(nginx, restart, certificate, key, program, signer, signing, token, unit),
         services=(
             Service(unit="upload.service", follows=(program.path, signer.path, signing.path, token.path, unit.path)),
             Service(
                 unit="nginx.service",
-                follows=(nginx.path, certificate.path, key.path),
+                follows=(nginx.path, restart.path, certificate.path, key.path),
                 change="reload",
                 check="nginx -t -q",
             ),

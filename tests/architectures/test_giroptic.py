@@ -47,7 +47,9 @@ def test_one_vps_on_each_side_behind_one_balancer(stack: list[Registered]) -> No
     assert {one.name for one in of(stack, "Vps")} == {"europe-1", "america-1"}
     behind = {(one.name, one.inputs["port"]) for one in of(stack, "TcpFarmServer")}
     assert behind == {(f"front-{port}-{name}", port) for port in (80, 443) for name in ("europe-1", "america-1")}
-    assert {one.inputs["stickiness"] for one in of(stack, "TcpFarm") if one.name == "front-443"} == {"sourceIp"}
+    farms = of(stack, "TcpFarm")
+    assert {one.inputs["probe"]["url"] for one in farms} == {"/healthz"}, "a server that hangs still connects"
+    assert not any("stickiness" in one.inputs for one in farms), "who joins takes its share at once"
 
 
 @pytest.mark.claim("GIR-1")
