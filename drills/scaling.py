@@ -1,0 +1,58 @@
+"""A stack's autoscaler at work, told of an alert as Alertmanager tells it."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from drills.patience import seconds_until
+from stacks.__main__ import stack_file
+from stacks.target import CHECKOUT
+
+ALERT = {"alertname": "Load", "machine": "drill"}
+
+
+@contextlib.contextmanager
+def autoscaler(stack: str, settings: Mapping[str, Any]) -> Iterator[Callable[[str], None]]:
+    """The stack with more settings, `scaling` among them, and its autoscaler; file and stack are as before after it.
+
+    Gives what tells the autoscaler that an alert is `firing`, or `resolved`.
+    """
+    file, committed = stack_file(stack), stack_file(stack).read_text()
+    file.write_text(committed + "".join(f"    {name}: {json.dumps(value)}\n" for name, value in settings.items()))
+    try:
+        up(stack)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stacks.scale", stack], cwd=CHECKOUT, stdout=subprocess.DEVNULL
+        )
+        try:
+            yield lambda status: tell(settings["scaling"]["webhook"], status)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(300)
+    finally:
+        file.write_text(committed)
+        up(stack)
+
+
+def up(stack: str) -> None:
+    subprocess.run([sys.executable, "-m", "stacks", "up", stack], cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=True)
+
+
+def tell(webhook: str, status: str) -> None:
+    """As soon as the autoscaler listens."""
+    message = json.dumps({"alerts": [{"status": status, "labels": ALERT}]}).encode()
+
+    def told() -> bool:
+        try:
+            with urllib.request.urlopen(webhook, message, timeout=5) as answer:  # noqa: S310 (http, see AutoscalerArgs)
+                return bool(answer.status == 200)
+        except urllib.error.URLError:
+            return False
+
+    seconds_until(told, "the autoscaler", 120)
