@@ -210,6 +210,7 @@ def build(settings: Settings) -> None:
     )
 
     pulumi.export("url", balancer.url)
+    pulumi.export("load_balancer", balancer.service_name)
     pulumi.export(
         "database",
         {

@@ -1,0 +1,402 @@
+"""Sextant's ERP broken: a layer, a server, the master's server, the network between; its backups and its alerts."""
+
+import contextlib
+import functools
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any
+
+from drills import faults
+from drills.drill import Drill, Figure, NotSeen
+from drills.ledger import Account, Ledger, ledger
+from drills.load import Load, load
+from drills.patience import seconds_until
+from drills.serving import under_load
+from stacks.running import CommandFailed, Running, world
+
+MASTER, OTHER = "erp-1", "erp-2"
+RATE = 35  # requests a second: 70 users (ERP-9), each with a page every two seconds
+MAILBOX = "/var/mail/debian"
+SCRATCH = "/srv/drill"
+
+NO_TRAFFIC = "a server that fails gets no traffic until it is back"
+TAKES_OVER = (
+    "when the master's server fails the slave becomes master and the weights switch, and stay so until the next "
+    "incident; the surviving server carries the whole load; the administrator gets a mail"
+)
+STARTED_AGAIN = "systemd starts a daemon that died again after a second (components/units.py)"
+DATABASE_STARTED_AGAIN = (
+    "systemd starts MariaDB again after 5 s (mariadb.service of Debian), and it recovers; its keeper looks every 3 s "
+    "before it lets anybody write (components/mysql_pair)"
+)
+CONNECTS = (
+    "a visitor's connection to a server that is off is given up after 5 s and tried again on another; the balancer "
+    "then asks the server every second, and takes it out at the second failure (components/load_balancer_ip)"
+)
+HANGS = (
+    "a server that hangs still takes connections: the watchdog looks every 5 s, waits 15 s for an answer, and takes it "
+    "out of the balancer (components/watchdog)"
+)
+LEASE = (
+    "the master's lease has to end before the slave may write: 35 s, a look of 5 s, the balancer's refresh, and 15 s "
+    "in which an old master could still read that it is none (components/watchdog)"
+)
+TOLD = 60  # seconds: a look, an answer waited for, and the 30 s in which Alertmanager gathers (components/monitoring)
+
+Fault = Callable[[Running], AbstractContextManager[float]]
+
+
+# What is looked at
+
+
+def status(stack: Running, machine: str) -> dict[str, Any]:
+    """What the database of a server says of itself; empty while it says nothing."""
+    try:
+        found: dict[str, Any] = json.loads(stack.on(machine, "sudo mysql-pair status", timeout=30))
+    except CommandFailed:
+        return {}
+    return found
+
+
+def weights(stack: Running) -> dict[str, tuple[int, str]]:
+    """Server to its weight and status at the balancer."""
+    names = {where["private"]: name for name, where in stack.machines.items()}
+    farms = f"/ipLoadbalancing/{stack.outputs['load_balancer']}/http/farm"
+    found = {}
+    for farm in stack.clouds.ovh(farms):
+        for number in stack.clouds.ovh(f"{farms}/{farm}/server"):
+            server = stack.clouds.ovh(f"{farms}/{farm}/server/{number}")
+            found[names[server["address"]]] = (server["weight"], server["status"])
+    return found
+
+
+def works(stack: Running, machine: str) -> bool:
+    """Whether a server replicates, and has its share of the traffic again."""
+    found = status(stack, machine)
+    return found.get("role") == "replica" and found["lag"] is not None and weights(stack)[machine][1] == "active"
+
+
+@contextlib.contextmanager
+def written(stack: Running, over: str) -> Iterator[Ledger]:
+    """The ledger of an application on a server that itself stays whole: it reads there, and writes to the master."""
+    database = stack.outputs["database"]
+    account = Account(database["name"], database["user"], database["password"])
+    read = f"{stack.machines[over]['private']}:{database['address'].partition(':')[2]}"
+    with ledger(stack, over=over, write=database["address"], read=read, account=account) as found:
+        yield found
+
+
+def at_rest(stack: Running) -> None:
+    """As after the first `up`: the first server writes, the second replicates, and no mail has come."""
+    if status(stack, MASTER).get("role") != "writer":
+        stack.on(MASTER, "sudo mysql-pair promote")
+    wanted = {MASTER: (60, "active"), OTHER: (40, "active")}
+    seconds_until(lambda: works(stack, OTHER) and weights(stack) == wanted, "60 : 40, and both at work", 180)
+    # Without the groups of earlier alerts, which would hold a new one back for five minutes.
+    stack.on("monitoring", f"sudo systemctl restart prometheus-alertmanager; sudo truncate --size=0 {MAILBOX}")
+
+
+def mailed(stack: Running, machine: str, since: float) -> float:
+    """Seconds from a moment until the first mail that names the machine; NotSeen if there is none."""
+    for mail in re.split(r"^(?=From )", stack.on("monitoring", f"sudo cat {MAILBOX}"), flags=re.MULTILINE):
+        if machine in mail:
+            stamp = " ".join(mail.splitlines()[0].split()[2:])
+            zone = stack.on("monitoring", "date +%z").strip()
+            return datetime.strptime(f"{stamp} {zone}", "%a %b %d %H:%M:%S %Y %z").timestamp() - since
+    raise NotSeen(f"no mail that names {machine}")
+
+
+def pages(stack: Running) -> list[str]:
+    return [f"GET {stack.outputs['url']}/"]
+
+
+class Timed:
+    """A fault that remembers when it happened."""
+
+    def __init__(self, stack: Running, fault: Fault) -> None:
+        self.stack, self.fault, self.moment = stack, fault, 0.0
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[float]:
+        with self.fault(self.stack) as self.moment:
+            yield self.moment
+
+
+# A layer, or a server
+
+
+def layer_lost(machine: str, unit: str, clean: float, limit: str) -> Drill:
+    def run(stack: Running) -> list[Figure]:
+        at_rest(stack)
+        broken = functools.partial(faults.killed, stack, machine, unit)
+        with written(stack, OTHER) as book:
+            served = under_load(pages(stack), broken, rate=RATE, seconds=20, failed=round(RATE * clean), clean=clean)
+        gap = clean if (machine, unit) == (MASTER, "mariadb") else 1
+        return [*served, *book.figures(gap=gap, servers=1)]
+
+    return Drill(name=f"{machine} has {unit} killed", claims=("ERP-3",), promise=NO_TRAFFIC, limit=limit, run=run)
+
+
+def other_lost(how: str, fault: Fault, seconds: int, clean: float, limit: str) -> Drill:
+    def run(stack: Running) -> list[Figure]:
+        at_rest(stack)
+        broken = Timed(stack, fault)
+        share = round(RATE * 0.4 * clean)
+        with written(stack, MASTER) as book:
+            served = under_load(pages(stack), broken, rate=RATE, seconds=seconds, failed=share, clean=clean)
+            back = seconds_until(lambda: works(stack, OTHER), f"{OTHER} at work again", 180)
+        return [
+            *served,
+            *book.figures(gap=1, servers=1),
+            Figure("at work again after it came back", round(back, 1), "s"),
+            Figure("mail in the administrator's box after", mailed(stack, OTHER, broken.moment), "s", goal=TOLD),
+        ]
+
+    return Drill(name=f"{OTHER} {how}", claims=("ERP-3", "ERP-8"), promise=NO_TRAFFIC, limit=limit, run=run)
+
+
+def master_lost(how: str, fault: Fault, clean: float, limit: str) -> Drill:
+    """The master's server is lost, the other takes over, the lost one comes back, and then writes again by command."""
+
+    def run(stack: Running) -> list[Figure]:
+        at_rest(stack)
+        broken = Timed(stack, fault)
+        share = round(RATE * 0.6 * clean)
+        with written(stack, OTHER) as book:
+            served = under_load(pages(stack), broken, rate=RATE, seconds=90, failed=share, clean=clean)
+            back, commands = rejoined(stack, MASTER)
+        mail = mailed(stack, MASTER, broken.moment)
+        stays = weights(stack) == {MASTER: (40, "active"), OTHER: (60, "active")}
+        with written(stack, OTHER) as home:
+            time.sleep(3)
+            stack.on(MASTER, "sudo mysql-pair promote")
+            time.sleep(10)
+        return [
+            *served,
+            *book.figures(gap=65, servers=2),
+            Figure("mail in the administrator's box after", mail, "s", goal=TOLD),
+            Figure("weights still switched when it is back", int(stays), goal=1, least=True),
+            Figure("at work again after it came back", round(back, 1), "s"),
+            Figure("commands that needed", commands),
+            Figure("acknowledged writes lost on the way home", len(home.lost), goal=0),
+            Figure("two servers wrote on the way home", max(0.0, round(home.two_writers, 2)), "s", goal=0),
+            Figure("no write for, on the way home", round(home.longest_gap, 2), "s", goal=15),
+        ]
+
+    return Drill(
+        name=f"{MASTER}, the master, {how}",
+        claims=("ERP-3", "ERP-5", "ERP-8", "ERP-9"),
+        promise=TAKES_OVER,
+        limit=limit,
+        run=run,
+    )
+
+
+def rejoined(stack: Running, machine: str) -> tuple[float, int]:
+    """Seconds until a server that came back works, and how many of an operator's commands that took."""
+    began = time.monotonic()
+    with contextlib.suppress(NotSeen):
+        return seconds_until(lambda: works(stack, machine), f"{machine} at work again", 120), 0
+    stack.on(machine, "sudo mysql-pair rejoin --discard", timeout=300)
+    seconds_until(lambda: works(stack, machine), f"{machine} at work again", 120)
+    return time.monotonic() - began, 1
+
+
+def the_whole_load(stack: Running) -> list[Figure]:
+    """All users on one server, compared with both."""
+    at_rest(stack)
+
+    def answered(seconds: float = 20) -> Load:
+        with load(pages(stack), rate=RATE, seconds=seconds, strangers=True) as seen:
+            time.sleep(seconds)
+        return seen
+
+    both = answered()
+    stack.on(MASTER, "sudo systemctl stop nginx")
+    try:
+        one = answered()
+    finally:
+        stack.on(MASTER, "sudo systemctl start nginx")
+    return [
+        Figure("requests a second", RATE),
+        Figure("requests failed", len(one.failed), goal=0),
+        Figure("99 % answered within", round(1000 * one.percentile(0.99)), "ms", goal=1000),
+        Figure("99 % answered by both within", round(1000 * both.percentile(0.99)), "ms"),
+    ]
+
+
+def without_the_watchdog(stack: Running) -> list[Figure]:
+    at_rest(stack)
+    broken = functools.partial(faults.power_loss, stack, "monitoring")
+    with written(stack, OTHER) as book:
+        served = under_load(pages(stack), broken, rate=RATE, seconds=60, failed=0, clean=0)
+    return [*served, *book.figures(gap=1, servers=1)]
+
+
+def without_the_backup_server(stack: Running) -> list[Figure]:
+    at_rest(stack)
+    with faults.power_loss(stack, "backup") as moment:
+        seconds_until(lambda: "backup" in stack.on("monitoring", f"sudo cat {MAILBOX}"), "a mail", 240, every=5)
+    return [Figure("mail in the administrator's box after", mailed(stack, "backup", moment), "s", goal=185)]
+
+
+# The network
+
+
+def crossing(stack: Running) -> list[Figure]:
+    """Packets of the database on public interfaces, while it is written to and replicated."""
+    at_rest(stack)
+    for machine in (MASTER, OTHER):
+        device = stack.on(machine, "ip -o -4 route show default").split()[4]
+        chains = "\n".join(
+            f'chain {hook} {{ type filter hook {hook} priority -350; {way} "{device}" tcp sport 3306 counter; '
+            f'{way} "{device}" tcp dport 3306 counter; }}'
+            for hook, way in (("input", "iifname"), ("output", "oifname"))
+        )
+        stack.on(machine, "sudo nft -f -", stdin=f"table inet counted {{\n{chains}\n}}\n")
+    with written(stack, OTHER) as book:
+        time.sleep(15)
+    packets = []
+    for machine in (MASTER, OTHER):
+        ruleset = stack.on(machine, "sudo nft list table inet counted; sudo nft delete table inet counted")
+        packets += [int(number) for number in re.findall(r"packets (\d+)", ruleset)]
+    if len(packets) != 8 or not book.acknowledged:
+        raise NotSeen(f"{len(packets)} counters, {len(book.acknowledged)} writes")
+    return [
+        Figure("writes acknowledged", len(book.acknowledged)),
+        Figure("packets of the database on a public interface", sum(packets), goal=0),
+    ]
+
+
+# Backups
+
+
+def restored(stack: Running) -> list[Figure]:
+    """The other server's backup, out of the storage server, into a database that is new, on the first server."""
+    at_rest(stack)
+    name, label = f"database-{OTHER}", f"drill {time.time()}"
+    entry = ("-d", f"label={label}", "-d", "amount=12.50", f"{stack.outputs['url']}/entries")
+    world("curl", "-skf", "--max-time", "20", "-o", "/dev/null", *entry)
+    stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
+    elapses = stack.on(OTHER, f"systemctl show --value --property=NextElapseUSecRealtime backup-{name}.timer")
+    due = float(stack.on(OTHER, f"date --date='{elapses.strip()}' +%s"))
+    began = time.monotonic()
+    dump = stack.on("backup", f"sudo backup-server restic {name} dump --quiet --tag mysql latest mysql.sql")
+    client = f"sudo mariadb --no-defaults --socket={SCRATCH}/socket"
+    options = f"--no-defaults --user=mysql --datadir={SCRATCH}/data"
+    stack.on(MASTER, f"sudo install -d -o mysql {SCRATCH}; sudo mariadb-install-db {options} >/dev/null")
+    server = f"mariadbd {options} --skip-networking --socket={SCRATCH}/socket"
+    try:
+        stack.on(MASTER, f"sudo systemd-run --quiet --collect --unit=drill-database {server}")
+        stack.on(MASTER, f"until {client} --execute 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done", timeout=60)
+        stack.on(MASTER, client, stdin=dump)
+        took = time.monotonic() - began
+        labels = stack.on(MASTER, f"{client} --skip-column-names", stdin="SELECT label FROM erp.entries")
+    finally:
+        stack.on(MASTER, f"sudo systemctl stop drill-database; sudo rm -rf {SCRATCH}")
+    return [
+        Figure("the entry is in it", labels.splitlines().count(label), goal=1, least=True),
+        Figure("restored after", round(took, 1), "s"),
+        Figure("next backup in", round(due - time.time()), "s", goal=3600),
+    ]
+
+
+def corrupted(stack: Running) -> list[Figure]:
+    """One byte of the backup rots on the storage server's disk."""
+    name = f"database-{OTHER}"
+    stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
+    find = f"sudo find /srv/backup/{name}/repository/data -type f -size +0 -print -quit"
+    pack = stack.on("backup", find).strip()
+    stack.on("backup", f"sudo cp --archive {pack} {SCRATCH}")
+    verify = f"sudo backup-server verify {name}"
+    began = time.monotonic()
+    try:
+        rot = f"printf '\\125' | sudo dd of={pack} bs=1 seek=40 conv=notrunc status=none"
+        stack.on("backup", f"{rot}; ! sudo cmp --silent {pack} {SCRATCH}")
+        noticed = not succeeds(stack, "backup", verify)
+        took = time.monotonic() - began
+    finally:
+        stack.on("backup", f"sudo mv {SCRATCH} {pack}")
+    if not succeeds(stack, "backup", verify):
+        raise NotSeen("the repository is not sound without the rot either")
+    return [
+        Figure("rot noticed", int(noticed), goal=1, least=True),
+        Figure("noticed after", round(took, 1), "s"),
+    ]
+
+
+def succeeds(stack: Running, machine: str, command: str) -> bool:
+    try:
+        stack.on(machine, command, timeout=300)
+    except CommandFailed:
+        return False
+    return True
+
+
+def ways(machine: str, seconds: int) -> dict[str, Fault]:
+    return {
+        "loses power": functools.partial(faults.power_loss, machine=machine),
+        "freezes": functools.partial(faults.frozen, machine=machine, seconds=seconds),
+        "is cut off": functools.partial(faults.cut_off, machine=machine, seconds=seconds),
+    }
+
+
+OUT = {"loses power": (20, CONNECTS), "freezes": (40, HANGS), "is cut off": (20, CONNECTS)}
+DRILLS = [
+    *(
+        layer_lost(machine, unit, clean, limit)
+        for machine in (MASTER, OTHER)
+        for unit, clean, limit in (
+            ("nginx", 4, STARTED_AGAIN),
+            ("php8.2-fpm", 4, STARTED_AGAIN),
+            ("mariadb", 15, DATABASE_STARTED_AGAIN),
+        )
+    ),
+    *(other_lost(how, fault, 70, *OUT[how]) for how, fault in ways(OTHER, 75).items()),
+    *(master_lost(how, fault, OUT[how][0], f"{OUT[how][1]}; {LEASE}") for how, fault in ways(MASTER, 95).items()),
+    Drill(
+        name="one server carries all users",
+        claims=("ERP-5", "ERP-9"),
+        promise="the surviving server carries the whole load of 70 daily users",
+        limit="a page every two seconds of each; both servers and the visitors share the machine that is named below",
+        run=the_whole_load,
+    ),
+    Drill(
+        name="the watchdog's machine loses power",
+        claims=("ERP-3", "ERP-8"),
+        promise="nothing depends on the machine that watches, as long as the two servers see each other",
+        run=without_the_watchdog,
+    ),
+    Drill(
+        name="the backup server loses power",
+        claims=("ERP-8",),
+        promise="a VPS monitors everything and mails the administrator",
+        limit="a machine is down after two minutes without an answer; 30 s in which Alertmanager gathers, and the "
+        "looks of 10 s on the way (components/monitoring)",
+        run=without_the_backup_server,
+    ),
+    Drill(
+        name="what crosses the public network",
+        claims=("ERP-4", "ERP-6"),
+        promise="replication never crosses the public network",
+        run=crossing,
+    ),
+    Drill(
+        name="a backup is restored on another machine",
+        claims=("ERP-7",),
+        promise="a backup every hour, whose restore is exercised",
+        limit="what was written since the last full hour is lost with both servers",
+        run=restored,
+    ),
+    Drill(
+        name="a backup rots",
+        claims=("ERP-7",),
+        promise="a backup that is damaged is noticed",
+        limit="by the verification of every byte, once a week (components/backup)",
+        run=corrupted,
+    ),
+]
