@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pymysql
 
@@ -29,8 +29,8 @@ NEWEST = f"SELECT COALESCE(MAX(number), 0) FROM {TABLE}"  # noqa: S608
 ALL = f"SELECT number FROM {TABLE}"  # noqa: S608
 FAILURES = (pymysql.Error, OSError)
 
-Connection = pymysql.Connection[pymysql.cursors.Cursor]
-Connect = Callable[[], Connection]
+Connection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
+Connect: TypeAlias = Callable[[], Connection]
 
 
 class Account(NamedTuple):

@@ -1,0 +1,1 @@
+"""Tests of the drills' own parts: load, figures, the ledger."""
