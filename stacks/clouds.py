@@ -1,7 +1,9 @@
 """Reading an account: OpenStack and OVHcloud by their own clients, with the credentials of an environment."""
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import openstack
@@ -14,20 +16,31 @@ class Clouds:
     """Views of an account, and orders to it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        # Both clients read os.environ when they are made; what reads it later must still know the sandbox.
-        ours = ("OS_", "OVH_", "CASEBOOK_TARGET")
-        os.environ.update({k: v for k, v in environment.items() if k.startswith(ours)})
+        self._credentials = {k: v for k, v in environment.items() if k.startswith(("OS_", "OVH_"))}
+
+    @contextlib.contextmanager
+    def _applied(self) -> Iterator[None]:
+        """Both clients read os.environ when they are made; afterwards nobody else shall take it for an account's."""
+        before = dict(os.environ)
+        os.environ.update(self._credentials)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     @functools.cache  # noqa: B019 (one object a run)
     def openstack(self, region: str) -> openstack.connection.Connection:
-        return openstack.connect(region_name=region)
+        with self._applied():
+            return openstack.connect(region_name=region)
 
     @functools.cached_property
     def _client(self) -> Any:
-        endpoint = os.environ.get("OVH_ENDPOINT")
+        endpoint = self._credentials.get("OVH_ENDPOINT")
         if endpoint and "/" in endpoint:
             ovh.client.ENDPOINTS[endpoint] = endpoint
-        return ovh.Client(endpoint=endpoint)
+        with self._applied():
+            return ovh.Client(endpoint=endpoint)
 
     def ovh(self, path: str) -> Any:
         return self._client.get(path)
