@@ -407,8 +407,9 @@ def build(settings: Settings) -> None:
     Archive("logs", machine=logs, paths=["/var/log"], opts=after(store), **nightly)
     Archive("git", machine=development, paths=["/srv/git"], **nightly)
 
+    machines = [*site.machines, development]
     if settings.drp:
-        second_site(
+        machines += second_site(
             settings,
             settings.drp,
             network,
@@ -422,7 +423,7 @@ def build(settings: Settings) -> None:
     pulumi.export("office", {"address": site.door.public_address, "host": f"office.{settings.zone}"})
     pulumi.export("images", {"url": storage.containers["images"].url, **storage.users["journalists"]._asdict()})
     pulumi.export("search", found.servers)
-    pulumi.export("machines", {machine.name: machine.whereabouts for machine in [*site.machines, development]})
+    pulumi.export("machines", {machine.name: machine.whereabouts for machine in machines})
     pulumi.export(
         "exposure",
         {
@@ -455,7 +456,7 @@ def workshop(settings: Settings) -> Machine:
 
 def second_site(
     settings: Settings, drp: Drp, network: VrackNetwork, first: Site, www: DnsRoundRobin, origin: str
-) -> None:
+) -> list[Machine]:
     """The same architecture, smaller, in step with the first over the vRack; `drp takeover` on its gateway (NRT-18)."""
     place = Place(settings, network, drp.region, "drp_")
     members = place.servers("database", drp.database_servers)
@@ -481,3 +482,4 @@ def second_site(
         port=80,
         opts=after(database, www),
     )
+    return place.machines

@@ -19,6 +19,12 @@ from tests.stacks.running import environment, eventually, make, open_ports, outp
 
 pytestmark = pytest.mark.sandbox
 MEMBERS = [*(f"db-{n}" for n in range(1, 8)), *(f"office-db-{n}" for n in range(1, 4))]
+# The second site, in the fewest machines.
+DRP = [
+    "region=SBG5",
+    *("sizes.front=4", "sizes.nginx=1", "sizes.php=1", "sizes.memcached=1", "sizes.sql=2"),
+    *(f"database_servers.drp-db-{n}=ns310000{29 + n}.ip-198-18-16-{29 + n}.eu" for n in (1, 2, 3)),
+]
 Machine = Callable[..., str]
 
 
@@ -209,6 +215,26 @@ def test_the_address_of_a_lost_front_moves_to_another(up: dict[str, Any], on: Ma
 @pytest.mark.usefixtures("up")
 def test_a_second_up_changes_nothing() -> None:
     assert " unchanged" in make("up", "nextradiotv", "--expect-no-changes")
+
+
+@pytest.mark.claim("NRT-18")
+def test_the_second_site_comes_up_beside_the_first_and_follows_it(up: dict[str, Any]) -> None:
+    make("up", "nextradiotv", *(word for value in DRP for word in ("--set", f"drp.{value}")), timeout=3000)
+    both = Running.named("nextradiotv")
+    assert set(up["machines"]) < set(both.machines)
+    conductor = "drp-gateway"
+
+    def follows() -> bool:
+        status = json.loads(both.on(conductor, "sudo drp status"))
+        return bool(status["serves"] == "primary" and status["replica"]["follows"])
+
+    eventually(follows, "the second site does not follow", 120)
+    title = f"in both sites {time.time()}"
+    publish(up, title)
+    asked = "sudo mariadb -N -e 'select title from cms.article'"
+    eventually(lambda: title in both.on("drp-db-3", asked), "the article is not in the second site")
+    for name in ("drp-front-1", "drp-front-4"):
+        assert both.on(name, "systemctl is-active haproxy || true").strip() == "inactive", "asleep until needed"
 
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
