@@ -2,6 +2,8 @@
 STACK ?= sofoot
 # Settings for one run, e.g. SET="web_instances=6"; what lasts belongs into stacks/Pulumi.$(STACK).yaml.
 SET ?=
+# Secrets that one `up` draws anew, e.g. RENEW="database-pair".
+RENEW ?=
 LOSE ?=
 ONLY ?=
 RUNS ?=
@@ -27,7 +29,7 @@ help: ## list the targets
 	@touch $@
 
 up: .venv/.complete ## build STACK, on the account that the environment names, else in the sandbox
-	@$(PYTHON) -m stacks up $(STACK) $(SET:%=--set %)
+	@$(PYTHON) -m stacks up $(STACK) $(SET:%=--set %) $(RENEW:%=--renew %)
 
 preview: .venv/.complete ## show what `up` would change
 	@$(PYTHON) -m stacks preview $(STACK) $(SET:%=--set %)

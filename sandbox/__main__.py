@@ -6,6 +6,7 @@ reset    stop, and forget all machines and data
 status   every part with its process, memory and age; the machines
 env      the environment of a stack's program, as shell exports
 world    run a command on somebody else's computer on the sandbox's Internet: world -- COMMAND...
+faults   errors of the APIs: KIND=SHARE[@REQUESTS]... or off; without a word: what is in force, and what was made
 """
 
 import argparse
@@ -14,19 +15,21 @@ import subprocess
 import sys
 import threading
 
-from sandbox import lifecycle, world
+from sandbox import faults, lifecycle, world
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["start", "stop", "reset", "status", "env", "world"])
+    parser.add_argument("action", choices=["start", "stop", "reset", "status", "env", "world", "faults"])
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    if bool(command) != (arguments.action == "world"):
-        parser.error("`world` takes a command, the other actions take nothing")
+    if arguments.action == "world" and not command:
+        parser.error("`world` takes a command")
+    if command and arguments.action not in ("world", "faults"):
+        parser.error(f"`{arguments.action}` takes nothing more")
     interrupted = threading.Event()
 
     def interrupt(*_: object) -> None:
@@ -48,7 +51,11 @@ def main() -> int:
                 print(lifecycle.exports(), end="")
             case "world":
                 return world.run(command)
-    except (RuntimeError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+            case "faults":
+                if command:
+                    faults.set_to([] if command == ["off"] else map(faults.Fault.parsed, command))
+                print(faults.told(), end="")
+    except (ValueError, RuntimeError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
         # The terminal interrupts the children, too, and one of them may have failed first.
         if interrupted.is_set():
             print("sandbox: interrupted; the next start goes on from here", file=sys.stderr)

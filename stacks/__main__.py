@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from stacks.mend import mend, replacements
+from stacks.mend import events_of, mend, renewals, replacements
 from stacks.target import CHECKOUT, HOME, Stop, empty_project, is_account, prepare
 
 FILES = CHECKOUT / "stacks"
@@ -91,7 +91,7 @@ def run(*arguments: str, environment: dict[str, str], cwd: str = str(CHECKOUT), 
         raise Stop(f"pulumi {arguments[0]} ended with status {status}; once that is mended, the same command continues")
 
 
-def command(action: str, stack: str, values: list[str], options: list[str]) -> None:
+def command(action: str, stack: str, values: list[str], renewed: list[str], options: list[str]) -> None:
     """`options` go to pulumi as they are."""
     stack_file(stack)
     environment = prepare(cloud=action != "outputs")
@@ -112,8 +112,10 @@ def command(action: str, stack: str, values: list[str], options: list[str]) -> N
     else:
         state = mend(stack, environment)
         if action == "up":
-            options = [*replacements(state, environment), *options]
-        run(action, "--yes", "--skip-preview", *config, *options, environment=environment)
+            options = [*replacements(state, environment), *renewals(state, renewed), *options]
+        events = ("--event-log", str(events_of(stack)))
+        environment["PULUMI_DEBUG_COMMANDS"] = "true"  # without it there is no --event-log
+        run(action, "--yes", "--skip-preview", *config, *events, *options, environment=environment)
 
 
 def main() -> int:
@@ -121,10 +123,11 @@ def main() -> int:
     parser.add_argument("action", choices=("up", "preview", "outputs", "destroy", "shell"))
     parser.add_argument("stack", help=f"one of: {', '.join(names())}")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, for this run only")
+    parser.add_argument("--renew", action="append", default=[], metavar="NAME", help="draw this secret anew (up)")
     parser.epilog = "Further options go to pulumi: --expect-no-changes, --target, --show-secrets, ..."
     given, options = parser.parse_known_args()
     try:
-        command(given.action, given.stack, given.set, options)
+        command(given.action, given.stack, given.set, given.renew, options)
     except Stop as error:
         print(f"casebook: {error}", file=sys.stderr)
         return 1

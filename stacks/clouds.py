@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,9 @@ import openstack
 import openstack.connection
 import ovh
 import ovh.client
+from ovh.exceptions import APIError
+
+BUSY_SECONDS = 60
 
 
 class Clouds:
@@ -43,7 +47,16 @@ class Clouds:
             return ovh.Client(endpoint=endpoint)
 
     def ovh(self, path: str) -> Any:
-        return self._client.get(path)
+        """What is there; asked again for a minute where the API has no time, or has lost its answer."""
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._client.get(path)
+            except APIError as error:
+                status = error.response.status_code if error.response is not None else 0
+                if (0 < status < 500 and status != 429) or time.monotonic() > end:
+                    raise
+            time.sleep(2)
 
     def order(self, path: str, **body: Any) -> Any:
         return self._client.post(path, **body)

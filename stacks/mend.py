@@ -1,37 +1,87 @@
-"""Makes a stack fit to continue after an `up` that was killed: dead locks, and creations of unknown outcome.
+"""Makes a stack fit to continue after a run that was killed or failed: dead locks, and operations of unknown outcome.
 
-Pulumi notes each creation before it asks for it. When it dies in between, the thing may exist without being in the
-state. It is looked for by its planned name or address: what is found is taken into the state, what is not was never
-made. So nothing is made twice, and nothing is left behind. What is of no use without the answer to its creation, or
-without the request that follows it, is taken away by Pulumi, to be made anew.
+Pulumi notes each operation before it asks for it. When it dies in between, or the answer to a request is lost, a
+thing may exist without being in the state, or the other way round. It is looked for by its planned name or address:
+what is found is taken into the state, what is not was never made. So nothing is made twice, and nothing is left
+behind. What is of no use without the answer to its creation, or without the request that follows it, is taken away
+by Pulumi, to be made anew.
 """
 
 import json
+import re
 import socket
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlparse
 
 from stacks.clouds import Clouds
-from stacks.target import Stop, empty_project
+from stacks.target import HOME, Stop, empty_project
+from stacks.things import INSTANCE, LISTINGS, RECORD, S3_KEY, USER, alike
 
-Inputs = dict[str, Any]
-INSTANCE = "openstack:compute/instance:Instance"
-USER = "ovh:CloudProject/user:User"
-RECORD = "ovh:Domain/zoneRecord:ZoneRecord"
-# A user's password is told in the answer to its creation; a record is served after the refresh that follows.
-ANEW = (USER, RECORD)
+Operation = dict[str, Any]  # `resource` and `type`, as in Pulumi's state
+# A user's password is told in the answer to its creation, which is the only one that names an S3 key; a record is
+# served after the refresh that follows.
+ANEW = (USER, S3_KEY, RECORD)
+# Secrets that are drawn when they are made. A certificate follows its key.
+DRAWN = ("random:index/randomPassword:RandomPassword", "tls:index/privateKey:PrivateKey", S3_KEY)
+# What an API answers to a request that it has read and will not do.
+REFUSED = re.compile(r"(?:status code |but got )(?:400|403|409)\b")
+UNCERTAIN = {
+    "create": "creating",
+    "create-replacement": "creating",
+    "delete": "deleting",
+    "delete-replaced": "deleting",
+}
 
 
 def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     """Bring the state in line with what exists; returns it."""
     release_dead_lock(stack, environment)
     whole = exported(stack, environment)
-    adopt_or_forget(stack, whole, environment)
+    adopted = HOME / "stacks" / f"{stack}.adopted.json"  # is there while that is not finished
+    if adopted.exists():
+        held = {(one["urn"], one.get("id")) for one in (whole.get("deployment") or {}).get("resources") or []}
+        finish(stack, [one for one in json.loads(adopted.read_text()) if (one["urn"], one["id"]) in held], environment)
+        whole = exported(stack, environment)
+    operations = (whole.get("deployment") or {}).get("pending_operations") or []
+    operations += failed_operations(events_of(stack)) if whole.get("deployment") else []
+    if operations:
+        made = settle(whole, operations, environment)
+        new = adopted.with_suffix(".new")
+        new.write_text(json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]))
+        new.replace(adopted)
+        pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
+        finish(stack, made, environment)
+    for file in (adopted, events_of(stack)):
+        file.unlink(missing_ok=True)
     return whole
+
+
+def events_of(stack: str) -> Path:
+    """Where the last run that may have to be mended tells what it does. Pulumi writes no secret there."""
+    return HOME / "stacks" / f"{stack}.events.jsonl"
+
+
+def failed_operations(events: Path) -> list[Operation]:
+    """Creations and deletions that failed without having been refused: Pulumi forgets the former."""
+    said: dict[str, str] = {}
+    failed = []
+    for line in events.read_text().splitlines() if events.exists() else ():
+        try:
+            event = json.loads(line)
+        except ValueError:  # the line at which it was killed
+            continue
+        if diagnostic := event.get("diagnosticEvent"):
+            urn = diagnostic.get("urn", "")
+            said[urn] = said.get(urn, "") + diagnostic["message"]
+        if failure := event.get("resOpFailedEvent"):
+            failed.append(failure["metadata"])
+    return [
+        {"resource": metadata["new"] or metadata["old"], "type": UNCERTAIN[metadata["op"]]}
+        for metadata in failed
+        if metadata["op"] in UNCERTAIN and not REFUSED.search(said.get(metadata["urn"], ""))
+    ]
 
 
 def replacements(state: dict[str, Any], environment: dict[str, str]) -> list[str]:
@@ -47,25 +97,46 @@ def replacements(state: dict[str, Any], environment: dict[str, str]) -> list[str
     return [f"--replace={urn}" for urn in failed]
 
 
-def adopt_or_forget(stack: str, whole: dict[str, Any], environment: dict[str, str]) -> None:
-    """Take what was made into the exported state `whole`, drop the other pending operations, and import it."""
-    pending = (whole.get("deployment") or {}).get("pending_operations")
-    if not pending:
-        return
-    print(f"casebook: an earlier run was killed in the middle of {len(pending)} operations; looking what they did")
-    clouds, made = Clouds(environment), []
-    for resource in (operation["resource"] for operation in pending if operation["type"] == "creating"):
-        finder = FINDERS.get(resource["type"])
-        if found := finder(clouds, resource.get("inputs") or {}) if finder else None:
-            outputs = {**resource.get("inputs", {}), **found.outputs}
-            made.append({**resource, "custom": True, "id": found.id, "outputs": outputs})
-            print(f"casebook: {resource['urn'].rpartition('::')[2]} was made ({found.id}); taken into the state")
-    whole["deployment"]["resources"] += made
+def renewals(state: dict[str, Any], names: list[str]) -> list[str]:
+    """The options that draw secrets anew, by the names of their resources; what depends on them follows."""
+    drawn = [one for one in (state.get("deployment") or {}).get("resources") or [] if one["type"] in DRAWN]
+    by_name = {one["urn"].rpartition("::")[2]: one["urn"] for one in drawn}
+    for name in names:
+        if name not in by_name:
+            raise Stop(f"--renew={name}: no secret of this stack; there are: {', '.join(sorted(by_name)) or 'none'}")
+    return [f"--replace={by_name[name]}" for name in names]
+
+
+def settle(whole: dict[str, Any], operations: list[Operation], environment: dict[str, str]) -> list[dict[str, Any]]:
+    """Bring the exported state `whole` in line with what became of the operations; returns what it did not know."""
+    print(f"casebook: an earlier run ended in the middle of {len(operations)} operations; looking what they did")
+    clouds = Clouds(environment)
+    resources = whole["deployment"].setdefault("resources", [])
+    made: list[dict[str, Any]] = []
+    for operation in operations:
+        resource = operation["resource"]
+        kind, inputs = resource["type"], resource.get("inputs") or {}
+        name = resource["urn"].rpartition("::")[2]
+        things = alike(clouds, kind, inputs)
+        if operation["type"] == "creating":
+            known = {one.get("id") for one in (*resources, *made) if one["type"] == kind}
+            if found := next((thing for thing in things if thing.id not in known), None):
+                made.append({**resource, "custom": True, "id": found.id, "outputs": {**inputs, **found.outputs}})
+                print(f"casebook: {name} was made ({found.id}); taken into the state")
+        elif operation["type"] == "deleting" and kind in LISTINGS and resource["id"] not in {one.id for one in things}:
+            resources[:] = [
+                one for one in resources if (one["urn"], one.get("id")) != (resource["urn"], resource["id"])
+            ]
+            print(f"casebook: {name} was deleted ({resource['id']}); taken out of the state")
+    resources += made
     whole["deployment"]["pending_operations"] = []
-    pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
-    # Their outputs are what the provider reads, not what we know.
-    targeted("refresh", stack, made, environment)
-    targeted("destroy", stack, [resource for resource in made if resource["type"] in ANEW], environment)
+    return made
+
+
+def finish(stack: str, adopted: list[dict[str, Any]], environment: dict[str, str]) -> None:
+    """Their outputs are what the provider reads, not what we know; and what is of no use goes."""
+    targeted("refresh", stack, adopted, environment)
+    targeted("destroy", stack, [resource for resource in adopted if resource["type"] in ANEW], environment)
 
 
 def targeted(action: str, stack: str, resources: list[dict[str, Any]], environment: dict[str, str]) -> None:
@@ -114,177 +185,3 @@ def pulumi(*arguments: str, environment: dict[str, str], stdin: str = "") -> str
 def exported(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     printed: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack, environment=environment))
     return printed
-
-
-class Found(NamedTuple):
-    """Something that exists: its id in Pulumi's state, and what reading it needs besides its inputs."""
-
-    id: str
-    outputs: dict[str, Any] = {}  # noqa: RUF012 (never changed)
-
-
-def named(service: str, kind: str) -> Callable[[Clouds, Inputs], Found | None]:
-    """A thing of OpenStack by the name and region that the program gave it."""
-
-    def find(clouds: Clouds, inputs: Inputs) -> Found | None:
-        proxy = getattr(clouds.openstack(inputs["region"]), service)
-        found = list(getattr(proxy, kind)(name=inputs["name"]))
-        return Found(found[0].id) if found else None
-
-    return find
-
-
-def rule(clouds: Clouds, inputs: Inputs) -> Found | None:
-    """A rule of a security group, which has no name; Neutron refuses a second one that says the same."""
-    said = {
-        "security_group_id": "securityGroupId",
-        "direction": "direction",
-        "protocol": "protocol",
-        "port_range_min": "portRangeMin",
-        "port_range_max": "portRangeMax",
-        "remote_ip_prefix": "remoteIpPrefix",
-    }
-    wanted = {there: inputs[here] for there, here in said.items() if here in inputs}
-    found = list(clouds.openstack(inputs["region"]).network.security_group_rules(**wanted))
-    return Found(found[0].id) if found else None
-
-
-def of_port(clouds: Clouds, inputs: Inputs) -> Found | None:
-    """The floating IP on a port."""
-    found = list(clouds.openstack(inputs["region"]).network.ips(port_id=inputs["portId"]))
-    return Found(found[0].id) if found else None
-
-
-def container(clouds: Clouds, inputs: Inputs) -> Found | None:
-    names = [found.name for found in clouds.openstack(inputs["region"]).object_store.containers()]
-    return Found(inputs["name"]) if inputs["name"] in names else None
-
-
-def linked(kind: str, key: str, template: str) -> Callable[[Clouds, Inputs], Found | None]:
-    """A link of a vRack, which has no identity but its two ends."""
-
-    def find(clouds: Clouds, inputs: Inputs) -> Found | None:
-        target = inputs[key]
-        exists = target in clouds.ovh(f"/vrack/{inputs['serviceName']}/{kind}")
-        return Found(template.format(vrack=inputs["serviceName"], target=target)) if exists else None
-
-    return find
-
-
-def private_network(clouds: Clouds, inputs: Inputs) -> Found | None:
-    project = inputs["serviceName"]
-    for network in clouds.ovh(f"/cloud/project/{project}/network/private"):
-        if network["vlanId"] == inputs.get("vlanId", 0):
-            return Found(network["id"])
-    return None
-
-
-def private_subnet(clouds: Clouds, inputs: Inputs) -> Found | None:
-    project, network = inputs["serviceName"], inputs["networkId"]
-    for subnet in clouds.ovh(f"/cloud/project/{project}/network/private/{network}/subnet"):
-        if any(pool["region"] == inputs["region"] for pool in subnet["ipPools"]):
-            return Found(subnet["id"])
-    return None
-
-
-def of_balancer(kind: str) -> Callable[[Clouds, Inputs], Found | None]:
-    """A farm or frontend by the name that the program displays."""
-
-    def find(clouds: Clouds, inputs: Inputs) -> Found | None:
-        service = inputs["serviceName"]
-        for number in clouds.ovh(f"/ipLoadbalancing/{service}/{kind}"):
-            if clouds.ovh(f"/ipLoadbalancing/{service}/{kind}/{number}")["displayName"] == inputs.get("displayName"):
-                return Found(str(number))
-        return None
-
-    return find
-
-
-def farm_server(kind: str) -> Callable[[Clouds, Inputs], Found | None]:
-    def find(clouds: Clouds, inputs: Inputs) -> Found | None:
-        service, farm = inputs["serviceName"], inputs["farmId"]
-        base = f"/ipLoadbalancing/{service}/{kind}/{farm}/server"
-        for number in clouds.ovh(base):
-            if clouds.ovh(f"{base}/{number}")["address"] == inputs["address"]:
-                return Found(str(number))
-        return None
-
-    return find
-
-
-def balancer_network(clouds: Clouds, inputs: Inputs) -> Found | None:
-    service = inputs["serviceName"]
-    for number in clouds.ovh(f"/ipLoadbalancing/{service}/vrack/network"):
-        if clouds.ovh(f"/ipLoadbalancing/{service}/vrack/network/{number}")["natIp"] == inputs["natIp"]:
-            return Found(f"{service}_{number}", {"vrackNetworkId": number})
-    return None
-
-
-def bucket(clouds: Clouds, inputs: Inputs) -> Found | None:
-    project, region, name = inputs["serviceName"], inputs["regionName"], inputs["name"]
-    names = [found["name"] for found in clouds.ovh(f"/cloud/project/{project}/region/{region}/storage")]
-    return Found(name) if name in names else None
-
-
-def user(clouds: Clouds, inputs: Inputs) -> Found | None:
-    project = inputs["serviceName"]
-    for found in clouds.ovh(f"/cloud/project/{project}/user"):
-        if found["description"] == inputs.get("description"):
-            return Found(str(found["id"]))
-    return None
-
-
-def record(clouds: Clouds, inputs: Inputs) -> Found | None:
-    base = f"/domain/zone/{inputs['zone']}/record"
-    for number in clouds.ovh(f"{base}?fieldType={inputs['fieldtype']}&subDomain={inputs.get('subdomain', '')}"):
-        if clouds.ovh(f"{base}/{number}")["target"] == inputs["target"]:
-            return Found(str(number))
-    return None
-
-
-def installation(clouds: Clouds, inputs: Inputs) -> Found | None:
-    """An installation that still runs: OVHcloud refuses a second one. It is waited for."""
-    base = f"/dedicated/server/{inputs['serviceName']}/task"
-    running = [n for status in ("init", "todo", "doing") for n in clouds.ovh(f"{base}?status={status}")]
-    for number in running:
-        task = clouds.ovh(f"{base}/{number}")
-        while task["function"] == "reinstallServer" and task["status"] != "done":
-            if task["status"] not in ("init", "todo", "doing"):
-                return None
-            time.sleep(1)
-            task = clouds.ovh(f"{base}/{number}")
-        if task["function"] == "reinstallServer":
-            return Found(str(number))
-    return None
-
-
-# What is not here has no life outside the state (passwords, certificates), or may be done again (configurations,
-# installations, refreshes, S3 keys, which a user may have several of).
-FINDERS: dict[str, Callable[[Clouds, Inputs], Found | None]] = {
-    INSTANCE: named("compute", "servers"),
-    "openstack:compute/serverGroup:ServerGroup": named("compute", "server_groups"),
-    "openstack:networking/port:Port": named("network", "ports"),
-    "openstack:networking/secGroup:SecGroup": named("network", "security_groups"),
-    "openstack:networking/secGroupRule:SecGroupRule": rule,
-    "openstack:networking/router:Router": named("network", "routers"),
-    "openstack:networking/floatingIp:FloatingIp": of_port,
-    "openstack:objectstorage/container:Container": container,
-    "ovh:CloudProject/networkPrivate:NetworkPrivate": private_network,
-    "ovh:CloudProject/networkPrivateSubnet:NetworkPrivateSubnet": private_subnet,
-    "ovh:CloudProject/storage:Storage": bucket,
-    USER: user,
-    "ovh:Dedicated/serverReinstallTask:ServerReinstallTask": installation,
-    RECORD: record,
-    "ovh:IpLoadBalancing/tcpFarm:TcpFarm": of_balancer("tcp/farm"),
-    "ovh:IpLoadBalancing/httpFarm:HttpFarm": of_balancer("http/farm"),
-    "ovh:IpLoadBalancing/tcpFrontend:TcpFrontend": of_balancer("tcp/frontend"),
-    "ovh:IpLoadBalancing/httpFrontend:HttpFrontend": of_balancer("http/frontend"),
-    "ovh:IpLoadBalancing/tcpFarmServer:TcpFarmServer": farm_server("tcp/farm"),
-    "ovh:IpLoadBalancing/httpFarmServer:HttpFarmServer": farm_server("http/farm"),
-    "ovh:IpLoadBalancing/vrackNetwork:VrackNetwork": balancer_network,
-    "ovh:Vrack/cloudProject:CloudProject": linked("cloudProject", "projectId", "vrack_{vrack}-cloudproject_{target}"),
-    "ovh:Vrack/ipLoadbalancing:IpLoadbalancing": linked("ipLoadbalancing", "LoadbalancingId", "{vrack}-{target}"),
-    "ovh:Vrack/dedicatedServerInterface:DedicatedServerInterface": linked(
-        "dedicatedServerInterface", "interfaceId", "vrack_{vrack}-dedicatedserverinterface_{target}"
-    ),
-}

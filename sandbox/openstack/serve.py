@@ -11,6 +11,8 @@ import importlib
 import os
 import sys
 
+from sandbox import faults
+
 
 def main() -> None:
     # Imports make no garbage, and a third of their time goes into looking for it.
@@ -26,7 +28,7 @@ def main() -> None:
     gc.freeze()
     gc.enable()
     waitress.serve(
-        application,
+        faults.wsgi(application),
         host="127.0.0.1",
         port=int(port),
         threads=int(threads),

@@ -13,7 +13,7 @@ import sys  # noqa: E402
 from eventlet import wsgi as server  # noqa: E402
 from swift.common import utils  # noqa: E402
 
-from sandbox import DATA, ETC  # noqa: E402
+from sandbox import DATA, ETC, faults  # noqa: E402
 from sandbox.openstack.configuration import RINGS  # noqa: E402
 
 utils.SWIFT_CONF_FILE = str(ETC / "swift.conf")
@@ -48,7 +48,7 @@ def main() -> None:
         socket = eventlet.listen(("127.0.0.1", int(port)), backlog=512)
         name = pathlib.Path(file).stem
         utils.get_logger(wsgi.appconfig(file), name)
-        application = wsgi.loadapp(file, global_conf={"log_name": name})
+        application = faults.wsgi(wsgi.loadapp(file, global_conf={"log_name": name}))
         options = {
             "max_size": 1024,
             "protocol": wsgi.SwiftHttpProtocol,

@@ -18,6 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from sandbox import faults
+
 from . import (
     auth,
     certificates,
@@ -112,13 +114,23 @@ class Api:
         query = f"?{request.url.query}" if request.url.query else ""
         url = f"{request.url.scheme}://{request.headers['host']}{raw}{query}"
         body = await request.body()
-        status, value = self.answer(request.method, url, raw, dict(request.query_params), request.headers, body)
+        fault = None if raw in auth.OPEN_PATHS else faults.drawn(f"{request.method} {raw}")
+        if fault in ("429", "500", "503"):
+            status, value = int(fault), ApiError(int(fault), faults.REASONS[fault]).body
+        else:
+            with faults.slowly(fault):
+                status, value = self.answer(request.method, url, raw, dict(request.query_params), request.headers, body)
         with contextlib.suppress(sqlite3.OperationalError):
             self.record(request.method, raw + query, body, status, value)
+        if fault == "504":
+            await asyncio.sleep(faults.GATEWAY_SECONDS)
+            await Response(faults.REASONS[fault], 504, media_type="text/plain")(scope, receive, send)
+            return
+        query_id = {"X-Ovh-QueryID": f"SBX.ext-1.{uuid.uuid4().hex[:16]}"}
         await Response(
             json.dumps(value),
             status,
-            {"X-Ovh-QueryID": f"SBX.ext-1.{uuid.uuid4().hex[:16]}"},
+            query_id | (faults.headers(fault) if fault else {}),
             "application/json; charset=utf-8",
         )(scope, receive, send)
 

@@ -8,7 +8,9 @@ CLASSES = {
     404: "NotFound",
     405: "MethodNotAllowed",
     409: "Conflict",
+    429: "TooManyRequests",
     500: "InternalServerError",
+    503: "ServiceUnavailable",
 }
 
 

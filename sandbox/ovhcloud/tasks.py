@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
+from sandbox import faults
+
 from .errors import ApiError
 from .store import Object, Store, now
 
@@ -36,15 +38,20 @@ def effect(function: Effect) -> Effect:
 
 
 class Tasks:
-    """Runs the jobs that have come due. `seconds` is how long a task takes from its start to its end."""
+    """Runs the jobs that have come due. `seconds` is how long a task takes at least, from its start to its end."""
 
     def __init__(self, store: Store, seconds: float, estate: Convergence | None) -> None:
-        self.store, self.seconds, self.estate = store, seconds, estate
+        self.store, self.least, self.estate = store, seconds, estate
         self.clock = time.time
         self.pool = ThreadPoolExecutor(WORKERS, "estate")
         self.started: set[int] = set()
         self.repairs: list[Future[bool]] = []
         self.troubles: dict[Subject, str] = {}
+
+    @property
+    def seconds(self) -> float:
+        """How long a task takes that begins now."""
+        return self.least + faults.delay.get()
 
     def later(self, seconds: float, then: Effect, *args: Any) -> None:
         """Let an effect happen after some seconds."""

@@ -19,6 +19,8 @@ __all__ = ["APIError", "Account", "Api", "BadParametersError", "ResourceNotFound
 # The real plugin looks every 3 to 10 seconds, and first waits for 10.
 POLL_SECONDS = float(os.environ.get("CASEBOOK_OVH_POLL_SECONDS", "0.3"))
 KEYS = {"application_key": "applicationKey", "application_secret": "applicationSecret", "consumer_key": "consumerKey"}
+# What the API says of dedicated servers now and then, and the real plugin does not believe at once.
+SERVERS_DOUBTED = (404, 500)
 
 
 class Account:
@@ -69,16 +71,25 @@ class Api:
         self.client, self.request = client, call
 
     def get(self, where: str) -> Any:
-        return self.client.call("GET", where, None, True)
+        return self.call("GET", where)
 
     def post(self, where: str, body: Values | None = None) -> Any:
-        return self.client.call("POST", where, body, True)
+        return self.call("POST", where, body)
 
     def put(self, where: str, body: Values) -> Any:
-        return self.client.call("PUT", where, body, True)
+        return self.call("PUT", where, body)
 
     def delete(self, where: str) -> Any:
-        return self.client.call("DELETE", where, None, True)
+        return self.call("DELETE", where)
+
+    def call(self, method: str, where: str, body: Values | None = None) -> Any:
+        """One request. Like the real plugin it is not made again, and its error names the status."""
+        try:
+            return self.client.call(method, where, body, True)
+        except APIError as error:
+            if status := status_of(error):
+                error.args = (f"OVHcloud API error (status code {status}): {error.args[0]}",)
+            raise
 
     def wait(
         self,
@@ -101,12 +112,18 @@ class Api:
             self.request.pause(POLL_SECONDS)
 
     def settle(
-        self, where: str, pending: Collection[str], target: Collection[str], what: str, minutes: float = 60
+        self,
+        where: str,
+        pending: Collection[str],
+        target: Collection[str],
+        what: str,
+        minutes: float = 60,
+        doubted: Collection[int] = (),
     ) -> Values:
-        """Wait on the `status` of an object."""
+        """Wait on the `status` of an object. Statuses of HTTP that are doubted do not count for five minutes."""
 
         def look() -> tuple[Values, str]:
-            found: Values = self.get(where)
+            found: Values = self.insist(lambda: self.get(where), APIError, 5, doubted) if doubted else self.get(where)
             return found, found["status"]
 
         settled: Values = self.wait(look, pending, target, what, minutes)
@@ -123,14 +140,16 @@ class Api:
 
         self.wait(look, pending, ("",), what, minutes)
 
-    def insist(self, ask: Callable[[], Any], refusal: type[APIError], minutes: float) -> Any:
+    def insist(
+        self, ask: Callable[[], Any], refusal: type[APIError], minutes: float, statuses: Collection[int] = ()
+    ) -> Any:
         """Ask again while the API refuses for now. What it says in the end is the error."""
         end = time.monotonic() + minutes * 60
         while True:
             try:
                 return ask()
-            except refusal:
-                if time.monotonic() > end:
+            except refusal as error:
+                if time.monotonic() > end or (statuses and status_of(error) not in statuses):
                     raise
             self.request.pause(POLL_SECONDS)
 
@@ -145,7 +164,13 @@ class Api:
 
     def server_task(self, server: str, task: Values) -> Values:
         where = f"/dedicated/server/{part(server)}/task/{task['taskId']}"
-        return self.settle(where, ("init", "todo", "doing"), ("done",), f"task {task['taskId']} of {server}")
+        what = f"task {task['taskId']} of {server}"
+        return self.settle(where, ("init", "todo", "doing"), ("done",), what, doubted=SERVERS_DOUBTED)
+
+
+def status_of(error: APIError) -> int:
+    """The status of HTTP; 0 without an answer."""
+    return error.response.status_code if error.response is not None else 0
 
 
 def part(value: Any) -> str:

@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from sandbox.toolchain.standin.ovh.client import Api, part, path
+from sandbox.toolchain.standin.ovh.client import SERVERS_DOUBTED, Api, part, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.shapes import filled
 from sandbox.toolchain.standin.values import Values, empty
@@ -92,7 +92,8 @@ class Networking(Rest):
         return inputs["serviceName"], self.look(api, inputs) or {}
 
     def active(self, api: Api, values: Values) -> None:
-        api.settle(path(self.base, values), ("deploying",), ("active",), f"networking of {values['serviceName']}", 45)
+        what = f"networking of {values['serviceName']}"
+        api.settle(path(self.base, values), ("deploying",), ("active",), what, 45, SERVERS_DOUBTED)
 
     def remove(self, api: Api, values: Values, inputs: Values) -> None:
         self.active(api, values)
