@@ -6,11 +6,15 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stacks.mend import release_dead_lock
+from stacks import mend
+from stacks.clouds import Clouds
+from stacks.mend import failed_operations, release_dead_lock, renewals, settle
 from stacks.target import Stop
+from stacks.things import LISTINGS, S3_KEY, USER, Thing
 
 
 def lock(folder: Path, stack: str, pid: int, host: str | None = None) -> Path:
@@ -60,3 +64,78 @@ def test_other_stacks_and_other_computers_keep_theirs(tmp_path: Path) -> None:
 def test_a_backend_that_is_no_folder_has_no_such_locks() -> None:
     release_dead_lock("sofoot", {"PULUMI_BACKEND_URL": "s3://bucket"})
     release_dead_lock("sofoot", {})
+
+
+URN = "urn:pulumi:sofoot::casebook::"
+
+
+def resource(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"urn": f"{URN}{kind}::{name}", "type": kind, **more}
+
+
+def failure(op: str, one: dict[str, Any], message: str) -> str:
+    """What pulumi's event log has of a failed operation."""
+    side = {"old": one, "new": None} if op.startswith("delete") else {"old": None, "new": one}
+    events = (
+        {"diagnosticEvent": {"urn": one["urn"], "message": message, "severity": "error"}},
+        {"resOpFailedEvent": {"metadata": {"op": op, "urn": one["urn"], "type": one["type"], **side}}},
+    )
+    return "".join(f"{json.dumps(event)}\n" for event in events)
+
+
+def test_a_failed_creation_counts_unless_it_was_refused(tmp_path: Path) -> None:
+    lost, refused, gone = (resource(USER, name, id="1") for name in ("lost", "refused", "gone"))
+    log = tmp_path / "events.jsonl"
+    assert failed_operations(log) == []
+    log.write_text(
+        failure("create", lost, "Failed to decode API response")
+        + failure("create", refused, "OVHcloud API error (status code 409): there is one")
+        + failure("update", refused, "OVHcloud API error (status code 500): no")
+        + failure("delete", gone, "OVHcloud API error (status code 503): no")
+        + '{"diagnosticEvent": {"mess'  # here it was killed
+    )
+    assert failed_operations(log) == [{"resource": lost, "type": "creating"}, {"resource": gone, "type": "deleting"}]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> list[Thing]:
+    """An account that has these users."""
+    things: list[Thing] = []
+    monkeypatch.setitem(LISTINGS, USER, lambda *_: iter(things))
+    monkeypatch.setattr(mend, "Clouds", lambda _: object.__new__(Clouds))
+    return things
+
+
+def test_what_was_made_without_an_answer_is_taken_over_once(account: list[Thing]) -> None:
+    account += [Thing("7", {"description": "web"}), Thing("8", {"description": "web"}), Thing("9", {})]
+    held = resource(USER, "web", id="7", inputs={"description": "web"})
+    lost = resource(USER, "web", id="", inputs={"description": "web"})
+    whole = {"deployment": {"resources": [held], "pending_operations": ["..."]}}
+    [made] = settle(whole, [{"resource": lost, "type": "creating"}], {})
+    assert (made["id"], made["outputs"]) == ("8", {"description": "web"})
+    assert whole["deployment"] == {"resources": [held, made], "pending_operations": []}
+
+
+def test_what_was_never_made_is_not_in_the_state(account: list[Thing]) -> None:
+    account += [Thing("7", {"description": "another"})]
+    whole: dict[str, Any] = {"deployment": {}}
+    lost = resource(USER, "web", inputs={"description": "web"})
+    assert settle(whole, [{"resource": lost, "type": "creating"}], {}) == []
+    assert whole["deployment"]["resources"] == []
+
+
+def test_what_was_deleted_without_an_answer_leaves_the_state(account: list[Thing]) -> None:
+    gone, left = (resource(USER, name, id=name, inputs={"description": name}) for name in ("gone", "left"))
+    account += [Thing("left", {"description": "left"})]
+    whole = {"deployment": {"resources": [gone, left]}}
+    settle(whole, [{"resource": one, "type": "deleting"} for one in (gone, left)], {})
+    assert whole["deployment"]["resources"] == [left]
+
+
+def test_secrets_are_drawn_anew_by_name() -> None:
+    key = resource(S3_KEY, "storage-backup")
+    state = {"deployment": {"resources": [key, resource(USER, "storage-backup")]}}
+    assert renewals(state, ["storage-backup"]) == [f"--replace={key['urn']}"]
+    assert renewals({}, []) == []
+    with pytest.raises(Stop, match=r"--renew=database: no secret.*storage-backup"):
+        renewals(state, ["database"])
