@@ -425,11 +425,35 @@ def build(settings: Settings) -> None:
     pulumi.export("search", found.servers)
     pulumi.export("machines", {machine.name: machine.whereabouts for machine in machines})
     pulumi.export(
+        "database",
+        {
+            "name": database.database,
+            "user": database.user,
+            "password": database.password,
+            "public": f"{site.address('sql_virtual')}:3306",
+            "office": f"{site.address('office_sql_virtual')}:3306",
+        },
+    )
+    # Who, by name or pattern, reaches which ports of whom: all that is open (drills/ports.py).
+    pulumi.export(
         "exposure",
         {
             "the world": {"the addresses": [80]},
             "journalists_cidrs": {"gateway": [443]},
             "admin_cidrs": {"gateway": [22], "development": [22]},
+            "the private network": {"front-*": [80], "dns-*": [53], "logs": [2514]},
+            "gateway": {"the private network": [22]},
+            "front-*": {"nginx-*": [80]},
+            "nginx-*": {"php-*": [9000]},
+            "php-*": {"memcached-*": [11211], "sql-*": [3306], "search-*": [9200]},
+            "office-front": {"office-nginx*": [80]},
+            "office-nginx*": {"office-php*": [9000]},
+            "office-php*": {"office-memcached*": [11211], "office-sql-*": [3306], "search-*": [9200]},
+            "*sql-*": {"*db-*": [3306, 9200]},
+            "*db-*": {"*db-*": [4567, 9201], "monitoring": [4567]},
+            "search-*": {"search-*": [9200, 9300], "logs": [9200, 9300]},
+            "logs": {"search-*": [9200, 9300]},
+            "monitoring": {"the private network": [9100], "*db-*": [4567]},
         },
     )
 

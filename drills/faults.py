@@ -8,7 +8,8 @@ ended by a timer on the machine.
 import contextlib
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from drills.drill import NotSeen
 from drills.patience import seconds_until
@@ -23,20 +24,50 @@ def answers(stack: Running, machine: str) -> bool:
         return False
 
 
+def silent_since(stack: Running, machine: str, how: str, at_most: float) -> float:
+    """The moment (since the epoch) of the first login that fails: when the fault happened, or a little earlier."""
+    deadline = time.monotonic() + at_most
+    while time.monotonic() < deadline:
+        began = time.time()
+        if not answers(stack, machine):
+            return began
+        time.sleep(0.2)
+    raise NotSeen(f"{machine} {how}: not seen within {at_most:g} s")
+
+
 @contextlib.contextmanager
 def power_loss(stack: Running, machine: str) -> Iterator[float]:
     """Off at once: nothing is shut down in order, nothing is flushed. Gives when it happened; on again after it.
 
     Nobody but the account's owner switches a machine on: that is what it needs of an operator.
     """
-    boot = boot_id(stack, machine)
-    stack.on(machine, "sudo systemd-run --quiet --on-active=1 systemctl poweroff --force --force")
-    seconds_until(lambda: not answers(stack, machine), f"{machine} without power", 30, every=0.2)
-    try:
-        yield time.time()
-    finally:
-        stack.switch_on(machine)
-        seconds_until(lambda: answers(stack, machine) and boot_id(stack, machine) != boot, f"{machine} on again", 180)
+    with power_loss_of_all(stack, [machine]) as moment:
+        yield moment
+
+
+@contextlib.contextmanager
+def power_loss_of_all(stack: Running, machines: Sequence[str]) -> Iterator[float]:
+    """The same of several machines within a second or two. None of them may be the way to another."""
+    boots = {machine: boot_id(stack, machine) for machine in machines}
+
+    def switch_off(machine: str) -> None:
+        stack.on(machine, "sudo systemd-run --quiet --on-active=1 systemctl poweroff --force --force")
+
+    def is_back(machine: str) -> float:
+        def booted() -> bool:
+            return answers(stack, machine) and boot_id(stack, machine) != boots[machine]
+
+        return seconds_until(booted, f"{machine} on again", 180 + 20 * len(machines))
+
+    with ThreadPoolExecutor(len(machines)) as each:
+        list(each.map(switch_off, machines))
+        moments = list(each.map(lambda machine: silent_since(stack, machine, "without power", 30), machines))
+        try:
+            yield min(moments)
+        finally:
+            for machine in machines:
+                stack.switch_on(machine)
+            list(each.map(is_back, machines))
 
 
 def boot_id(stack: Running, machine: str) -> str:
@@ -91,8 +122,8 @@ def in_a_second(stack: Running, machine: str, script: str) -> None:
 @contextlib.contextmanager
 def gone(stack: Running, machine: str, how: str, seconds: int) -> Iterator[float]:
     """For something that ends by itself: seen to have begun, and in the end seen to be over."""
-    seconds_until(lambda: not answers(stack, machine), f"{machine} {how}", 12, every=0.2)
+    moment = silent_since(stack, machine, how, 12)
     try:
-        yield time.time()
+        yield moment
     finally:
         seconds_until(lambda: answers(stack, machine), f"{machine} back after it was {how}", seconds + 30)

@@ -24,9 +24,9 @@ from stacks.running import Running, ssh_client
 WRITERS, READERS = 4, 2
 TIMEOUT = 3  # seconds after which a client gives a connection up and makes another
 TABLE = "drill_ledger"
-ADD = f"INSERT INTO {TABLE} (number, server) VALUES (%s, @@hostname) RETURNING server"  # noqa: S608
-NEWEST = f"SELECT COALESCE(MAX(number), 0) FROM {TABLE}"  # noqa: S608
-ALL = f"SELECT number FROM {TABLE}"  # noqa: S608
+ADD = "INSERT INTO {} (number, server) VALUES (%s, @@hostname) RETURNING server"
+NEWEST = "SELECT COALESCE(MAX(number), 0) FROM {}"
+ALL = "SELECT number FROM {}"
 FAILURES = (pymysql.Error, OSError)
 
 Connection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
@@ -125,8 +125,13 @@ class Ledger:
                 found.append(read.began - min(missed))
         return found
 
-    def figures(self, *, lost: int = 0, gap: float | None = None, servers: int | None = None) -> list[Figure]:
-        """For the table: `lost` rows and a `gap` (s) that the promise bears, how many `servers` have to acknowledge."""
+    def figures(
+        self, *, lost: int = 0, gap: float | None = None, servers: int | None = None, any_writes: bool = False
+    ) -> list[Figure]:
+        """For the table: `lost` rows and a `gap` (s) that the promise bears, how many `servers` have to acknowledge.
+
+        any_writes  servers do so at the same time, as in a multi-master cluster
+        """
         if not self.acknowledged:
             raise NotSeen("no write was acknowledged")
         if servers and len(self.servers) != servers:
@@ -135,7 +140,9 @@ class Ledger:
             Figure("writes acknowledged", len(self.acknowledged)),
             Figure("acknowledged writes lost", len(self.lost), goal=lost),
             Figure("rows there twice", len(self.duplicated), goal=0),
-            Figure("two servers wrote", max(0.0, round(self.two_writers, 2)), "s", goal=0),
+            Figure("servers that wrote", len(self.servers))
+            if any_writes
+            else Figure("two servers wrote", max(0.0, round(self.two_writers, 2)), "s", goal=0),
             Figure("no write for", round(self.longest_gap, 2), "s", goal=gap),
             Figure("reads behind", len(self.stale)),
             Figure("read behind, at most", round(max(self.stale, default=0.0), 2), "s"),
@@ -144,7 +151,15 @@ class Ledger:
 
 @contextlib.contextmanager
 def ledger(
-    stack: Running, *, over: str, write: str, read: str, account: Account, rate: float = 20, settled: float = 60
+    stack: Running,
+    *,
+    over: str,
+    write: str,
+    read: str,
+    account: Account,
+    rate: float = 20,
+    settled: float = 60,
+    table: str = TABLE,
 ) -> Iterator[Ledger]:
     """Writes and reads while the block runs, through a tunnel over a machine that itself stays whole.
 
@@ -153,28 +168,29 @@ def ledger(
     read     host:port that they read through
     rate     rows a second
     settled  seconds after the block within which the database answers again and holds still
+    table    of its own for each of two ledgers at once
     """
     with (
         tunnel(stack, over, [write, read]) as (writing, reading),
-        kept(client(writing, account), client(reading, account), rate, settled) as found,
+        kept(client(writing, account), client(reading, account), rate, settled, table) as found,
     ):
         yield found
 
 
 @contextlib.contextmanager
-def kept(write: Connect, read: Connect, rate: float, settled: float) -> Iterator[Ledger]:
+def kept(write: Connect, read: Connect, rate: float, settled: float, table: str = TABLE) -> Iterator[Ledger]:
     """The same through connections that are to be had."""
     with contextlib.closing(write()) as connection:
-        execute(connection, f"DROP TABLE IF EXISTS {TABLE}")
+        execute(connection, f"DROP TABLE IF EXISTS {table}")
         columns = "id BIGINT AUTO_INCREMENT PRIMARY KEY, number BIGINT NOT NULL, server VARCHAR(64), KEY (number)"
-        execute(connection, f"CREATE TABLE {TABLE} ({columns})")
-    seconds_until(lambda: answer(read, NEWEST), "the ledger's table at the read address", settled)
+        execute(connection, f"CREATE TABLE {table} ({columns})")
+    seconds_until(lambda: answer(read, NEWEST.format(table)), "the ledger's table at the read address", settled)
     result, over, numbers = Ledger(began=time.time()), threading.Event(), itertools.count(1)
 
     def add(connection: Connection) -> None:
         number, began = next(numbers), time.time()
         try:
-            [(server,)] = execute(connection, ADD, number)
+            [(server,)] = execute(connection, ADD.format(table), number)
         except FAILURES as error:
             result.writes.append(Write(number, began, time.time(), error=str(error)))
             raise
@@ -182,7 +198,7 @@ def kept(write: Connect, read: Connect, rate: float, settled: float) -> Iterator
 
     def look(connection: Connection) -> None:
         began = time.time()
-        [(newest,)] = execute(connection, NEWEST)
+        [(newest,)] = execute(connection, NEWEST.format(table))
         result.reads.append(Read(began, int(newest)))
 
     threads = [
@@ -198,10 +214,12 @@ def kept(write: Connect, read: Connect, rate: float, settled: float) -> Iterator
         over.set()
         for thread in threads:
             thread.join()
-    seconds_until(lambda: answer(write, NEWEST), "the ledger's table after all", settled)
+    seconds_until(lambda: answer(write, NEWEST.format(table)), "the ledger's table after all", settled)
     with contextlib.closing(write()) as connection:
-        result.rows = [int(number) for (number,) in execute(connection, ALL)]
-        execute(connection, f"DROP TABLE {TABLE}")
+        # Of a Galera cluster: not before this member has what the others acknowledged.
+        execute(connection, "SET SESSION wsrep_sync_wait = 1")
+        result.rows = [int(number) for (number,) in execute(connection, ALL.format(table))]
+        execute(connection, f"DROP TABLE {table}")
 
 
 def again_and_again(what: Callable[[Connection], None], connect: Connect, pause: float, over: threading.Event) -> None:

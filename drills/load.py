@@ -89,6 +89,7 @@ def load(
     connect_to: Sequence[str] = (),
     body: Path | None = None,
     strangers: bool = False,
+    from_here: bool = False,
 ) -> Iterator[Load]:
     """Sends requests from the world while the block runs, and for `seconds` at most; the block waits for the last.
 
@@ -97,6 +98,7 @@ def load(
     connect_to  `host:port:address:port`, for names that the world's name servers do not have
     body        what each request sends
     strangers   each request is another visitor's, on a connection of its own; else connections are kept
+    from_here   not from the world: by somebody whom the stack knows by this computer's address
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -111,7 +113,8 @@ def load(
             *(("-keepalive=false", "-http2=false") if strangers else ()),
         ]
         script = f"echo $$ > {process}; exec {shlex.join(command)}"
-        attack = subprocess.Popen(from_the_world("sh", "-c", script), cwd=CHECKOUT, stderr=subprocess.PIPE, text=True)
+        words = ["sh", "-c", script] if from_here else from_the_world("sh", "-c", script)
+        attack = subprocess.Popen(words, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True)
         try:
             time.sleep(1)
             yield result

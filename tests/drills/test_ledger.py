@@ -102,6 +102,18 @@ def test_two_servers_that_are_written_to_at_once_are_seen(server: Server, other:
     assert sorted(ledger.servers) == ["db-1", "db-2"]
     assert ledger.two_writers > 0.3
     assert "two servers wrote" in {figure.name for figure in ledger.figures() if not figure.held}
+    assert values(ledger.figures(any_writes=True))["servers that wrote"] == 2
+
+
+def test_two_ledgers_at_once_know_nothing_of_each_other(server: Server) -> None:
+    with (
+        kept(server.connect, server.connect, RATE, SETTLED) as one,
+        kept(server.connect, server.connect, RATE, SETTLED, "another") as other,
+    ):
+        time.sleep(0.5)
+        server.ask("DELETE FROM app.another")
+    assert not one.lost
+    assert other.lost
 
 
 def test_servers_that_take_turns_are_not_two_writers() -> None:
