@@ -9,7 +9,7 @@ ONLY ?=
 RUNS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help up preview outputs destroy shell drill inventory accept sandbox sandbox-status sandbox-stop sandbox-reset \
+.PHONY: help up preview outputs destroy shell drill drill-deployment inventory accept sandbox sandbox-status sandbox-stop sandbox-reset \
 	test test-all test-stack test-unit test-tools lint lock docs bench
 
 help: ## list the targets
@@ -42,6 +42,9 @@ destroy: .venv/.complete ## take STACK away; what the account rents stays
 
 drill: .venv/.complete ## break STACK, which is up, on purpose and measure; ONLY="words" of a drill's name, RUNS=3
 	@$(PYTHON) -m drills $(STACK) $(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS))
+
+drill-deployment: .venv/.complete ## build STACK again and again while that is made to fail, and measure; ONLY, RUNS
+	@$(PYTHON) -m drills $(STACK) --deployment $(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS))
 
 shell: .venv/.complete ## a shell where plain pulumi commands work
 	@$(PYTHON) -m stacks shell $(STACK)

@@ -75,6 +75,13 @@ class Settings(ProjectSettings):
     flavor: str = "b3-8"
     storage_region: str = "GRA"
 
+    # How long browsers keep a page, in seconds.
+    page_seconds: int = Field(default=30, ge=0)
+    # Whether the front logs every request, or only those that failed.
+    log_requests: bool = False
+    # Clients of the database at once.
+    database_connections: int = Field(default=200, ge=10, le=10000)
+
     # Planned by So Foot; off until they are given: `python -m stacks.scale sofoot` (SOF-6), a CDN for what is static
     # (SOF-11; the site's code must use its name).
     scaling: AutoscalerArgs | None = None
@@ -134,7 +141,7 @@ def build(settings: Settings) -> None:
         title="So Foot",
     )
     web_servers = [*dedicated, *instances.machines]
-    web = WebTier("web", machines=web_servers, source=office, proxies=haproxies)
+    web = WebTier("web", machines=web_servers, source=office, proxies=haproxies, page_seconds=settings.page_seconds)
     nat = plan.block("load_balancer", 28)
     front = HaproxyTier(
         "front",
@@ -150,6 +157,7 @@ def build(settings: Settings) -> None:
                 certificate=Certificate("site", names=[settings.domain, f"www.{settings.domain}"]),
             ),
         },
+        log_requests=settings.log_requests,
         opts=pulumi.ResourceOptions(depends_on=[web]),
     )
     balancer = LoadBalancerIp(
@@ -171,6 +179,7 @@ def build(settings: Settings) -> None:
         allowed_cidrs=[plan.block("web", 26), f"{back_office.address}/32"],
         database="sofoot",
         user="sofoot",
+        max_connections=settings.database_connections,
     )
 
     storage = ObjectStorage(

@@ -6,9 +6,11 @@ Ends with an error when a promise was not kept, or when a fault could not be bro
 
 import argparse
 import importlib
+import random
 import sys
 import time
 
+from drills import deployment
 from drills.drill import Drill, NotSeen
 from drills.results import Result, record
 from stacks.__main__ import stack_file
@@ -49,15 +51,21 @@ def main() -> int:
     parser.add_argument("stack")
     parser.add_argument("--only", default="", metavar="WORDS", help="the drills whose name has these words")
     parser.add_argument("--runs", type=int, default=1, help="how often each; the table shows median and worst")
+    parser.add_argument("--deployment", action="store_true", help="the drills that take the stack away and build it")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of their random moments")  # noqa: S311
     parser.add_argument("--list", action="store_true", help="only show the drills")
     given = parser.parse_args()
     try:
-        chosen = [drill for drill in drills_of(given.stack) if given.only in drill.name]
+        drills = deployment.drills(given.seed) if given.deployment else drills_of(given.stack)
+        chosen = [drill for drill in drills if given.only in drill.name]
         if not chosen:
             raise Stop(f"--only={given.only}: no drill of {given.stack} has these words; --list shows them")
         if given.list:
             print("\n".join(f"{drill.name} ({', '.join(drill.claims)})" for drill in chosen))
             return 0
+        if given.deployment:
+            print(f"drills: --seed={given.seed}", file=sys.stderr)
+            deployment.up(given.stack)
         stack = Running.named(given.stack)
         results = []
         for drill in chosen:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from drills import faults
+from drills import faults, sofoot_changes
 from drills.drill import Drill, Figure
 from drills.serving import under_load
 from stacks.running import Running
@@ -42,4 +42,5 @@ DRILLS = [
     *ways("haproxy-1", "haproxy"),
     *ways("web-1", "nginx"),  # a dedicated server
     *ways("web-8", "nginx"),  # an instance
+    *sofoot_changes.DRILLS,
 ]
