@@ -26,8 +26,11 @@ ZONE, NEAR, FAR = "/domain/zone/casebook.example", "127.0.0.1", "127.0.0.2"
 pytestmark = pytest.mark.claim("KEY-6")
 
 # In ssh's place: USER@MACHINE and the order's words. What the sites are is a file; who is off does not answer.
+# The conductor asks several machines at once: they take turns.
 MACHINES = """
-import json, sys
+import fcntl, json, os, sys
+turn = open(sys.argv[0])
+fcntl.flock(turn, fcntl.LOCK_EX)
 machine, words = sys.argv[1].removeprefix("drp@"), sys.argv[2].split()
 file = sys.argv[0].replace("ssh.py", "sites.json")
 sites = json.load(open(file))
@@ -49,7 +52,9 @@ else:
     if words[0] == "copy" and f"{sites['writer']}-door" in sites["off"]:
         sys.exit("no files")
     print(json.dumps({"part": sites[machine], "units": {}, "files_copied": 7}))
-json.dump(sites, open(file, "w"))
+with open(f"{file}.new", "w") as new:
+    json.dump(sites, new)
+os.replace(new.name, file)
 """
 
 
