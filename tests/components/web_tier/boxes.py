@@ -38,10 +38,9 @@ class Box:
         assert not missing, f"not installed: apt-get install {' '.join(missing)}"
         assert os.geteuid() == 0, "these tests make namespaces: run them as root"
         self.name, self._plugged = name, 0
-        self._holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc", "sleep", "600"],
-            preexec_fn=_die_with_parent,
-        )
+        # It lives until it is ended, or this process is.
+        holder = "unshare --net --mount --pid --uts --fork --kill-child --mount-proc sleep infinity"
+        self._holder = subprocess.Popen(holder.split(), preexec_fn=_die_with_parent)
         self._pid = until(lambda: _child(self._holder.pid), f"box {name} has no process")
         until(lambda: self.run("test -e /proc/1/status && ! test -d /proc/2", check=False) == "", f"box {name}")
         layers = "mount -t tmpfs box /mnt && " + " && ".join(
