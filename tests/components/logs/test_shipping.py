@@ -2,8 +2,8 @@
 
 import datetime
 import os
+import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,7 @@ class Syslog:
             text = text.replace(before, after)
         base = f'global(workDirectory="{folder}")\nmodule(load="imuxsock" sysSock.use="off")\n'
         base += f'input(type="imuxsock" socket="{folder}/log")\n'
+        base += f'module(load="impstats" interval="1" log.syslog="off" log.file="{folder}/stats")\n'
         (folder / "rsyslog.conf").write_text(base + text)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -41,6 +42,7 @@ class Syslog:
         with (self.folder / "rsyslog.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         until((self.folder / "log").exists)
+        until((self.folder / "stats").exists)
 
     def stop(self) -> None:
         if self.process:
@@ -48,6 +50,16 @@ class Syslog:
             self.process.wait()
             self.process = None
             (self.folder / "log").unlink(missing_ok=True)
+            (self.folder / "stats").unlink(missing_ok=True)
+
+    def read(self) -> int:
+        """How many lines it has taken in since it was started, as of a second ago."""
+        counts = re.findall(r"(?:imrelp|imuxsock)[^:]*: .*submitted=(\d+) ", (self.folder / "stats").read_text())
+        return int(counts[-1])
+
+    def failed(self) -> int:
+        """How often it could not send."""
+        return (self.folder / "rsyslog.log").read_text().count("suspending")
 
     def logged(self, message: str, program: str = "cron") -> None:
         subprocess.run(["logger", "--socket", self.folder / "log", "--tag", program, message], check=True)
@@ -111,6 +123,16 @@ def machines(engine: Path, tmp_path: Path) -> Iterator[Machines]:
         network.close()
 
 
+def log_while_away(what: str, web: Syslog, keeper: Syslog) -> None:
+    """Log twenty lines. The keeper tries to send the first, and keeps the others."""
+    read, failed = keeper.read(), keeper.failed()
+    web.logged(f"while the {what} was away 0")
+    until(lambda: keeper.failed() > failed)
+    for number in range(1, 20):
+        web.logged(f"while the {what} was away {number}")
+    until(lambda: keeper.read() >= read + 20)
+
+
 @pytest.mark.claim("NRT-11")
 def test_lines_of_another_machine_are_found_also_when_the_store_was_away(machines: Machines) -> None:
     machines.web.logged("the disk is tired")
@@ -141,20 +163,16 @@ def test_lines_of_another_machine_are_found_also_when_the_store_was_away(machine
     until(lambda: patient <= {line["message"] for line in machines.found("message:patience")})
 
     # The engine is away: the keeper keeps. The keeper is away: the web server keeps, and is restarted meanwhile.
+    # Each rsyslog gives up the line that it tries to send when it is stopped.
     machines.store.kill()
-    for number in range(20):
-        machines.web.logged(f"while the engine was away {number}")
-    time.sleep(1)
+    log_while_away("engine", machines.web, machines.intake)
     machines.intake.stop()
-    for number in range(20):
-        machines.web.logged(f"while the machine was away {number}")
-    time.sleep(1)
+    log_while_away("machine", machines.web, machines.web)
     machines.web.stop()
     machines.web.start()
     machines.store.start()
     machines.intake.start()
     expected = {f"while the {what} was away {number}" for what in ("engine", "machine") for number in range(20)}
-    # Each rsyslog was stopped while it was trying to send a first line, and gives that one up.
     expected -= {f"while the {what} was away 0" for what in ("engine", "machine")}
     until(lambda: expected <= {line["message"] for line in machines.found("message:away")})
 
