@@ -48,6 +48,7 @@ from casebook import (
 from casebook.args import Cidr, Label, Many
 from casebook.autoscaler import AutoscalerArgs
 from casebook.cdn import CdnArgs
+from casebook.monitoring.args import ExporterArgs
 
 
 class Settings(ProjectSettings):
@@ -147,6 +148,7 @@ def build(settings: Settings) -> None:
         "front",
         machines=haproxies,
         allowed_cidrs=[nat],
+        metrics_cidrs=[f"{monitoring.public_ip}/32"],
         backends={"web": Backend(servers=web.servers)},
         frontends={
             "http": Frontend(port=80, backend="web", proxy_protocol_from=(nat,)),
@@ -204,7 +206,15 @@ def build(settings: Settings) -> None:
 
     watched = [*haproxies, *web_servers, *databases, back_office]
     webhook = settings.scaling.webhook if settings.scaling else None
-    Monitoring("monitoring", machine=monitoring, machines=watched, over="public", webhook=webhook)
+    Monitoring(
+        "monitoring",
+        machine=monitoring,
+        machines=watched,
+        over="public",
+        exporters={"haproxy": ExporterArgs(machines=tuple(haproxies), port=8404)},
+        probes={"site": balancer.url},
+        webhook=webhook,
+    )
 
     if settings.cdn:
         Cdn("cdn", args=settings.cdn)
@@ -221,13 +231,20 @@ def build(settings: Settings) -> None:
         },
     )
     pulumi.export("machines", {machine.name: machine.whereabouts for machine in [*watched, monitoring]})
+    # Who, by name or pattern, reaches which ports of whom: all that is open (drills/ports.py).
     pulumi.export(
         "exposure",
         {
             "the world": {"load balancer": [80, 443]},
             "editors_cidrs": {"back-office": [443]},
             "admin_cidrs": {"every machine": [22]},
-            "monitoring": {"every machine": [9100]},
+            "load balancer": {"haproxy-*": [80, 443]},
+            "haproxy-*": {"web-*": [80]},
+            "web-*": {"db-*": [3306]},
+            "back-office": {"db-*": [3306]},
+            "db-*": {"db-*": [3306]},
+            "the private network": {"back-office": [873]},
+            "monitoring": {"every machine": [9100], "haproxy-*": [8404]},
         },
     )
     pulumi.export("back_office", {"url": office.url, "user": office.user, "password": office.password})

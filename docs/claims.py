@@ -20,13 +20,14 @@ LAYERS = ("unit", "mocks", "inventory", "sandbox", "drill")
 HEAD = """\
 # Claims
 
-What the fourteen documents claim, and the checks that hold it. Generated from `claims.yaml` and the tests' `claim`
-markers by `python -m docs.generate`. A claim without a check that can fail is **open**.
+What the fourteen documents claim, and the checks that hold it. Generated from `claims.yaml`, the tests' `claim`
+markers, and the drills that held when they were last run ([guarantees](guarantees.md)) by `python -m docs.generate`. A
+claim without a check that can fail is **open**.
 """
 
 
 class Check(NamedTuple):
-    """One test function and a claim that it holds."""
+    """One test function, or drill, and a claim that it holds."""
 
     claim: str
     layer: str

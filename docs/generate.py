@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs import arguments, claims
+from docs import arguments, claims, guarantees
 
 ROOT = Path(__file__).parent.parent
 
@@ -12,7 +12,9 @@ ROOT = Path(__file__).parent.parent
 def pages() -> Iterator[tuple[Path, str]]:
     """Each generated file and its text as it should be."""
     yield from arguments.pages(ROOT / "components")
-    yield ROOT / "docs/claims.md", claims.page(claims.load(), claims.checks(ROOT))
+    made = claims.load()
+    yield ROOT / "docs/claims.md", claims.page(made, claims.checks(ROOT) | guarantees.checks())
+    yield from guarantees.pages(ROOT, made["systems"])
 
 
 def main(arguments: list[str]) -> str | None:

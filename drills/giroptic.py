@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 from drills import faults
 from drills.drill import Drill, Figure, NotSeen
+from drills.limits import CONNECTS, HANGS
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.scaling import autoscaler
-from drills.serving import AFTER, BEFORE, under_load
+from drills.serving import AFTER, BEFORE, serves, under_load
 from sandbox import GATEWAY
 from stacks.running import Running, world
 from stacks.target import is_account
@@ -26,15 +27,6 @@ PHOTO = 3_000_000  # bytes (GIR-7)
 USERS = 3500
 UPLOADS = 4  # photos a second: each user sends one within a quarter of an hour
 EITHER_SIDE = "one IP Load Balancing in front of both sides of the Atlantic: any one VPS can be lost"
-CONNECTS = (
-    "a visitor's connection to a server that is off is given up after 5 s and tried again on another; the balancer "
-    "then asks the server every second, and takes it out at the second failure (components/load_balancer_ip)"
-)
-HANGS = (
-    "a server that hangs still takes connections; OVHcloud probes no more often than every 30 s, a probe has as long "
-    "for its answer, and the second failure counts: 62 s, and 5 s until the last visitor gives up (api.ovh.com, "
-    "/ipLoadbalancing/{serviceName}/tcp/farm: probe.interval)"
-)
 STARTED_AGAIN = "systemd starts a daemon that died again after a second (components/upload_tier)"
 SCALING: dict[str, Any] = {
     "peaks": {"instances": 0, "vrack": "pn-1002", "monitoring": "vps-0a1b2c06.vps.ovh.net"},
@@ -174,12 +166,6 @@ def without_any_vps(stack: Running) -> list[Figure]:
 
 
 # A peak
-
-
-def serves(stack: Running, machine: str) -> Callable[[], bool]:
-    """Whether one of some visitors meets the machine."""
-    look = f"for n in 1 2 3; do curl -skI --max-time 5 {stack.outputs['url']}; done"
-    return lambda: f"x-served-by: {machine}" in world("sh", "-c", look, check=False).lower()
 
 
 def helper_comes_and_goes(stack: Running) -> list[Figure]:

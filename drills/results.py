@@ -86,4 +86,5 @@ def load(stack: str) -> dict[str, Any]:
 def record(stack: str, result: Result) -> None:
     """Put a drill's figures into the file of its stack; the other drills keep theirs."""
     known = load(stack) | {result.drill.name: result.entry()}
+    RESULTS.mkdir(exist_ok=True)
     file_of(stack).write_text(yaml.safe_dump(known, sort_keys=True, allow_unicode=True, width=120))

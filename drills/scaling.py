@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from drills.deployment import up
 from drills.patience import seconds_until
 from stacks.__main__ import stack_file
 from stacks.target import CHECKOUT
@@ -38,10 +39,6 @@ def autoscaler(stack: str, settings: Mapping[str, Any]) -> Iterator[Callable[[st
     finally:
         file.write_text(committed)
         up(stack)
-
-
-def up(stack: str) -> None:
-    subprocess.run([sys.executable, "-m", "stacks", "up", stack], cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=True)
 
 
 def tell(webhook: str, status: str) -> None:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 from drills.drill import Figure
 from drills.load import load
+from stacks.running import Running, world
 
 BEFORE, AFTER = 5, 5  # seconds of load around what is measured
 
@@ -40,3 +41,9 @@ def under_load(
         Figure("requests failed when it came back", sum(one.ended > back for one in seen.failed), goal=0),
         Figure("99 % answered within", round(1000 * seen.percentile(0.99)), "ms"),
     ]
+
+
+def serves(stack: Running, machine: str) -> Callable[[], bool]:
+    """Whether one of some visitors meets the machine."""
+    look = f"for n in 1 2 3; do curl -skI --max-time 5 {stack.outputs['url']}; done"
+    return lambda: f"x-served-by: {machine}" in world("sh", "-c", look, check=False).lower()

@@ -2,12 +2,11 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +14,12 @@ from urllib.parse import urlsplit
 import ovh
 import ovh.client
 
+from drills.ports import open_ports
 from sandbox import GATEWAY, authority
 from stacks.running import environment, ssh, world
 from stacks.target import CHECKOUT
 
-__all__ = ["environment", "ssh", "world"]
+__all__ = ["environment", "open_ports", "ssh", "world"]
 
 
 def operator() -> dict[str, str]:
@@ -98,31 +98,6 @@ def request(url: str, *options: str) -> tuple[int, str]:
     answer = world("curl", "-s", "--max-time", "60", *known, "-w", "\n%{http_code}", *options, url, check=False)
     body, _, status = answer.rpartition("\n")
     return int(status), body
-
-
-def open_ports(addresses: Sequence[str], ports: str = "1-10000") -> dict[str, set[int]]:
-    """Which TCP ports of each address answer the world (nmap, from a neighbour's address)."""
-    greppable = world(
-        "nmap",
-        "-n",
-        "-Pn",
-        "-sS",
-        "--min-rate=20000",
-        "--max-retries=1",
-        "-p",
-        ports,
-        "-oG",
-        "-",
-        *addresses,
-        timeout=600,
-    )
-    found: dict[str, set[int]] = {address: set() for address in addresses}
-    for line in greppable.splitlines():
-        if "Ports:" in line:
-            address = line.split()[1]
-            states = re.findall(r"(\d+)/(\w+)/tcp", line)
-            found[address] |= {int(port) for port, state in states if state == "open"}
-    return found
 
 
 def eventually(found: Callable[[], Any], what: str, seconds: float = 60) -> Any:

@@ -1,0 +1,16 @@
+"""What physics or a daemon sets a limit to, in the words that stand beside the figures; each with its source."""
+
+CONNECTS = (
+    "a visitor's connection to a server that is off is given up after 5 s and tried again on another; the balancer "
+    "then asks the server every second, and takes it out at the second failure (components/load_balancer_ip)"
+)
+HANGS = (
+    "a server that hangs still takes connections; OVHcloud probes no more often than every 30 s, a probe has as long "
+    "for its answer, and the second failure counts: 62 s, and 5 s until the last visitor gives up (api.ovh.com, "
+    "/ipLoadbalancing/{serviceName}/tcp/farm: probe.interval)"
+)
+STARTED_AGAIN = "systemd starts a daemon that died again after a second (components/units.py)"
+DATABASE_STARTED_AGAIN = (
+    "systemd starts MariaDB again after 5 s (mariadb.service of Debian), and it recovers; its keeper looks every 3 s "
+    "before it lets anybody write (components/mysql_pair)"
+)

@@ -1,0 +1,69 @@
+"""Peaks: the highest rate that a site holds, the same of one bare daemon beside it, and a load that triples."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+from drills.drill import Figure, NotSeen
+from drills.load import load
+from stacks.running import Running
+
+SECONDS = 8  # of each try
+SLOWEST = 1.0  # seconds for 99 % of the answers
+FIRST, LAST = 50, 12_800  # requests a second
+PORT = 8088
+
+
+def held(targets: Sequence[str], rate: int) -> bool:
+    """Whether every request of a rate is answered, and soon."""
+    with load(targets, rate=rate, seconds=SECONDS) as seen:
+        time.sleep(SECONDS)
+    enough = len(seen.requests) > 0.95 * rate * SECONDS
+    return enough and not seen.failed and seen.percentile(0.99) < SLOWEST
+
+
+def highest(targets: Sequence[str]) -> int:
+    """The highest rate that is held, to an eighth."""
+    rate = FIRST
+    if not held(targets, rate):
+        raise NotSeen(f"not even {rate} requests a second are held")
+    while rate < LAST and held(targets, 2 * rate):
+        rate *= 2
+    for step in (rate // 2, rate // 4, rate // 8):
+        if held(targets, rate + step):
+            rate += step
+    return rate
+
+
+def tripling(targets: Sequence[str], rate: int) -> list[Figure]:
+    """A third of a rate, two thirds after ten seconds, all of it after twenty, and half a minute of that."""
+    with contextlib.ExitStack() as rising:
+        thirds = []
+        for seconds in (50, 40, 30):
+            began = time.monotonic()
+            thirds.append(rising.enter_context(load(targets, rate=rate // 3, seconds=seconds)))
+            time.sleep(max(0.0, began + 10 - time.monotonic()))
+    together = thirds[0]
+    together.requests += [one for part in thirds[1:] for one in part.requests]
+    return [
+        Figure("requests while it triples", len(together.requests)),
+        Figure("of these failed", len(together.failed), goal=0),
+        Figure("99 % answered within", round(1000 * together.percentile(0.99)), "ms", goal=1000 * SLOWEST),
+    ]
+
+
+@contextlib.contextmanager
+def bare_nginx(stack: Running, machine: str) -> Iterator[str]:
+    """A second nginx on a web server, with nothing between it and the world, and the same page. Gives its URL."""
+    configuration = (
+        "worker_processes auto; pid /run/drill-nginx.pid; error_log /dev/null; events { worker_connections 4096; }\n"
+        f"http {{ access_log off; keepalive_requests 100000; server {{ listen {PORT}; root /srv/www; }} }}\n"
+    )
+    stack.on(machine, "sudo tee /run/drill-nginx.conf >/dev/null", stdin=configuration)
+    daemon = "nginx -c /run/drill-nginx.conf -g 'daemon off;'"
+    stack.on(machine, f"sudo systemd-run --quiet --collect --unit=drill-nginx -p LimitNOFILE=65536 {daemon}")
+    stack.on(machine, f"sudo nft insert rule inet filter input tcp dport {PORT} accept")
+    try:
+        yield f"http://{stack.machines[machine]['public']}:{PORT}/"
+    finally:
+        stack.on(machine, "sudo systemctl stop drill-nginx; sudo systemctl reload nftables")
