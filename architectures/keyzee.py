@@ -134,6 +134,8 @@ class Built(NamedTuple):
     database: GaleraCluster
     # What is to be there before the site is put to rest.
     front: HaproxyTier
+    # Of the front: where clients come, and where the site's own applications find each other.
+    address: str
     machines: tuple[Machine, ...]
     # How one more machine is made in it.
     instance: dict[str, Any]
@@ -285,7 +287,9 @@ def site(
         },
         opts=pulumi.ResourceOptions(depends_on=[database, keys, mobile, proxies]),
     )
-    return Built(door, haproxies, mobiles, database, front, tuple(machines), {**common, "region": place.region})
+    return Built(
+        door, haproxies, mobiles, database, front, address, tuple(machines), {**common, "region": place.region}
+    )
 
 
 def build(settings: Settings) -> None:
@@ -359,4 +363,43 @@ def build(settings: Settings) -> None:
             "the first site serves again": "sudo drp handback",
         },
     )
-    pulumi.export("exposure", {"the world": {"gateways": [80, 443]}, "admin_cidrs": {"gateways": [22]}})
+    pulumi.export(
+        "database",
+        {
+            "name": primary.database.database,
+            "user": primary.database.user,
+            "password": primary.database.password,
+            "address": f"{primary.address}:{primary.database.port}",
+            "address in the second site": f"{replica.address}:{replica.database.port}",
+        },
+    )
+    pulumi.export("exposure", exposure(settings))
+
+
+def exposure(settings: Settings) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Who, by name or pattern, reaches which ports of whom while the first site serves; nothing else is open."""
+    found: dict[str, dict[str, tuple[int, ...]]] = {"the world": {}, "admin_cidrs": {}, "the private network": {}}
+    for place in (settings.primary, settings.replica, *settings.elsewhere.values()):
+        gateway, haproxy, proxy, keys, mobile = (
+            f"{place.name}-{tier}-*" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile")
+        )
+        found["admin_cidrs"] |= dict.fromkeys((gateway, *place.databases), (22,))
+        found[gateway] = {f"{place.name}-*": (22,)}
+        found[haproxy] = {proxy: (80,), keys: (8080,), mobile: (80,), **dict.fromkeys(place.databases, (3306, 9200))}
+        found[keys] = {keys: (4000,)}
+        for database in place.databases:
+            found[database] = dict.fromkeys(place.databases, (4567, 9201))
+        if place is not settings.replica:  # the doors of a site at rest are closed
+            found["the world"][gateway] = found["the private network"][haproxy] = (80, 443)
+            found[haproxy][haproxy] = (10000,)
+            found[proxy] = {haproxy: (8080,)}
+            found[keys][haproxy] = (3306,)
+            found[mobile] = {haproxy: (3306,)}
+    # What keeps the two sites in step, and gives the orders.
+    conductor = found[f"{settings.replica.name}-conductor"] = {}
+    for place, other in ((settings.primary, settings.replica), (settings.replica, settings.primary)):
+        for database in place.databases:
+            found[database] |= dict.fromkeys(other.databases, (3306, 9201))
+        found[f"{place.name}-mobile-1"] = {f"{other.name}-mobile-1": (8730,)}
+        conductor |= dict.fromkeys((f"{place.name}-haproxy-*", *place.databases, f"{place.name}-mobile-1"), (22,))
+    return found

@@ -6,6 +6,7 @@ ended by a timer on the machine.
 """
 
 import contextlib
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -111,6 +112,34 @@ def cut_off(stack: Running, machine: str, seconds: int) -> Iterator[float]:
     in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet drill")
     with gone(stack, machine, "cut off", seconds) as moment:
         yield moment
+
+
+@contextlib.contextmanager
+def parted(stack: Running, machine: str, addresses: Sequence[str], seconds: int) -> Iterator[float]:
+    """Nothing passes between a machine, or what it passes on, and some addresses; everybody else reaches it as before.
+
+    Ends by itself after `seconds`.
+    """
+    elements = ", ".join(addresses)
+    chains = "\n".join(
+        f"chain {hook} {{ type filter hook {hook} priority -350; ip {side} {{ {elements} }} counter drop; }}"
+        for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr"))
+    )
+    table = f"nft -f - <<X\ntable inet parted {{\n{chains}\n}}\nX\n"
+    began = time.time()
+    in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet parted")
+
+    def there() -> str:
+        return stack.on(machine, "sudo nft list table inet parted 2>/dev/null || true")
+
+    def dropping() -> bool:
+        return any(number != "0" for number in re.findall(r"packets (\d+)", there()))
+
+    seconds_until(dropping, f"{machine} dropping what comes from or goes to {elements}", 12, every=0.2)
+    try:
+        yield began + 1
+    finally:
+        seconds_until(lambda: not there(), f"{machine} parted no more", seconds + 30)
 
 
 def in_a_second(stack: Running, machine: str, script: str) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drills.drill import NotSeen
+from sandbox import GATEWAY
 from sandbox.toolchain import golang
 from sandbox.toolchain.home import locked
 from stacks.running import from_the_world
-from stacks.target import CHECKOUT
+from stacks.target import CHECKOUT, is_account
 
 TIMEOUT = 5.0  # seconds after which a visitor has gone
 
@@ -108,6 +109,8 @@ def load(
         command = [
             *(vegeta(), "attack", "-targets", f"{folder}/targets", "-output", str(found), "-rate", f"{rate}/1s"),
             *("-duration", f"{seconds}s", "-timeout", f"{TIMEOUT:g}s", "-insecure", "-redirects=-1", "-max-body=0"),
+            # Strangers ask for the name; the sandbox's name server knows what the world's do not.
+            *("-dns-ttl", "-1s", *(() if is_account() else ("-resolvers", f"{GATEWAY}:53"))),
             *(word for pair in connect_to for word in ("-connect-to", pair)),
             *(("-body", str(body)) if body else ()),
             *(("-keepalive=false", "-http2=false") if strangers else ()),

@@ -79,7 +79,7 @@ def test_the_world_sees_80_and_443_of_the_gateway_and_nothing_else(up: dict[str,
         Clouds(environment()).ovh(f"/dedicated/server/ns310000{n}.ip-198-18-16-{n}.eu")["ip"] for n in range(33, 39)
     ]
     found = open_ports([*gateways.values(), *servers])
-    assert found.pop(gateways["rbx"]) == set(up["exposure"]["the world"]["gateways"])
+    assert found.pop(gateways["rbx"]) == set(up["exposure"]["the world"]["rbx-gateway-*"])
     assert found.pop(gateways["gra"]) == set(), "the second site rests"
     assert found == {address: set() for address in servers}
     assert leads_to() == gateways["rbx"]
@@ -180,7 +180,7 @@ def test_the_second_site_holds_the_same_and_is_ready(up: dict[str, Any], on: Mac
     eventually(
         lambda: on("gra-mobile-1", "cat /srv/keyzee/shared.jpg || true") == "jpeg shared", "the file is not there", 90
     )
-    status = json.loads(on("conductor", "sudo drp status"))
+    status = json.loads(on("gra-conductor", "sudo drp status"))
     assert status["serves"] == "primary"
     assert status["records"] == [up["gateways"]["rbx"]]
     assert status["replica"]["follows"]
@@ -194,7 +194,7 @@ def test_takeover_and_hand_back_are_a_command_each_and_lose_nothing(up: dict[str
     gateways = up["gateways"]
     assert reserve("last-of-rbx")
     assert keep("last-of-rbx")
-    print(on("conductor", "sudo drp takeover", timeout=600))
+    print(on("gra-conductor", "sudo drp takeover", timeout=600))
     eventually(lambda: leads_to() == gateways["gra"], "the name")
     assert "last-of-rbx" in reserved()
     assert ask("/photos/last-of-rbx") == (200, "jpeg last-of-rbx")
@@ -206,9 +206,9 @@ def test_takeover_and_hand_back_are_a_command_each_and_lose_nothing(up: dict[str
     assert leads_to() == gateways["gra"]
 
     eventually(
-        lambda: json.loads(on("conductor", "sudo drp status"))["primary"]["follows"], "the first does not follow"
+        lambda: json.loads(on("gra-conductor", "sudo drp status"))["primary"]["follows"], "the first does not follow"
     )
-    print(on("conductor", "sudo drp handback", timeout=600))
+    print(on("gra-conductor", "sudo drp handback", timeout=600))
     eventually(lambda: leads_to() == gateways["rbx"], "the name")
     assert {"last-of-rbx", "first-of-gra"} <= set(reserved())
     assert ask("/photos/first-of-gra") == (200, "jpeg first-of-gra")
@@ -226,7 +226,7 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
         on(name, f"sudo systemctl kill --signal=KILL mariadb; sudo systemctl stop {GALERA}")
     began = time.monotonic()
     try:
-        print(on("conductor", "sudo drp takeover", timeout=600))
+        print(on("gra-conductor", "sudo drp takeover", timeout=600))
         eventually(lambda: reserve("after-the-loss"), "no write in the second site", 60)
         print(f"a write succeeds again {time.monotonic() - began:.0f} s after the loss")
         assert "before-the-loss" in reserved()
@@ -234,9 +234,11 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
         for name in databases:
             on(name, f"sudo systemctl start --no-block {GALERA}")
     eventually(
-        lambda: json.loads(on("conductor", "sudo drp status"))["primary"]["follows"], "the first does not follow", 300
+        lambda: json.loads(on("gra-conductor", "sudo drp status"))["primary"]["follows"],
+        "the first does not follow",
+        300,
     )
-    on("conductor", "sudo drp handback", timeout=600)
+    on("gra-conductor", "sudo drp handback", timeout=600)
     assert {"before-the-loss", "after-the-loss"} <= set(reserved())
 
 
