@@ -80,7 +80,10 @@ class Server:
     def ssh(self, *words: str) -> subprocess.CompletedProcess[str]:
         """What a thief of the machine's key would try."""
         command = ["ssh", "-F", str(self.place / "etc/casebook/backup-content.ssh"), *words]
-        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30)
+        # What is forwarded need not be text.
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, timeout=30
+        )
 
     def machine(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self._run("usr/local/sbin/backup-content", *words, **environment)
