@@ -98,7 +98,7 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
     }
     server = File(path=SERVER, content=render(__file__, "server.cnf.j2", **values))
     sysctl = File(path=SYSCTL, content=render(__file__, "sysctl.conf.j2"))
-    unit = File(path=UNIT, content=render(__file__, "mysql-pair.service.j2"))
+    unit = File(path=UNIT, content=render(__file__, "mysql-pair.service.j2", args=args))
     stop = File(path=STOP, content=render(__file__, "mariadb.service.conf.j2"))
     program = File(path=INSTALLED, content=PROGRAM.read_text(), mode="0755")
     pair = (

@@ -100,10 +100,12 @@ class Node:
             self.processes["server"] = subprocess.Popen(command, stdout=log, stderr=log)
         until(lambda: self.ask("SELECT 1")[0])
 
-    def start_keeper(self) -> None:
+    def start_keeper(self, environment: dict[str, str] | None = None) -> None:
         with (self.folder / "keeper.log").open("ab") as log:
             command = self.inside(sys.executable, str(component.PROGRAM), "keep")
-            self.processes["keeper"] = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment())
+            self.processes["keeper"] = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self.environment() | (environment or {})
+            )
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "MYSQL_PAIR": str(self.folder / "settings.json")}

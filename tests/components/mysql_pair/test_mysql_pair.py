@@ -65,6 +65,15 @@ def test_one_machine_comes_after_the_other_and_the_pair_after_both_servers() -> 
         assert settings["primary"] == "db-2"
 
 
+def test_a_machine_that_hangs_is_started_anew_where_a_lease_counts_on_it() -> None:
+    unit = "/etc/systemd/system/mysql-pair.service"
+    for lease in (None, 20):
+        made = only(declared(lease_seconds=lease), "Command", "db-1-mysql").inputs["stdin"]
+        lines = parse(made)["files"][unit]["lines"]
+        assert ("WatchdogSec=20" in lines) == (lease == 20)
+        assert any("reboot" in line for line in lines) == (lease == 20)
+
+
 def test_in_the_two_way_form_each_server_has_keys_and_a_domain_of_its_own() -> None:
     resources = declared(two_way=True)
     for name, number in (("db-1", 1), ("db-2", 2)):

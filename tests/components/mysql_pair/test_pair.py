@@ -1,5 +1,7 @@
 """The pair at work: two real servers, the real program, the network cut and machines killed."""
 
+import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -76,6 +78,25 @@ def test_the_replica_has_what_the_primary_wrote_and_can_take_over(formed: Machin
     second.start()
     until(second.ready)
     until(lambda: rows(second) == ["1", "2", "3"])
+
+
+def test_systemd_hears_from_a_keeper_until_its_machine_hangs(machines: Machines, tmp_path: Path) -> None:
+    first, _ = machines
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+
+        def heard() -> bytes:
+            try:
+                return systemd.recv(16)
+            except TimeoutError:
+                return b""
+
+        first.start_keeper({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"})
+        assert [heard() for _ in range(3)] == 3 * [b"WATCHDOG=1"]
+        first.processes["keeper"].send_signal(signal.SIGSTOP)
+        systemd.settimeout(1)
+        until(lambda: not heard())
 
 
 @pytest.mark.claim("SOF-4")
