@@ -674,6 +674,8 @@ def main() -> None:
         elif arguments[0] == "stop":
             run("systemctl", "kill", "--signal=KILL", "mariadb.service")
             pair.address.drop()
+            with pair.alone():  # it has not been the writer without a break any more
+                pair.writing.unlink(missing_ok=True)
         elif arguments[0] == "leave":
             pair.address.drop()
         elif arguments[0] == "ready":

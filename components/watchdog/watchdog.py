@@ -7,7 +7,8 @@
     watchdog rejoin MACHINE     make a repaired machine the replica of the one that writes
 
 An incident is several looks in a row in which the writer does not answer here, and its peer does not see it either
-over the private network. Then, in this order:
+over the private network; or in which it does answer here, but neither its peer nor the balancer sees it. Then, in this
+order:
 
  1. The lost machine is fenced. If it can still be reached its server is ended, to come back read-only. If not, its
     lease is waited for: it has stopped writing by itself, for it has seen neither its peer nor this program.
@@ -71,6 +72,15 @@ class Balancer:
         if any(zone["number"] for zone in self.api.call("GET", f"{self.base}/pendingChanges")):
             self.refresh()
         return changed
+
+    def sees(self) -> dict[str, bool]:
+        """Server's address -> whether the balancer's probes find it in any farm; without those not probed yet."""
+        found: dict[str, bool] = {}
+        for _, server in self.servers():
+            for state in server["serverState"]:
+                if state["status"] in ("up", "down"):
+                    found[server["address"]] = found.get(server["address"], False) or state["status"] == "up"
+        return found
 
     def refresh(self) -> None:
         task, deadline = self.api.call("POST", f"{self.base}/refresh", {})["id"], time.monotonic() + REFRESH
@@ -163,6 +173,7 @@ class Watchdog:
         self.addresses = Addresses(api, holders) if api else None
         self.said: dict[str, str] = {}
         self.balanced: tuple[object, float] = (None, 0.0)
+        self.severed = 0  # looks in a row in which a writer was seen from here alone
 
     def keep(self) -> NoReturn:
         for machine in self.machines.values():
@@ -183,16 +194,27 @@ class Watchdog:
         try:
             if len(writers) > 1:
                 raise Failed(f"{' and '.join(one.name for one in writers)} both write; their keepers end that")
-            if writers:
+            self.severed = self.severed + 1 if len(writers) == 1 and self.seen_here_alone(writers[0]) else 0
+            if self.severed >= self.settings["looks"]:
+                self.incident()
+            elif writers and not self.severed:
                 self.balance(writers[0])
-            elif all(one.silent >= self.settings["looks"] for one in self.machines.values()):
+            elif not writers and all(one.silent >= self.settings["looks"] for one in self.machines.values()):
                 self.incident()
         except Failed as error:
             troubles["watchdog"] = str(error)
         return troubles
 
+    def seen_here_alone(self, writer: Machine) -> bool:
+        """Whether the private network is cut on the writer's side, so that nobody who wants to write can reach it."""
+        [peer] = [one for one in self.machines.values() if one is not writer]
+        if self.balancer is None or peer.view.get("sees_peer", True):
+            return False
+        seen = self.balancer.sees()
+        return seen.get(peer.front, False) and not seen.get(writer.front, True)
+
     def incident(self) -> None:
-        """Nobody writes. Errors: what stands in the way of a promotion."""
+        """Nobody writes, or nobody can reach who does. Errors: what stands in the way of a promotion."""
         heirs = [one for one in self.machines.values() if one.view["role"] == "replica"]
         if len(heirs) != 1:
             raise Failed("nobody writes, and there is not one replica that could")
@@ -201,7 +223,7 @@ class Watchdog:
         if heir.view["sees_peer"]:
             raise Failed(f"{gone.name} is not seen from here, but {heir.name} sees it; nothing is done")
         if gone.view["reached"]:
-            self.say(f"{gone.name} is reached, but its server does not answer: ending it")
+            self.say(f"{gone.name} is reached, but its server does not answer, or only here: ending it")
             gone.order("stop")
         else:
             left = self.settings["lease"] + self.settings["settled"] - (time.monotonic() - gone.answered)

@@ -18,6 +18,9 @@ from casebook.mysql_pair.component import PROGRAM as MYSQL_PAIR
 from casebook.service_account import URN
 from casebook.watchdog.component import ADDRESS_ACTIONS, BALANCER_ACTIONS, PROGRAM
 from sandbox.ovhcloud.app import create_app
+from sandbox.ovhcloud.backing import Backing
+from sandbox.ovhcloud.balancer import Monitor
+from sandbox.ovhcloud.openstack import InMemoryOpenStack
 from tests.components.mysql_pair.conftest import empty_server, formed, machines
 from tests.components.mysql_pair.pair import ADDRESSES, Node, until
 from tests.components.mysql_pair.test_pair import rows, write
@@ -31,12 +34,14 @@ IP, HOLDERS = "198.18.28.1", {"db-1": "ns31000001.ip-198-18-16-1.eu", "db-2": "n
 leased = pytest.mark.parametrize("machines", [{"lease_seconds": 2}], indirect=True)
 
 
-class Balancer:
+class Balancer(Monitor):
     """The API on a port of its own, with one farm, and an account of the watchdog's own."""
 
     def __init__(self, folder: Path, customer: Any) -> None:
         port = free_port()
-        app = create_app(folder / "account.sqlite", customer, 0.1)
+        self.found = {"db-1": "up", "db-2": "up"}  # by its probes
+        self.servers: dict[int, str] = {}
+        app = create_app(folder / "account.sqlite", customer, 0.1, lambda _: Backing(InMemoryOpenStack(), self, None))
         self.server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -45,9 +50,10 @@ class Balancer:
         ovh.client.ENDPOINTS[f"{self.url}/1.0"] = f"{self.url}/1.0"
         self.client = ovh.Client(endpoint=f"{self.url}/1.0", **KEYS)
         self.farm = self.client.post(FARM, zone="all", port=80)["farmId"]
-        for address, weight in zip(ADDRESSES.values(), (60, 40), strict=True):
+        for (name, address), weight in zip(ADDRESSES.items(), (60, 40), strict=True):
             server = {"address": address, "status": "active", "weight": weight}
-            self.client.post(f"{FARM}/{self.farm}/server", **server)
+            added = self.client.post(f"{FARM}/{self.farm}/server", **server)
+            self.servers[added["serverId"]] = name
         made = self.client.post(
             "/me/api/oauth2/client", name="w", description="w", flow="CLIENT_CREDENTIALS", callbackUrls=[]
         )
@@ -69,6 +75,9 @@ class Balancer:
         found = [self.client.get(f"{where}/{number}") for number in self.client.get(where)]
         names = {address: name for name, address in ADDRESSES.items()}
         return {names[server["address"]]: (server["weight"], server["status"]) for server in found}
+
+    def server_state(self, _service: str, server: int) -> list[dict[str, Any]]:
+        return [{"instanceId": 1, "status": self.found[self.servers[server]]}] if server in self.servers else []
 
     def holder(self) -> str:
         """The machine to which the additional IP is routed."""
@@ -142,7 +151,7 @@ class Running:
 def _watchdog(tmp_path: Path, formed: Machines, balancer: Balancer) -> Iterator[Running]:
     running = Running(tmp_path, formed, balancer)
     try:
-        until(lambda: running.command("ready")[0])
+        until(lambda: running.command("ready")[0], 90)
         yield running
     finally:
         running.stop()
@@ -232,11 +241,43 @@ def test_one_missed_answer_or_a_peer_that_sees_it_is_no_incident(formed: Machine
 def test_a_writer_whose_server_is_dead_is_replaced_at_once(formed: Machines, watchdog: Running) -> None:
     first, second = formed
     first.processes.pop("server").kill()
-    until(lambda: watchdog.says("db-1 is reached, but its server does not answer: ending it"))
+    until(lambda: watchdog.says("db-1 is reached, but its server does not answer, or only here: ending it"))
     until(lambda: second.status()["role"] == "writer", 60)
     first.start_server()
     until(first.ready, 60)
     assert first.status()["role"] == "replica"
+
+
+@leased
+@pytest.mark.claim("ERP-5")
+def test_a_writer_that_only_the_watchdog_sees_is_replaced(
+    formed: Machines, watchdog: Running, balancer: Balancer
+) -> None:
+    first, second = formed
+    # The replica's link: the writer is where the balancer's visitors are.
+    first.network.cut("db-2")
+    balancer.found["db-2"] = "down"
+    until(lambda: balancer.in_force() == {"db-1": (60, "active"), "db-2": (40, "inactive")})
+    time.sleep(3)
+    assert (first.status()["role"], second.status()["role"]) == ("writer", "replica")
+    first.network.mend("db-2")
+    balancer.found["db-2"] = "up"
+    until(lambda: watchdog.command("ready")[0])
+
+    # The writer's: it is ended, and stays read-only though the watchdog goes on looking at it.
+    first.network.cut("db-1")
+    balancer.found["db-1"] = "down"
+    until(lambda: second.status()["role"] == "writer", 60)
+    first.processes.pop("server").wait()
+    first.start_server()
+    until(lambda: balancer.in_force() == {"db-1": (40, "inactive"), "db-2": (60, "active")})
+    time.sleep(3)
+    assert first.ask("SELECT @@GLOBAL.read_only")[1] == "1"
+    first.network.mend("db-1")
+    balancer.found["db-1"] = "up"
+    until(first.ready, 60)
+    assert (first.status()["role"], second.status()["role"]) == ("replica", "writer")
+    until(lambda: balancer.in_force() == {"db-1": (40, "active"), "db-2": (60, "active")})
 
 
 @leased
