@@ -4,28 +4,39 @@ import importlib
 import json
 import os
 import pkgutil
-from typing import Protocol, Self
+from collections.abc import Mapping
+from typing import Annotated, Protocol
 
 import pulumi
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError
 
-from casebook import InputError
-from casebook.args import Args, explained
+from casebook import AddressPlan, InputError
+from casebook.args import Args, Project, explained
 
 KEYS = ("architecture", "settings", "sandbox")
+
+
+def _given(value: object) -> object:
+    if not value:
+        raise ValueError("none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
+    return value
+
+
+def check_plan(field: str, cidr: str, tiers: Mapping[str, int]) -> None:
+    """For a validator: a network that holds the tiers, or a ValueError that names the field."""
+    try:
+        AddressPlan(cidr, **tiers)
+    except InputError as error:
+        raise ValueError(f"{field}={cidr}: too small for the drawing ({error})") from None
 
 
 class ProjectSettings(Args):
     """What the file of a stack in a Public Cloud project may say, whatever the stack."""
 
     # The project's id.
-    project: str = Field(default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True)
-
-    @model_validator(mode="after")
-    def _a_project(self) -> Self:
-        if not self.project:
-            raise ValueError("project: none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
-        return self
+    project: Annotated[Project, BeforeValidator(_given)] = Field(
+        default_factory=lambda: os.environ.get("OVH_CLOUD_PROJECT_SERVICE", ""), validate_default=True
+    )
 
 
 class Architecture(Protocol):

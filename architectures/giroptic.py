@@ -17,7 +17,7 @@ from typing import Any
 import pulumi
 from pydantic import Field, model_validator
 
-from architectures import ProjectSettings
+from architectures import ProjectSettings, check_plan
 from casebook import (
     AddressPlan,
     Allow,
@@ -38,11 +38,14 @@ from casebook import (
     exporter_access,
     ssh_key,
 )
-from casebook.args import Args, Cidr, Label, Many
+from casebook.args import Args, BalancerName, Cidr, Domain, Label, Many, Offered, Vlan, VpsName, VrackName
 from casebook.autoscaler import AutoscalerArgs
 from casebook.cdn import CdnArgs
+from casebook.swift_storage import Region
+from casebook.vrack_network import PrivateCidr
 from casebook.web_hosting import WebHostingArgs
 
+TIERS = {"peak": 64}
 SIDES = {"europe": "rbx", "america": "bhs"}
 
 
@@ -51,14 +54,19 @@ class Peaks(Args):
 
     # How many there are now: a person's to change, or the autoscaler's.
     instances: int = Field(default=0, ge=0, le=40)
-    region: str = "GRA11"
-    flavor: str = "b3-8"
+    region: Offered = "GRA11"
+    flavor: Offered = "b3-8"
     # Their own network; the balancer reaches them by public address.
-    vrack: str
-    vlan: int = 12
-    private_cidr: Cidr = "10.12.0.0/24"
+    vrack: VrackName
+    vlan: Vlan = 12
+    private_cidr: PrivateCidr = "10.12.0.0/24"
     # A VPS that watches the load of all web servers.
-    monitoring: str
+    monitoring: VpsName
+
+    @model_validator(mode="after")
+    def _room(self) -> "Peaks":
+        check_plan("private_cidr", self.private_cidr, TIERS)
+        return self
 
 
 class Settings(ProjectSettings):
@@ -66,13 +74,13 @@ class Settings(ProjectSettings):
 
     # From where administrators reach SSH.
     admin_cidrs: Many[Cidr] = Field(min_length=1)
-    domain: str
+    domain: Domain
 
     # What the account rents, by service name: one more VPS on either side is one more line (GIR-2).
-    load_balancer: str
-    europe: Mapping[Label, str] = Field(min_length=1)
-    america: Mapping[Label, str] = Field(min_length=1)
-    storage_region: str = "GRA"
+    load_balancer: BalancerName
+    europe: Mapping[Label, VpsName] = Field(min_length=1)
+    america: Mapping[Label, VpsName] = Field(min_length=1)
+    storage_region: Region = "GRA"
     # Refuse a VPS without OVHcloud's automatic daily backup (GIR-5).
     vps_backup: bool = True
     # Web hosting plans: the site and its pre-production (GIR-6).
@@ -164,7 +172,7 @@ def helpers(
     monitoring = Vps("monitoring", service_name=peaks.monitoring, **reached)
     machines: Sequence[Machine] = ()
     if peaks.instances:
-        plan = AddressPlan(peaks.private_cidr, peak=64)
+        plan = AddressPlan(peaks.private_cidr, **TIERS)
         network = VrackNetwork(
             "private",
             vrack=peaks.vrack,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pulumi
 from pydantic import Field, model_validator
 
-from architectures import ProjectSettings
+from architectures import ProjectSettings, check_plan
 from casebook import (
     AddressPlan,
     Allow,
@@ -47,7 +47,8 @@ from casebook import (
     dedicated_servers,
     ssh_key,
 )
-from casebook.args import Args, Cidr, Label, Many
+from casebook.args import Args, Cidr, Domain, Label, Many, NasName, Offered, ServerName, System, Vlan, VrackName
+from casebook.vrack_network import PrivateCidr
 
 APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
 ANYBODY = "0.0.0.0/0"
@@ -65,6 +66,11 @@ TIERS = {
 FILES = "/srv/keyzee"
 
 
+def tiers(half: int) -> dict[str, int]:
+    """The first site has the first 256 addresses of the network, the one that takes over the next."""
+    return {tier: offset + 256 * half for tier, offset in TIERS.items()}
+
+
 class Sizes(Args):
     """Machines of each tier."""
 
@@ -79,18 +85,23 @@ class Place(Args):
 
     # Before the names of its machines.
     name: Label
-    region: str
+    region: Offered
     sizes: Sizes
     # Dedicated servers for the databases, and the NAS-HA, by service name.
-    databases: Mapping[Label, str] = Field(min_length=3)
-    nas: str
+    databases: Mapping[Label, ServerName] = Field(min_length=3, max_length=9)
+    nas: NasName
 
 
 class Elsewhere(Place):
     """A site of its own, in a private network of its own."""
 
-    vlan: int
-    private_cidr: Cidr
+    vlan: Vlan
+    private_cidr: PrivateCidr
+
+    @model_validator(mode="after")
+    def _room(self) -> "Elsewhere":
+        check_plan("private_cidr", self.private_cidr, tiers(0))
+        return self
 
 
 class Settings(ProjectSettings):
@@ -99,11 +110,11 @@ class Settings(ProjectSettings):
     # From where administrators reach the gateways.
     admin_cidrs: Many[Cidr] = Field(min_length=1)
     # A zone of the account; the service is www of it.
-    zone: str
-    vrack: str
+    zone: Domain
+    vrack: VrackName
     # The system that dedicated servers get at the first `up`; None: they are used as they are.
-    install: str | None = None
-    flavor: str = "b3-8"
+    install: System | None = None
+    flavor: Offered = "b3-8"
     # Of each NAS-HA.
     files_gb: int = Field(default=500, ge=10)
 
@@ -113,8 +124,8 @@ class Settings(ProjectSettings):
     # Planned by Keyzee (KEY-7): further sites with fleets of their own, off until they are given.
     elsewhere: Mapping[Label, Elsewhere] = Field(default_factory=dict)
 
-    vlan: int = 12
-    private_cidr: Cidr = "10.12.0.0/23"
+    vlan: Vlan = 12
+    private_cidr: PrivateCidr = "10.12.0.0/23"
 
     @model_validator(mode="after")
     def _each_once(self) -> "Settings":
@@ -122,6 +133,7 @@ class Settings(ProjectSettings):
         used = [one for place in places for one in (place.name, place.nas, *place.databases, *place.databases.values())]
         if twice := sorted({name for name in used if used.count(name) > 1}):
             raise ValueError(f"{twice[0]}: the sites share nothing; one name, server or NAS-HA cannot be of two")
+        check_plan("private_cidr", self.private_cidr, tiers(1))
         return self
 
 
@@ -142,8 +154,7 @@ class Built(NamedTuple):
 
 
 def plan(network: VrackNetwork, half: int) -> AddressPlan:
-    """The first site has the first 256 addresses of the network, the one that takes over the next."""
-    return AddressPlan(network.cidr, **{tier: offset + 256 * half for tier, offset in TIERS.items()})
+    return AddressPlan(network.cidr, **tiers(half))
 
 
 def site(

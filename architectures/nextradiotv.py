@@ -19,7 +19,7 @@ from typing import Any
 import pulumi
 from pydantic import Field, model_validator
 
-from architectures import ProjectSettings
+from architectures import ProjectSettings, check_plan
 from casebook import (
     AddressPlan,
     Allow,
@@ -56,8 +56,11 @@ from casebook import (
     dedicated_servers,
     ssh_key,
 )
-from casebook.args import Args, Cidr, Label, Many
+from casebook.args import Args, Cidr, Domain, Label, Many, Offered, ServerName, System, Vlan, VrackName
+from casebook.gateway import WireGuardKey
 from casebook.monitoring import MailArgs, NightArgs, SmsArgs
+from casebook.swift_storage import Region
+from casebook.vrack_network import PrivateCidr
 
 APPLICATION = Path(__file__).parent / "applications/nextradiotv"
 WORLD = "0.0.0.0/0"
@@ -78,10 +81,10 @@ class Sizes(Args):
 class Drp(Args):
     """A second, smaller site that is ready to take over (NRT-18)."""
 
-    region: str
+    region: Offered
     sizes: Sizes
     # Members of the cluster that follows the first site's: an odd number.
-    database_servers: Mapping[Label, str] = Field(min_length=3, max_length=9)
+    database_servers: Mapping[Label, ServerName] = Field(min_length=3, max_length=9)
 
 
 class Settings(ProjectSettings):
@@ -91,28 +94,28 @@ class Settings(ProjectSettings):
     admin_cidrs: Many[Cidr] = Field(min_length=1)
     journalists_cidrs: Many[Cidr] = Field(min_length=1)
     # Administrators' devices in the VPN: name -> WireGuard public key.
-    vpn_peers: Mapping[Label, str] = Field(default_factory=dict)
+    vpn_peers: Mapping[Label, WireGuardKey] = Field(default_factory=dict)
     # A zone of the account; the site is www of it.
-    zone: str
+    zone: Domain
 
     # What the account rents, by service name.
-    vrack: str
+    vrack: VrackName
     # The members of the one cluster: those that serve the public, and the back office's.
-    public_databases: Mapping[Label, str] = Field(min_length=1)
-    office_databases: Mapping[Label, str] = Field(min_length=1)
-    search_servers: Mapping[Label, str] = Field(min_length=2, max_length=2)
-    monitoring: str
-    logs: str
-    development: str
+    public_databases: Mapping[Label, ServerName] = Field(min_length=1)
+    office_databases: Mapping[Label, ServerName] = Field(min_length=1)
+    search_servers: Mapping[Label, ServerName] = Field(min_length=2, max_length=2)
+    monitoring: ServerName
+    logs: ServerName
+    development: ServerName
     # The system that dedicated servers get at the first `up`; None: they are used as they are.
-    install: str | None = None
+    install: System | None = None
 
     # Public Cloud: machines of the public platform, and of the back office, which is the same, smaller.
     public: Sizes
     office: Sizes
-    region: str
-    flavor: str = "b3-8"
-    storage_region: str
+    region: Offered
+    flavor: Offered = "b3-8"
+    storage_region: Region
 
     # Alerts: by mail in the day, by text message at night.
     mail: MailArgs | None = None
@@ -122,8 +125,8 @@ class Settings(ProjectSettings):
     # Planned by NextRadioTV; off until it is given.
     drp: Drp | None = None
 
-    vlan: int = 4
-    private_cidr: Cidr = "10.4.0.0/22"
+    vlan: Vlan = 4
+    private_cidr: PrivateCidr = "10.4.0.0/22"
 
     @model_validator(mode="after")
     def _an_address_for_each(self) -> "Settings":
@@ -141,6 +144,7 @@ class Settings(ProjectSettings):
         used += self.drp.database_servers.values() if self.drp else ()
         if twice := sorted({name for name in used if used.count(name) > 1}):
             raise ValueError(f"{twice[0]}: one server cannot be two machines of the drawing")
+        check_plan("private_cidr", self.private_cidr, all_tiers())
         return self
 
 
@@ -151,12 +155,16 @@ def tiers(prefix: str = "", offset: int = 0) -> dict[str, int]:
     return {f"{prefix}{tier}": at + offset for tier, at in (single | platform).items()}
 
 
+def all_tiers() -> dict[str, int]:
+    return tiers() | tiers("office_", 256) | tiers("drp_", 512)
+
+
 class Place:
     """One site: its gateway, its name servers, and how machines are made there."""
 
     def __init__(self, settings: Settings, network: VrackNetwork, region: str, prefix: str = "") -> None:
         self.settings, self.network, self.region, self.prefix = settings, network, region, prefix
-        self.plan = AddressPlan(network.cidr, **tiers(), **tiers("office_", 256), **tiers("drp_", 512))
+        self.plan = AddressPlan(network.cidr, **all_tiers())
         self.machines: list[Machine] = []
         self.common: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
         doors = [Allow(port=443, sources=settings.journalists_cidrs)]

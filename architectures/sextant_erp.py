@@ -20,6 +20,7 @@ from typing import Any
 import pulumi
 from pydantic import Field, model_validator
 
+from architectures import check_plan
 from casebook import (
     AddressPlan,
     Backup,
@@ -41,10 +42,26 @@ from casebook import (
     dedicated_servers,
     ssh_key,
 )
-from casebook.args import Args, Cidr, Label, Many
+from casebook.args import (
+    Args,
+    BalancerName,
+    Cidr,
+    Domain,
+    Label,
+    Many,
+    Project,
+    ServerName,
+    System,
+    Vlan,
+    VpsName,
+    VrackName,
+)
 from casebook.monitoring import MailArgs, SmsArgs
+from casebook.object_storage import Region
+from casebook.vrack_network import PrivateCidr
 
 APPLICATION = Path(__file__).with_name("applications") / "erp"
+TIERS = {"server": 16, "database": 32, "writer": 40, "backup": 48, "load_balancer": 240}
 # Of the requests: to the site with the master database, and to the other.
 WEIGHTS = (60, 40)
 HEALTH = Probe(type="http", port=80, url="/health")
@@ -55,8 +72,8 @@ KEPT = {"hourly_days": 7, "weekly_days": 31}
 class BackupStorage(Args):
     """Object storage for the backups, in the place of a server (ERP-10)."""
 
-    project: str
-    region: str = "GRA"
+    project: Project
+    region: Region = "GRA"
 
 
 class Settings(Args):
@@ -64,16 +81,16 @@ class Settings(Args):
 
     # From where administrators reach SSH.
     admin_cidrs: Many[Cidr] = Field(min_length=1)
-    domain: str = "sextant.example"
+    domain: Domain = "sextant.example"
 
     # What the account rents, by service name. The first server starts with the master database.
-    vrack: str
-    load_balancer: str
-    servers: Mapping[Label, str] = Field(min_length=2, max_length=2)
-    backup: str | None = None
-    monitoring: str
+    vrack: VrackName
+    load_balancer: BalancerName
+    servers: Mapping[Label, ServerName] = Field(min_length=2, max_length=2)
+    backup: ServerName | None = None
+    monitoring: VpsName
     # The system that dedicated servers get at the first `up`; None: they are used as they are.
-    install: str | None = None
+    install: System | None = None
     # Who is told of an incident: by mail, by text message, or both (components/monitoring).
     mail: MailArgs | None = None
     sms: SmsArgs | None = None
@@ -82,22 +99,23 @@ class Settings(Args):
 
     # Advised by OVHcloud; off until they are given (ERP-10): the database on servers of its own, in the order of
     # `servers`; backups in object storage.
-    database_servers: Mapping[Label, str] | None = Field(default=None, min_length=2, max_length=2)
+    database_servers: Mapping[Label, ServerName] | None = Field(default=None, min_length=2, max_length=2)
     backup_storage: BackupStorage | None = None
 
     # 0: the untagged network; the vRack carries nothing else.
-    vlan: int = 0
-    private_cidr: Cidr = "10.9.0.0/24"
+    vlan: Vlan = 0
+    private_cidr: PrivateCidr = "10.9.0.0/24"
 
     @model_validator(mode="after")
     def _one_place_for_backups(self) -> "Settings":
         if (self.backup is None) == (self.backup_storage is None):
             raise ValueError("backup or backup_storage: backups go to one of them")
+        check_plan("private_cidr", self.private_cidr, TIERS)
         return self
 
 
 def build(settings: Settings) -> None:
-    plan = AddressPlan(settings.private_cidr, server=16, database=32, writer=40, backup=48, load_balancer=240)
+    plan = AddressPlan(settings.private_cidr, **TIERS)
     everywhere: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
     network = VrackNetwork("private", vrack=settings.vrack, vlan=settings.vlan, cidr=plan.cidr)
 

@@ -21,7 +21,7 @@ from typing import Any
 import pulumi
 from pydantic import Field, model_validator
 
-from architectures import ProjectSettings
+from architectures import ProjectSettings, check_plan
 from casebook import (
     AddressPlan,
     Backend,
@@ -45,10 +45,25 @@ from casebook import (
     exporter_access,
     ssh_key,
 )
-from casebook.args import Cidr, Label, Many
+from casebook.args import (
+    BalancerName,
+    Cidr,
+    Domain,
+    Label,
+    Many,
+    Offered,
+    ServerName,
+    System,
+    Vlan,
+    VpsName,
+    VrackName,
+)
 from casebook.autoscaler import AutoscalerArgs
 from casebook.cdn import CdnArgs
-from casebook.monitoring.args import ExporterArgs
+from casebook.object_storage import Region
+from casebook.vrack_network import PrivateCidr
+
+TIERS = {"haproxy": 16, "web": 64, "database": 128, "writer": 136, "back_office": 144, "load_balancer": 240}
 
 
 class Settings(ProjectSettings):
@@ -57,24 +72,24 @@ class Settings(ProjectSettings):
     # From where administrators reach SSH, and journalists the back office.
     admin_cidrs: Many[Cidr] = Field(min_length=1)
     editors_cidrs: Many[Cidr] = Field(min_length=1)
-    domain: str = "sofoot.example"
+    domain: Domain = "sofoot.example"
 
     # What the account rents, by service name.
-    vrack: str
-    load_balancer: str
-    haproxy_servers: Mapping[Label, str] = Field(min_length=2)
-    web_servers: Mapping[Label, str]
-    database_servers: Mapping[Label, str] = Field(min_length=2, max_length=2)
-    back_office: str
-    monitoring: str
+    vrack: VrackName
+    load_balancer: BalancerName
+    haproxy_servers: Mapping[Label, ServerName] = Field(min_length=2, max_length=8)
+    web_servers: Mapping[Label, ServerName] = Field(max_length=24)
+    database_servers: Mapping[Label, ServerName] = Field(min_length=2, max_length=2)
+    back_office: ServerName
+    monitoring: VpsName
     # The system that dedicated servers get at the first `up`; None: they are used as they are.
-    install: str | None = None
+    install: System | None = None
 
     # Public Cloud: one more web server is one more here (SOF-6).
     web_instances: int = Field(default=5, ge=1, le=40)
-    region: str = "GRA11"
-    flavor: str = "b3-8"
-    storage_region: str = "GRA"
+    region: Offered = "GRA11"
+    flavor: Offered = "b3-8"
+    storage_region: Region = "GRA"
 
     # How long browsers keep a page, in seconds.
     page_seconds: int = Field(default=30, ge=0)
@@ -88,8 +103,8 @@ class Settings(ProjectSettings):
     scaling: AutoscalerArgs | None = None
     cdn: CdnArgs | None = None
 
-    vlan: int = 8
-    private_cidr: Cidr = "10.8.0.0/24"
+    vlan: Vlan = 8
+    private_cidr: PrivateCidr = "10.8.0.0/24"
 
     @model_validator(mode="after")
     def _each_server_once(self) -> "Settings":
@@ -97,13 +112,12 @@ class Settings(ProjectSettings):
         used += self.database_servers.values()
         if twice := sorted({name for name in used if used.count(name) > 1}):
             raise ValueError(f"{twice[0]}: one server cannot be two machines of the drawing")
+        check_plan("private_cidr", self.private_cidr, TIERS)
         return self
 
 
 def build(settings: Settings) -> None:
-    plan = AddressPlan(
-        settings.private_cidr, haproxy=16, web=64, database=128, writer=136, back_office=144, load_balancer=240
-    )
+    plan = AddressPlan(settings.private_cidr, **TIERS)
     key = ssh_key()
     network = VrackNetwork(
         "private",
@@ -211,7 +225,7 @@ def build(settings: Settings) -> None:
         machine=monitoring,
         machines=watched,
         over="public",
-        exporters={"haproxy": ExporterArgs(machines=tuple(haproxies), port=8404)},
+        exporters={"haproxy": {"machines": haproxies, "port": 8404}},
         probes={"site": balancer.url},
         webhook=webhook,
     )

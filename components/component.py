@@ -3,11 +3,12 @@
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pulumi
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from casebook.args import Args, explained
+from casebook.args import Args, InputError, Label, explained, shown
 
 A = TypeVar("A", bound=Args)
+NAME = TypeAdapter[str](Label)
 
 
 class Component(pulumi.ComponentResource, Generic[A]):
@@ -23,14 +24,25 @@ class Component(pulumi.ComponentResource, Generic[A]):
         self, name: str, args: A | None = None, opts: pulumi.ResourceOptions | None = None, **values: Any
     ) -> None:
         kind = type(self).__name__
-        try:
-            checked: Any = args if args is not None else self.Arguments(**values)
-        except ValidationError as error:
-            raise explained(f"{kind} {name!r}", error) from None
+        checked = self._checked(f"{kind} {shown(name)}", name, args, values)
         super().__init__(f"casebook:index:{kind}", name, {}, opts)
         self.name = name
         self.declare(checked)
         self.register_outputs({key: value for key, value in vars(self).items() if isinstance(value, pulumi.Output)})
+
+    def _checked(self, where: str, name: str, args: A | None, values: dict[str, Any]) -> Any:
+        """The arguments, if they and the name can be declared."""
+        try:
+            NAME.validate_python(name)
+            if args is None:
+                return self.Arguments.model_validate(values)
+        except ValidationError as error:
+            raise explained(where, error) from None
+        if not isinstance(args, self.Arguments) or values:
+            raise InputError(
+                f"{where}: args={shown(args)}: takes a {self.Arguments.__name__}, and no keywords beside it"
+            )
+        return args
 
     def declare(self, args: A) -> None:
         """Declare the component's resources, as children."""

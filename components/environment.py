@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import pulumi
 from pydantic import AfterValidator
 
+from casebook.args import Line
+
 
 def _variable(value: str) -> str:
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
@@ -20,14 +22,17 @@ Variable = Annotated[str, AfterValidator(_variable)]
 
 
 def check_environment(environment: Mapping[str, str], secrets: Iterable[str]) -> None:
-    """Every name once, every value one that can be written down."""
+    """Every name once."""
     if twice := environment.keys() & set(secrets):
         raise ValueError(f"secrets.{min(twice)}: also in environment")
-    for name, value in environment.items():
-        try:
-            quoted(value)
-        except ValueError as error:
-            raise ValueError(f"environment.{name}={value!r}: {error}") from None
+
+
+def _writable(value: str) -> str:
+    quoted(value)
+    return value
+
+
+Value = Annotated[Line, AfterValidator(_writable)]
 
 
 def quoted(value: str) -> str:

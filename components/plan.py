@@ -2,16 +2,19 @@
 
 import ipaddress
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from casebook.args import Args, Cidr, explained
+
+Tier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class AddressPlanArgs(Args):
     cidr: Cidr
     # Tier -> offset of its first address inside the network. A tier ends where the next one begins.
-    tiers: Mapping[str, int]
+    tiers: Mapping[Tier, int]
 
     @model_validator(mode="after")
     def _fits(self) -> "AddressPlanArgs":
@@ -40,7 +43,7 @@ class AddressPlan:
 
     def __init__(self, cidr: str, **tiers: int) -> None:
         try:
-            args = AddressPlanArgs(cidr=cidr, tiers=tiers)
+            args = AddressPlanArgs.model_validate({"cidr": cidr, "tiers": tiers})
         except ValidationError as error:
             raise explained("AddressPlan", error) from None
         self.cidr, self._starts = args.cidr, dict(args.tiers)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pulumi
 import pulumi_command as command
 
-from casebook.args import InputError
+from casebook.args import InputError, SshPublicKey
 
 USER = "debian"  # of Debian's cloud images, and of OVHcloud's servers and VPS
 
@@ -15,7 +15,7 @@ USER = "debian"  # of Debian's cloud images, and of OVHcloud's servers and VPS
 class SshKey(NamedTuple):
     """The operator's key pair. The private half only ever travels as a Pulumi secret."""
 
-    public: str
+    public: SshPublicKey
     private: pulumi.Output[str]
 
 

@@ -1,5 +1,5 @@
 """An application's files, for the tiers that run it."""
 
-from casebook.application.application import Application
+from casebook.application.application import Application, Source
 
-__all__ = ["Application"]
+__all__ = ["Application", "Source"]

@@ -8,6 +8,9 @@ import tarfile
 import zipfile
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from casebook.args import InputError
 from casebook.configuration import Directory, File, Service
@@ -24,7 +27,8 @@ class Application:
     `root` on the machine is where the files are; it is a link that changes at once. `files`, `directories` and
     `services` belong to a configuration whose daemon follows `follows` and comes after the services.
 
-    Errors: no such folder; nothing in it; an archive that is larger than Pulumi's state should hold.
+    The source is one that a model has checked (`Source`). Error: an archive that is larger than Pulumi's state should
+    hold.
     """
 
     def __init__(self, name: str, source: str | Path) -> None:
@@ -95,12 +99,21 @@ def _held(source: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(source) as war:
             return {name: war.read(name) for name in sorted(war.namelist()) if not name.endswith("/")}
     if not source.is_dir():
-        raise InputError(f"application={source}: neither a folder nor a Java archive (.war)")
+        raise ValueError("neither a folder nor a Java archive (.war)")
     held = {
         str(path.relative_to(source)): path.read_bytes()
         for path in sorted(source.rglob("*"))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(source).parts)
     }
     if not held:
-        raise InputError(f"application={source}: an empty folder")
+        raise ValueError("an empty folder")
     return held
+
+
+def _readable(source: str | Path) -> str | Path:
+    _held(Path(source))
+    return source
+
+
+# Where an application's files are on the computer that Pulumi runs on.
+Source = Annotated[str | Path, AfterValidator(_readable)]

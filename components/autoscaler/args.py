@@ -1,10 +1,10 @@
 """Arguments of the autoscaler."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from casebook.args import Args, Many
+from casebook.args import Args, Many, Url
 
 
 class AutoscalerArgs(Args):
@@ -15,13 +15,13 @@ class AutoscalerArgs(Args):
     # No more.
     maximum: int = Field(le=100)
     # How machines are called whose alerts count, by the beginnings of their names.
-    machines: Many[str] = ("",)
+    machines: Many[Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]] = ("",)
     # The alert of `Monitoring` that asks for more.
-    alert: str = "Load"
+    alert: str = Field(default="Load", pattern=r"^[A-Za-z][A-Za-z0-9]*$")
     # Seconds between two steps: a new instance must have had time to take its share.
     cooldown_seconds: int = Field(default=300, ge=30)
     # Where the autoscaler listens, as monitoring reaches it, its token included.
-    webhook: str = Field(pattern=r"^https?://\S+/\S+$", repr=False)
+    webhook: Url = Field(pattern=r"^https?://[^/]+/.+$", repr=False)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -7,7 +7,7 @@ import html
 import pulumi_random as random
 from pydantic import Field, field_validator
 
-from casebook.args import Args, Cidr, Label, Many
+from casebook.args import Args, Cidr, Label, Line, Many
 from casebook.certificate import Certificate
 from casebook.component import Component
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
@@ -30,7 +30,7 @@ class BackOfficeArgs(Args):
     # The editors' name at the door.
     user: Label = "editor"
     # Shown to the editors.
-    title: str = Field(default="Back office", min_length=1, max_length=100)
+    title: Line = Field(default="Back office", min_length=1, max_length=100)
     # The largest file that an editor can send.
     upload_megabytes: int = Field(default=2048, ge=1)
 

@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-import pulumi
 from pydantic import AfterValidator, Field, model_validator
 
-from casebook.args import Args, Many, Paths
+from casebook.args import Args, Line, Many, Paths, Secret
 from casebook.backup.calendar import calendar
 from casebook.backup.server import BackupServer
 from casebook.machine import Machine
@@ -72,7 +71,7 @@ class BackupArgs(Args):
     # Files and directories to save.
     paths: Paths = ()
     # Patterns of restic that are left out: "*.tmp", "/srv/www/cache".
-    exclude: Many[str] = ()
+    exclude: Many[Line] = ()
     # Save all databases of the machine's MariaDB, as of one moment.
     mysql: bool = False
     # When: a calendar expression of systemd ("hourly", "*-*-* 03:15:00", "*:0/30"), in the machine's time zone.
@@ -80,7 +79,7 @@ class BackupArgs(Args):
     # What is kept of earlier runs.
     retention: RetentionArgs
     # The password of a repository that is there already, such as an earlier stack's. By default one is drawn.
-    password: str | pulumi.Output[str] | None = Field(default=None, repr=False)
+    password: Secret | None = Field(default=None, repr=False)
     # Do not wait for the schedule: the first run begins, in the background, when the machine is set up.
     run_first: bool = False
 

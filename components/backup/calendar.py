@@ -5,7 +5,7 @@ import re
 SHORTHANDS = ("hourly", "daily", "weekly", "monthly", "quarterly", "semiannually", "yearly")
 _DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
 _WEEKDAYS = re.compile(rf"({_DAYS})((\.\.|,)({_DAYS}))*")
-_ITEM = re.compile(r"(\*|(?P<first>\d+)(\.\.(?P<last>\d+))?)(/(?P<step>[1-9]\d*))?")
+_ITEM = re.compile(r"(\*|(?P<first>[0-9]+)(\.\.(?P<last>[0-9]+))?)(/(?P<step>[1-9][0-9]*))?")
 _YEAR, _MONTH, _DAY = (1970, 2199), (1, 12), (1, 31)
 _HOUR, _MINUTE, _SECOND = (0, 23), (0, 59), (0, 59)
 _DATES = ((_YEAR, _MONTH, _DAY), (_MONTH, _DAY))

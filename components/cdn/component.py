@@ -3,17 +3,17 @@
 import pulumi_ovh as ovh
 from pydantic import Field
 
-from casebook.args import Args, Label
+from casebook.args import Args, Domain, Label
 from casebook.component import Component
 
 
 class CdnArgs(Args):
     # The DNS zone, which the account rents.
-    zone: str
+    zone: Domain
     # The name in it under which pages refer to the content.
     subdomain: Label = "static"
     # The host name that the CDN's provider has given out, with its final dot.
-    target: str = Field(pattern=r"^[a-z0-9.-]+\.$")
+    target: str = Field(pattern=r"^([a-z0-9-]+\.)+$")
     # Seconds for which the world remembers the name: how long a move to another provider takes.
     ttl: int = Field(default=3600, ge=60)
 

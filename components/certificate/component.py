@@ -1,26 +1,30 @@
 """A certificate and its key: self-signed, or the user's own pair."""
 
 import ipaddress
+from typing import Annotated
 
 import pulumi
 import pulumi_tls as tls
 from pydantic import Field, model_validator
 
-from casebook.args import Args, Many
+from casebook.args import Args, Many, Secret
 from casebook.component import Component
+
+# A host name, that of all hosts of a domain, or an address.
+Name = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9:]([a-z0-9:.-]*[a-z0-9])?$")]
 
 
 class CertificateArgs(Args):
     # What clients connect to: host names, and addresses where there is no name. The first is the common name.
-    names: Many[str] = Field(default=(), max_length=100)
+    names: Many[Name] = Field(default=(), max_length=100)
     # Life of a self-signed certificate.
     days: int = Field(default=365, ge=2, le=3650)
     # How long before its end an `up` makes a new one.
     renew_days: int = Field(default=60, ge=1)
     # The user's own instead, with its chain.
-    certificate_pem: str | pulumi.Output[str] | None = None
+    certificate_pem: Secret | None = None
     # Its key, without a passphrase.
-    private_key_pem: str | pulumi.Output[str] | None = Field(default=None, repr=False)
+    private_key_pem: Secret | None = Field(default=None, repr=False)
 
     # After all fields, so that no message can quote the key.
     @model_validator(mode="after")

@@ -3,18 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from casebook.args import Args, Cidr, Label, Many, Port
+from casebook.args import Args, Cidr, Label, Line, Many, Port
 
-
-def _one_line(value: str) -> str:
-    if "\n" in value or value != value.strip(" "):
-        raise ValueError("one line without spaces around it; put a longer check into a file of the configuration")
-    return value
-
-
-Command = Annotated[str, AfterValidator(_one_line)]
+# A path or a word of a machine's configuration: printable, and in one piece.
+ONE_WORD = r"[!-~]+"
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 
@@ -22,7 +16,7 @@ Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 class File(Args):
     """A text file. `@secret(name)@` in it is replaced on the machine by the role's secret of that name."""
 
-    path: str = Field(pattern=r"^/\S+$")
+    path: Line = Field(pattern=rf"^/{ONE_WORD}$")
     content: str
     owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
     mode: str = Field(default="0644", pattern=r"^0[0-7]{3}$")
@@ -42,17 +36,17 @@ class Repository(Args):
     # Names the files below /etc/apt.
     name: Label
     # Where it is, as the vendor's documentation says.
-    uri: str = Field(pattern=r"^https://\S+$")
-    suite: str = Field(pattern=r"^\S+$")
-    component: str = Field(pattern=r"^\S+$")
+    uri: Line = Field(pattern=rf"^https://{ONE_WORD}$")
+    suite: Line = Field(pattern=rf"^{ONE_WORD}$")
+    component: Line = Field(pattern=rf"^{ONE_WORD}$")
     # Where the vendor keeps the key that signs it.
-    key: str = Field(pattern=r"^https://\S+$")
+    key: Line = Field(pattern=rf"^https://{ONE_WORD}$")
     # The key's, which is trusted where it came from notwithstanding.
     fingerprint: str = Field(pattern=r"^[0-9A-F]{40}$")
 
 
 class Directory(Args):
-    path: str = Field(pattern=r"^/\S+$")
+    path: Line = Field(pattern=rf"^/{ONE_WORD}$")
     owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
     mode: str = Field(default="0755", pattern=r"^0[0-7]{3}$")
 
@@ -64,13 +58,13 @@ class Service(Args):
     unit: str = Field(pattern=r"^[A-Za-z0-9@._-]+$")
     follows: Many[str] = ()
     change: Literal["reload", "restart"] = "restart"
-    check: Command | None = None
+    check: Line | None = None
 
 
 class Ready(Args):
     """A shell command that succeeds once the role does its work, and how long it may take."""
 
-    command: Command
+    command: Line
     seconds: int = Field(default=60, ge=1, le=3600)
 
 
@@ -78,7 +72,8 @@ class Allow(Args):
     """Let `sources` reach a port of the machine, or speak VRRP to it. Everything that is not allowed is dropped."""
 
     port: Port | None = None
-    sources: Many[Cidr]
+    # One that is given twice is let in once.
+    sources: Annotated[tuple[Cidr, ...], Field(strict=False)]
     protocol: Literal["tcp", "udp", "vrrp"] = "tcp"
 
     @model_validator(mode="after")
@@ -101,7 +96,7 @@ class Configuration(Args):
     # Where packages are looked for if the machine's own sources lack one.
     repositories: Many[Repository] = ()
     # What packages ask for in the environment of their installation.
-    variables: Mapping[Variable, Command] = {}
+    variables: Mapping[Variable, Line] = {}
     directories: Many[Directory] = ()
     files: Many[File] = ()
     services: Many[Service] = ()

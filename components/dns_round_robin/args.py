@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import pulumi
 from pydantic import Field, field_validator
 
-from casebook.args import Address, Args, Label
+from casebook.args import Address, Args, Domain, Label
 
 
 class DnsRoundRobinArgs(Args):
     # The DNS zone, which the account has already.
-    zone: str = Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$")
+    zone: Domain
     # The name in it; "" is the zone itself.
     subdomain: str = Field(pattern=r"^([a-z0-9_*]([a-z0-9_.-]*[a-z0-9])?)?$")
     # Name -> address: keyed, so that one more leaves the other records alone. An address may be an output.

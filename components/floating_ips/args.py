@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from pydantic import Field, model_validator
 
-from casebook.args import Address, Args, Label, Many
+from casebook.args import Address, Args, Label, Many, Offered
 from casebook.machine import Machine
 from casebook.vrack_network import VrackNetwork
 
 
 class FloatingIpsArgs(Args):
     # The compute region whose public addresses they are.
-    region: str
+    region: Offered
     # The private network that the addresses are in.
     network: VrackNetwork
     # Name -> the private address that a public one stands for; machines move it between them (VRRP).
@@ -22,7 +22,7 @@ class FloatingIpsArgs(Args):
     # The machines that hold the addresses in turn: from these addresses, and only from them, they answer by the router.
     machines: Many[Machine] = ()
     # Where public addresses come from.
-    external_network: str = "Ext-Net"
+    external_network: Offered = "Ext-Net"
 
     @model_validator(mode="after")
     def _in_network(self) -> "FloatingIpsArgs":

@@ -3,10 +3,9 @@
 import ipaddress
 from collections.abc import Mapping
 
-import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from casebook.args import Address, Args, Cidr, Many, Port
+from casebook.args import Address, Args, Cidr, Label, Many, Port, Secret, SqlName
 from casebook.machine import Machine
 from casebook.vrack_network import VrackNetwork
 
@@ -17,21 +16,21 @@ class Source(Args):
     """A cluster that another one may follow: its attribute `source`. Both have one authority and the same passwords."""
 
     # Its name.
-    name: str
+    name: Label
     # Its members.
     addresses: Many[Address] = Field(min_length=1)
     # Of its servers.
     port: Port
     # The application's database and account, the same in both.
-    database: str
+    database: SqlName
     # The application's account.
-    user: str
+    user: SqlName
     # What signs the machines of both.
-    authority_pem: str | pulumi.Output[str]
+    authority_pem: Secret
     # Its key.
-    authority_key_pem: str | pulumi.Output[str] = Field(repr=False)
+    authority_key_pem: Secret = Field(repr=False)
     # Of the accounts, by name.
-    passwords: Mapping[str, str | pulumi.Output[str]] = Field(repr=False)
+    passwords: Mapping[Label, Secret] = Field(repr=False)
 
 
 class GaleraClusterArgs(Args):
@@ -46,9 +45,9 @@ class GaleraClusterArgs(Args):
     # Who may connect and ask for a member's health: the machines of HAProxy, or of the application.
     allowed_cidrs: Many[Cidr] = Field(min_length=1)
     # The application's database, made with the cluster.
-    database: str = Field(default="app", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    database: SqlName = "app"
     # The application's account: everything in its database, nothing else.
-    user: str = Field(default="app", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    user: SqlName = "app"
     # The cluster elsewhere that this one follows, read-only until `galera promote`: the other's `source`.
     replica_of: Source | None = None
     # Members of a cluster elsewhere that follows this one.

@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from casebook.args import Address, Args, Cidr, Label, Many, Port
+from casebook.args import Address, Args, Cidr, Label, Line, Many, Port, SshPublicKey
 from casebook.machine import Machine
 from casebook.vrack_network import VrackNetwork
 
-SshPublicKey = Annotated[str, Field(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/=]+( [^\n]*)?$")]
 WireGuardKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]=$")]
 # Taken by the gateway's own SSH.
 SSH = 22
@@ -86,7 +85,7 @@ class GatewayArgs(Args):
     # Suricata in the path of all that is passed on: what a rule calls bad is dropped.
     intrusion_detection: bool = False
     # Rules of Suricata beside those of the component and of suricata-update.
-    rules: Many[str] = ()
+    rules: Many[Line] = ()
     # Failed logins after which an address is banned from SSH.
     ban_after: int = Field(default=5, ge=1, le=100)
     # For how long, in seconds.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from casebook.args import Address, Args, Cidr, Label, Many, Port
+from casebook.args import Address, Args, Cidr, Label, Line, Many, Port
 from casebook.certificate import Certificate
 from casebook.machine import Machine
 
@@ -18,7 +18,7 @@ def _endpoint(value: str) -> str:
     address, colon, port = value.partition(":")
     try:
         ipaddress.IPv4Address(address)
-        if colon and not 1 <= int(port) <= 65535:
+        if colon and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
             raise ValueError
     except ValueError:
         raise ValueError("an address like 10.8.0.20, or one with a port like 10.8.0.20:8080") from None
@@ -32,14 +32,14 @@ def _header(value: str) -> str:
 
 
 def _quotable(value: str) -> str:
-    if re.search(r'["\\\n$%]', value):
+    if re.search(r'["\\$%]', value):
         raise ValueError('HAProxy would read ", \\, $ and % in it as its own syntax; leave them out')
     return value
 
 
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Header = Annotated[str, AfterValidator(_header)]
-Text = Annotated[str, AfterValidator(_quotable)]
+Text = Annotated[Line, AfterValidator(_quotable)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 # Of the words that HAProxy's rules are made of, so that nothing can leave its place in the file.
 Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._~?=&-]*$")]

@@ -7,12 +7,9 @@ from typing import Literal
 import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from casebook.args import Address, Args, Cidr, Label, Many, Port
+from casebook.args import PRIVATE, Address, Args, BalancerName, Cidr, Label, Many, Port
 from casebook.certificate import Certificate
 from casebook.vrack_network import VrackNetwork
-
-# RFC 1918. `is_private` of the standard library means more, among it RFC 2544's networks for tests.
-PRIVATE = tuple(ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
 class Probe(Args):
@@ -23,7 +20,7 @@ class Probe(Args):
     # None: the port that the traffic goes to.
     port: Port | None = None
     # What an http probe asks for.
-    url: str | None = Field(default=None, pattern=r"^/\S*$")
+    url: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9/._~%?=&-]*$")
     # Seconds, 30 to 3600: OVHcloud offers nothing faster.
     interval: int = 30
 
@@ -109,13 +106,13 @@ class FarmServer(Args):
 
 class LoadBalancerIpArgs(Args):
     # The balancer, which the account rents already.
-    service_name: str = Field(pattern=r"^loadbalancer-[a-z0-9-]+$")
+    service_name: BalancerName
     # The private network where the servers are; None: they are reached by public address, wherever they are.
     network: VrackNetwork | None = None
     # From where the balancer connects in the network: a /28 to /25 of it, with no machine in it.
     nat_cidr: Cidr | None = None
     # A datacentre of the balancer, or all of them.
-    zone: str = "all"
+    zone: str = Field(default="all", pattern=r"^[a-z0-9-]+$")
     # Server name -> address: keyed, so that one more moves no other.
     servers: Mapping[Label, Address | pulumi.Output[str] | FarmServer] = Field(min_length=1)
     # The open ports.

@@ -9,7 +9,7 @@ from casebook.args import Args, Label, Many, Port
 from casebook.machine import Machine
 
 Days = Annotated[int, Field(ge=1)]
-Path = Annotated[str, Field(pattern=r"^/[^\s\"]+$")]
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._*+-]+$")]
 Program = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from casebook.args import Address, Args, Cidr, Label, Many
+from casebook.args import Address, Args, Cidr, Label, Many, Offered, ServerName, System, VpsName
 from casebook.configuration import Allow
 from casebook.machine.base import Machine
 from casebook.ssh import SshKey
@@ -51,40 +51,43 @@ class PrivateMachineArgs(MachineArgs):
 
 class DedicatedServerArgs(PrivateMachineArgs):
     # OVHcloud's name of the server, which the account rents.
-    service_name: str = Field(pattern=r"^ns\d+\.[a-z0-9.-]+$")
+    service_name: ServerName
     # The private network that its vRack interface joins.
     network: VrackNetwork | None = None
     # Its planned address there.
     address: Address | None = None
     # An operating system to install at the first `up`, which wipes the server; None: it is used as it is.
-    install: str | None = Field(default=None, pattern=r"^[a-z0-9._-]+_64$")
+    install: System | None = None
 
     @model_validator(mode="after")
     def _address_in_network(self) -> "DedicatedServerArgs":
         if (self.network is None) != (self.address is None):
-            raise ValueError("network and address go together")
+            raise ValueError(f"address={self.address}: goes together with network; give both")
         if self.network and self.address:
             self.check_address("address", self.address, self.network)
             self.check_gateway(self.network)
         elif self.gateway or self.via:
-            raise ValueError("gateway and via are of a private network: network and address are missing")
+            raise ValueError(
+                f"gateway={self.gateway}, via={self.via and self.via.name}: of a private network; "
+                "network and address are missing"
+            )
         return self
 
 
 class VpsArgs(MachineArgs):
     # OVHcloud's name of the VPS, which the account rents.
-    service_name: str = Field(pattern=r"^vps[a-z0-9-]*\.[a-z0-9.-]+$")
+    service_name: VpsName
     # Refuse the VPS unless it has OVHcloud's automatic daily backup, an option that is ordered in the manager.
     automatic_backup: bool = False
 
 
 class InstanceGroupArgs(PrivateMachineArgs):
     # The compute region.
-    region: str
+    region: Offered
     # The size, by OVHcloud's name: b3-8.
-    flavor: str
+    flavor: Offered
     # The newest image of this name, at creation.
-    image: str = "Debian 12"
+    image: Offered = "Debian 12"
     # The private network that every instance joins.
     network: VrackNetwork
     # Instance name -> planned address in the network: keyed, so that one more moves no other.
@@ -97,7 +100,7 @@ class InstanceGroupArgs(PrivateMachineArgs):
     # machine's own firewall protects it there.
     routes: bool = False
     # Where public addresses come from.
-    external_network: str = "Ext-Net"
+    external_network: Offered = "Ext-Net"
     # anti-affinity refuses an instance when no further host is free; soft-anti-affinity then shares one.
     policy: Literal["anti-affinity", "soft-anti-affinity"] = "anti-affinity"
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pulumi
 import pulumi_openstack as openstack
+from pydantic import model_validator
 
-from casebook.args import Address
+from casebook.args import Address, Offered
 from casebook.component import Component
 from casebook.configuration import Allow, File
 from casebook.lookup import looked_up
@@ -18,11 +19,16 @@ class InstanceArgs(InstanceGroupArgs):
     """One instance of a group, with what the group has made for all."""
 
     address: Address
-    image_id: str
-    external_id: str | None
+    image_id: Offered
+    external_id: Offered | None
     server_group: pulumi.Output[str]
     public_security_group: pulumi.Output[str] | None
     private_security_group: pulumi.Output[str]
+
+    @model_validator(mode="after")
+    def _own_address(self) -> "InstanceArgs":
+        self.check_address("address", self.address, self.network)
+        return self
 
 
 class Instance(Machine):
@@ -168,7 +174,7 @@ class InstanceGroup(Component[InstanceGroupArgs]):
 
     def _admit(self, side: str, group: openstack.networking.SecGroup, region: str, allow: tuple[Allow, ...]) -> None:
         for rule in allow:
-            for source in rule.sources:
+            for source in dict.fromkeys(rule.sources):
                 self._rule(
                     f"{side}-{rule.protocol}-{rule.port}-{source}", group, region, source, rule.port, rule.protocol
                 )

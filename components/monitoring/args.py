@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from casebook.args import Args, Cidr, Label, Many, Port
+from casebook.args import Args, Cidr, Label, Line, Many, Port, Secret, Url
 from casebook.machine import Machine
 
-PROBED = re.compile(r"https?://\S+|tcp://[^\s/:]+:[0-9]+")
+PROBED = re.compile(r"https?://[A-Za-z0-9._~:/%?=&+-]+|tcp://[A-Za-z0-9.-]+:[0-9]{1,5}")
 Percent = Annotated[float, Field(gt=0, le=100)]
 Positive = Annotated[float, Field(gt=0)]
 HourMinute = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-MailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*$")]
 
 
 class ThresholdsArgs(Args):
@@ -60,11 +60,11 @@ class MailArgs(Args):
     sender: MailAddress
     # host:port of a mail server that takes it; the connection is encrypted by STARTTLS. Without one, a Postfix on the
     # machine delivers: to the addressee's mail server, or to a mailbox of the machine (debian@localhost).
-    server: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9.-]+:[0-9]+$")
+    server: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9.-]+:[0-9]{1,5}$")
     # Where the server asks for a name and a password; the password is kept secret.
-    username: str | None = None
+    username: Line | None = None
     # Goes with the name.
-    password: str | pulumi.Output[str] | None = None
+    password: Secret | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "MailArgs":
@@ -79,9 +79,9 @@ class SmsOperatorArgs(Args):
     """Who takes a text message over HTTP: POST {"to": "+33...", "message": "..."}, answered with 2xx."""
 
     # Where it is posted to.
-    url: str = Field(pattern=r"^https?://[^\s@]+$")
+    url: Url
     # Sent as "Authorization: Bearer TOKEN", and kept secret.
-    token: str | pulumi.Output[str] = Field(repr=False)
+    token: Secret = Field(repr=False)
 
 
 class SmsArgs(Args):
@@ -150,7 +150,7 @@ class MonitoringArgs(Args):
     # Mail by day and text messages by night; without it both, at any time.
     night: NightArgs | None = None
     # An address that alerts are posted to, as Alertmanager's JSON.
-    webhook: str | pulumi.Output[str] | None = None
+    webhook: Secret | None = Field(default=None, repr=False)
     # Who else sees the pages of Prometheus (9090) and Alertmanager (9093), which ask for no password; the
     # administrators use an SSH tunnel.
     viewers_cidrs: Many[Cidr] = ()

@@ -5,7 +5,7 @@ import re
 
 from pydantic import Field, model_validator
 
-from casebook.args import Address, Args, Cidr, Label, Many, Port
+from casebook.args import Address, Args, Cidr, Label, Many, Port, SqlName
 from casebook.machine import Instance, Machine
 from casebook.vrack_network import VrackNetwork
 
@@ -27,9 +27,9 @@ class MysqlPairArgs(Args):
     # The machine that starts as the writer; None: the first. Once the pair exists its own data says who writes.
     primary: Label | None = None
     # The application's database, made with the pair.
-    database: str = Field(default="app", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    database: SqlName = "app"
     # The application's account: everything in its database, nothing else.
-    user: str = Field(default="app", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    user: SqlName = "app"
     # Of the servers and of the service address.
     port: Port = 3306
     # Two machines in one site share its power and its network; True where that is wanted.

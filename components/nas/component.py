@@ -6,7 +6,7 @@ import pulumi
 import pulumi_ovh as ovh
 from pydantic import Field, model_validator
 
-from casebook.args import Args, Label, Many
+from casebook.args import Args, Label, Many, NasName
 from casebook.component import Component
 from casebook.configuration import Configuration, File, Ready, Service
 from casebook.lookup import looked_up
@@ -21,7 +21,7 @@ OPTIONS = "vers=3,proto=tcp,mountproto=tcp,hard,timeo=100,noatime,nodev,nosuid,n
 
 class NasArgs(Args):
     # OVHcloud's name of the NAS-HA, which the account rents.
-    service_name: str = Field(pattern=r"^zpool-\d+$")
+    service_name: NasName
     # The partition's name there.
     partition: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,29}$")
     # Its size; it can grow, and shrink no further than to what it holds.

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from casebook.args import Address, Args, Cidr, Label, Many, Port
+from casebook.application import Source
+from casebook.args import Address, Args, Cidr, Label, Line, Many, Port
 from casebook.haproxy_tier.args import Endpoint, Header
 from casebook.machine import PrivateMachines
 
@@ -20,7 +20,7 @@ def _word(value: str) -> str:
 
 Word = Annotated[str, AfterValidator(_word)]
 Prefix = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/~-]*$")]
-Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._/~-]+)?$")]
+Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/~-]+)?$")]
 Cookie = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
 
@@ -100,7 +100,7 @@ class NginxTierArgs(Args):
     # HTTP servers that answer, instead of php. Name -> address, or address:port.
     upstreams: Mapping[Label, Endpoint] = Field(default_factory=dict)
     # A folder of files (styles, scripts) that nginx answers with itself.
-    static: str | Path | None = None
+    static: Source | None = None
     # Pages kept; None: every request goes on.
     cache: PageCache | None = None
     # Images of an object storage.
@@ -112,7 +112,7 @@ class NginxTierArgs(Args):
     # The tier in front speaks the PROXY protocol, and must.
     proxy_protocol: bool = False
     # Set on every answer.
-    response_headers: Mapping[Header, Annotated[str, Field(pattern=r'^[^"\\$\n]*$')]] = Field(default_factory=dict)
+    response_headers: Mapping[Header, Annotated[Line, Field(pattern=r'^[^"\\$]*$')]] = Field(default_factory=dict)
     # Of the site.
     port: Port = 80
     # How long what is behind may take to answer, in seconds.

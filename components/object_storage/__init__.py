@@ -5,6 +5,7 @@ from casebook.object_storage.args import (
     LifecycleArgs,
     ObjectLockArgs,
     ObjectStorageArgs,
+    Region,
     ReplicationArgs,
 )
 from casebook.object_storage.component import Bucket, BucketUser, ObjectStorage
@@ -17,5 +18,6 @@ __all__ = [
     "ObjectLockArgs",
     "ObjectStorage",
     "ObjectStorageArgs",
+    "Region",
     "ReplicationArgs",
 ]

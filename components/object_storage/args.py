@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from casebook.args import Args, Label, Many
+from casebook.args import Args, Label, Line, Many, Project
 
 # help.ovhcloud.com "Object Storage - Endpoints and Object Storage geoavailability". Not the names of compute regions.
 REGIONS = (
@@ -42,7 +42,7 @@ class LifecycleArgs(Args):
     """What the platform deletes by itself."""
 
     # Only keys that begin with this; all of them by default.
-    prefix: str = ""
+    prefix: Line = ""
     # Days after which an object is deleted.
     expire_days: Days | None = None
     # Days after which a version that is no longer the current one is deleted.
@@ -74,7 +74,7 @@ class ReplicationArgs(Args):
     # How its copies are kept.
     storage_class: Literal["STANDARD", "STANDARD_IA", "HIGH_PERF"] = "STANDARD"
     # Only keys that begin with this; all of them by default.
-    prefix: str = ""
+    prefix: Line = ""
     # Whether a deletion is copied as well.
     delete_markers: bool = True
 
@@ -120,7 +120,7 @@ class ObjectStorageArgs(Args):
     """Buckets of one region."""
 
     # The Public Cloud project, which is adopted.
-    project: str = Field(pattern=r"^[0-9a-f]{32}$")
+    project: Project
     # A region of object storage: GRA, RBX, SBG, BHS, ...
     region: Region
     # Put before the label of every bucket that has no name of its own.

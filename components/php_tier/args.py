@@ -1,13 +1,13 @@
 """Arguments of a tier of PHP."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from casebook.args import Address, Args, Cidr, Label, Many
-from casebook.environment import Variable, check_environment
+from casebook.application import Source
+from casebook.args import Address, Args, Cidr, Label, Many, Secret
+from casebook.environment import Value, Variable, check_environment
 from casebook.machine import PrivateMachines
 
 
@@ -15,15 +15,15 @@ class PhpTierArgs(Args):
     # The members; one takes a change after the other.
     machines: PrivateMachines
     # The folder of PHP files, laid down as it is; index.php answers what no file does.
-    application: str | Path
+    application: Source
     # Who may connect: the nginx or HAProxy tier in front.
     allowed_cidrs: Many[Cidr] = Field(min_length=1)
     # fpm: FastCGI on port 9000, for nginx in front; apache: HTTP on port 80.
     server: Literal["fpm", "apache"] = "fpm"
     # What the application finds in its environment.
-    environment: Mapping[Variable, str] = Field(default_factory=dict)
+    environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
-    secrets: Mapping[Variable, Any] = Field(default_factory=dict)
+    secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
     # Debian's packages php8.2-….
     extensions: Many[Literal["curl", "gd", "intl", "mbstring", "memcached", "mysql", "xml", "zip"]] = (
         "gd",

@@ -1,6 +1,6 @@
 """Swift containers of OVHcloud's Public Cloud."""
 
-from casebook.swift_storage.args import ContainerArgs, SwiftStorageArgs
+from casebook.swift_storage.args import ContainerArgs, Region, SwiftStorageArgs
 from casebook.swift_storage.component import Container, ContainerUser, SwiftStorage
 
-__all__ = ["Container", "ContainerArgs", "ContainerUser", "SwiftStorage", "SwiftStorageArgs"]
+__all__ = ["Container", "ContainerArgs", "ContainerUser", "Region", "SwiftStorage", "SwiftStorageArgs"]

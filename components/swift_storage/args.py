@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from casebook.args import Args, Label, Many
+from casebook.args import Args, Label, Many, Project
 
 # help.ovhcloud.com "Object Storage - Endpoints and Object Storage geoavailability", the table of Swift.
 REGIONS = ("BHS", "DE", "GRA", "RBX", "SBG", "UK", "WAW")
@@ -21,11 +21,12 @@ def _region(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    if not re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?", value):
+    if not re.fullmatch(r"https://[a-z0-9.-]+(:[0-9]{1,5})?", value):
         raise ValueError("an origin is https:// and a host name, without a path: https://www.example.org")
     return value
 
 
+Region = Annotated[str, AfterValidator(_region)]
 Origin = Annotated[str, AfterValidator(_origin)]
 
 
@@ -60,8 +61,8 @@ class SwiftStorageArgs(Args):
     """Containers of one region."""
 
     # The Public Cloud project, which is adopted.
-    project: str = Field(pattern=r"^[0-9a-f]{32}$")
+    project: Project
     # A region of Swift: GRA, SBG, BHS, ...
-    region: Annotated[str, AfterValidator(_region)]
+    region: Region
     # Name -> container. Names are the project's own.
     containers: Mapping[Label, ContainerArgs] = Field(min_length=1)

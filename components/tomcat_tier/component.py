@@ -2,17 +2,15 @@
 
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import pulumi_random as random
 from pydantic import Field, model_validator
 
-from casebook.application import Application
-from casebook.args import Args, Cidr, InputError, Many, Port
+from casebook.application import Application, Source
+from casebook.args import Args, Cidr, Many, Port, Secret
 from casebook.component import Component
 from casebook.configuration import Allow, Configuration, File, Ready, Service
-from casebook.environment import Variable, check_environment, quoted_secrets, written
+from casebook.environment import Value, Variable, check_environment, quoted_secrets, written
 from casebook.machine import Machine, PrivateMachines, one_after_another
 from casebook.templates import render
 from casebook.units import started_again
@@ -28,13 +26,13 @@ class TomcatTierArgs(Args):
     # The members; one takes a change after the other. Each holds all sessions: 8 at most.
     machines: PrivateMachines = Field(max_length=8)
     # A folder of JSP files and WEB-INF, or a .war: what the tier answers with.
-    application: str | Path
+    application: Source
     # Who may connect: the HAProxy tier in front.
     allowed_cidrs: Many[Cidr] = Field(min_length=1)
     # What the application finds in its environment.
-    environment: Mapping[Variable, str] = Field(default_factory=dict)
+    environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
-    secrets: Mapping[Variable, Any] = Field(default_factory=dict)
+    secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
     # What of a machine's memory Tomcat may take, in MiB; three quarters of it are Java's heap.
     memory_mb: int = Field(default=1024, ge=256)
     # Requests at once, for each.
@@ -51,6 +49,12 @@ class TomcatTierArgs(Args):
     @model_validator(mode="after")
     def _consistent(self) -> "TomcatTierArgs":
         check_environment(self.environment, self.secrets)
+        held = Application("tomcat", self.application).held
+        if len(self.machines) > 1 and b"<distributable" not in held.get("WEB-INF/web.xml", b""):
+            raise ValueError(
+                f"application={self.application}: its WEB-INF/web.xml does not say <distributable/>, and Tomcat then "
+                "keeps sessions on one member, with which they would be lost"
+            )
         if self.port == REPLICATION:
             raise ValueError(f"port={self.port}: members tell each other their sessions on it")
         return self
@@ -70,11 +74,6 @@ class TomcatTier(Component[TomcatTierArgs]):
 
     def declare(self, args: TomcatTierArgs) -> None:
         application = Application("tomcat", args.application)
-        if len(args.machines) > 1 and b"<distributable" not in application.held.get("WEB-INF/web.xml", b""):
-            raise InputError(
-                f"TomcatTier {self.name!r}: application={args.application}: its WEB-INF/web.xml does not say "
-                "<distributable/>, and Tomcat then keeps sessions on one member, with which they would be lost"
-            )
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.port = args.port
         # AES-256, as hexadecimal digits.

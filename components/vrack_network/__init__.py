@@ -1,5 +1,5 @@
 """A private network in a vRack."""
 
-from casebook.vrack_network.component import VrackNetwork, VrackNetworkArgs
+from casebook.vrack_network.component import PrivateCidr, VrackNetwork, VrackNetworkArgs
 
-__all__ = ["VrackNetwork", "VrackNetworkArgs"]
+__all__ = ["PrivateCidr", "VrackNetwork", "VrackNetworkArgs"]

@@ -2,27 +2,42 @@
 
 import ipaddress
 from collections.abc import Mapping
+from typing import Annotated
 
 import pulumi
 import pulumi_ovh as ovh
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, model_validator
 
-from casebook.args import Args, Cidr, InputError, Label, Many
+from casebook.args import Args, Cidr, InputError, Label, Many, Offered, Project, Vlan, VrackName
 from casebook.component import Component
 from casebook.lookup import looked_up
 
 
+def _private(value: str) -> str:
+    network = ipaddress.IPv4Network(value)
+    if not network.is_private:
+        raise ValueError("a vRack network is private (10/8, 172.16/12, 192.168/16)")
+    if not 8 <= network.prefixlen <= 29:
+        raise ValueError(
+            "too small to hold machines; /29 or wider" if network.prefixlen > 29 else "wider than 10.0.0.0/8"
+        )
+    return value
+
+
+PrivateCidr = Annotated[Cidr, AfterValidator(_private)]
+
+
 class VrackNetworkArgs(Args):
     # The vRack is adopted: OVHcloud gives it out by order.
-    vrack: str = Field(pattern=r"^pn-[0-9]+$")
+    vrack: VrackName
     # The VLAN's number; 0 is the untagged network of the vRack.
-    vlan: int = Field(ge=0, le=4000)
+    vlan: Vlan
     # The private network that the addresses are planned in.
-    cidr: Cidr
+    cidr: PrivateCidr
     # The Public Cloud project whose instances join; None: no instances.
-    project: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    project: Project | None = None
     # The compute regions where they run.
-    regions: Many[str] = ()
+    regions: Many[Offered] = ()
     # A project is in one vRack at most; False where another stack, or a person, has put it there already.
     attach_project: bool = True
     # What OVHcloud shows as its name; None: the component's.
@@ -32,11 +47,6 @@ class VrackNetworkArgs(Args):
     def _instances(self) -> "VrackNetworkArgs":
         if bool(self.project) != bool(self.regions):
             raise ValueError("project and regions go together: instances need both, other machines neither")
-        network = ipaddress.IPv4Network(self.cidr)
-        if not network.is_private:
-            raise ValueError(f"cidr={self.cidr}: a vRack network is private (10/8, 172.16/12, 192.168/16)")
-        if network.prefixlen > 29:
-            raise ValueError(f"cidr={self.cidr}: too small to hold machines; /29 or wider")
         return self
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from casebook.args import Address, Args, Label, Many
+from casebook.args import Address, Args, Label, Many, Url
 from casebook.failover_ip import FailoverIp
 from casebook.load_balancer_ip import LoadBalancerIp
 from casebook.machine import Machine
@@ -34,7 +34,7 @@ class WatchdogArgs(Args):
     # Seconds between two looks.
     interval: int = Field(default=5, ge=1, le=60)
     # Where alerts go: an Alertmanager, such as Monitoring's on the same machine; None: to the journal alone.
-    alertmanager: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    alertmanager: Url | None = None
 
     @model_validator(mode="after")
     def _third(self) -> "WatchdogArgs":

@@ -6,7 +6,7 @@ import pulumi_command as command
 import pulumi_ovh as ovh
 from pydantic import Field
 
-from casebook.args import Address, Args, Label, Many
+from casebook.args import Address, Args, Domain, Label, Many
 from casebook.component import Component
 from casebook.programs import own_program
 
@@ -15,7 +15,7 @@ class WebHostingArgs(Args):
     # The address of the plan's web servers, with a CDN the CDN's, as the manager shows it.
     address: Address
     # The DNS zone, which the account rents.
-    zone: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
+    zone: Domain
     # The site's names in the zone, "" for the zone itself; attach them to the plan in the manager.
     subdomains: Many[Label | Annotated[str, Field(pattern="^$")]] = Field(min_length=1)
     # Seconds for which the world remembers a name.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
+from casebook import InputError
 from casebook.autoscaler import Autoscaler, AutoscalerArgs, listener
 
 
@@ -87,7 +87,7 @@ def test_a_step_that_failed_waits_for_the_cooldown() -> None:
 
 
 def test_bounds_that_cross_are_refused() -> None:
-    with pytest.raises(ValidationError, match="minimum=8: more than maximum=7"):
+    with pytest.raises(InputError, match="minimum=8: more than maximum=7"):
         arguments(minimum=8)
 
 

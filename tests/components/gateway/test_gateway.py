@@ -60,7 +60,7 @@ def test_what_cannot_be_built_is_refused_with_its_reason(values: dict[str, Any],
     ],
 )
 def test_a_vpn_that_cannot_work_is_refused(values: dict[str, Any], reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(InputError, match=reason):
         Vpn(**values)
 
 

@@ -273,5 +273,5 @@ def test_refusals(values: dict[str, Any], message: str | None) -> None:
     ],
 )
 def test_refusals_of_parts(make: Any, message: str) -> None:
-    with pytest.raises(ValueError, match="(?s)" + message):
+    with pytest.raises(InputError, match="(?s)" + message):
         make()

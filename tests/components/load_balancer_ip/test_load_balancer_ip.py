@@ -161,7 +161,7 @@ def balanced(**values: Any) -> LoadBalancerIp:
         ({"nat_cidr": "10.8.0.0/28"}, "servers.haproxy-1=10.8.0.10: inside nat_cidr 10.8.0.0/28"),
         ({"servers": {"a": "10.9.0.1"}}, "servers.a=10.9.0.1: outside the network"),
         ({"servers": {}}, "servers={}"),
-        ({"listeners": [Listener(port=80), Listener(port=80)]}, "port 80 has two listeners"),
+        ({"listeners": [Listener(port=80), Listener(port=80, protocol="http")]}, "port 80 has two listeners"),
         ({"zone": "bhs"}, "zone=bhs: loadbalancer-0123 is in gra, rbx; use one of them, or all"),
         ({"nodes": 4}, "nodes: no such field"),
         ({"nat_cidr": None}, "network and nat_cidr go together"),
@@ -192,7 +192,7 @@ def test_refusals(values: dict[str, Any], message: str) -> None:
     ],
 )
 def test_refusals_of_parts(make: Any, message: str) -> None:
-    with pytest.raises(ValueError, match="(?s)" + message.replace("(", r"\(")):
+    with pytest.raises(InputError, match="(?s)" + message.replace("(", r"\(")):
         make()
 
 

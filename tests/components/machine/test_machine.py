@@ -266,7 +266,7 @@ def nft(ruleset: str, folder: Path) -> str:
     ("program", "reason"),
     [
         (lambda: server(service_name="front-1"), "service_name='front-1': String should match pattern"),
-        (lambda: server(address=None), "network and address go together"),
+        (lambda: server(address=None), "address=None: goes together with network"),
         (lambda: server(address="10.9.0.1"), "address=10.9.0.1: outside the network 10.8.0.0/24"),
         (lambda: server(install="windows"), "install='windows': String should match pattern"),
         (lambda: server(admin_cidrs=[]), "admin_cidrs=[]: "),
@@ -280,7 +280,10 @@ def nft(ruleset: str, folder: Path) -> str:
         (lambda: private_group(gateway="10.9.0.1"), "gateway=10.9.0.1: outside the network 10.8.0.0/24"),
         (lambda: private_group(gateway="10.8.0.31"), "gateway=10.8.0.31: the machine's own address"),
         (lambda: private_group(via=vps()), "via=monitoring: has no address in a private network"),
-        (lambda: server(network=None, address=None, gateway="10.8.0.1"), "gateway and via are of a private network"),
+        (
+            lambda: server(network=None, address=None, gateway="10.8.0.1"),
+            "gateway=10.8.0.1, via=None: of a private network",
+        ),
         (lambda: group(policy="affinity"), "policy='affinity': "),
         (lambda: vps(service_name="ns1.example.net"), "service_name='ns1.example.net': "),
         (lambda: vps(network=1), "network: no such field"),
@@ -319,5 +322,5 @@ def test_a_server_without_a_vrack_interface_is_refused() -> None:
 
 
 def test_a_service_cannot_follow_a_file_of_another_role() -> None:
-    with pytest.raises(ValueError, match="not a file of this configuration"):
+    with pytest.raises(InputError, match="not a file of this configuration"):
         Configuration(role="x", services=(Service(unit="x.service", follows=("/etc/other",)),))

@@ -216,5 +216,5 @@ def test_a_machine_is_watched_once() -> None:
         (server,) = servers("web-1")
         Monitoring("watch", machine=vps(), machines=[server, server], over="public")
 
-    with pytest.raises(InputError, match="machines: web-1 is given twice"):
+    with pytest.raises(InputError, match=r"machines=\[web-1, web-1\]: web-1 is given twice"):
         declares_the_same(declare_it)

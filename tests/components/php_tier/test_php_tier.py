@@ -62,10 +62,10 @@ def test_a_folder_with_a_picture_goes_as_one_archive_that_is_always_the_same(fol
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"application": "/nowhere"}, "application=/nowhere: neither a folder nor a Java archive"),
+        ({"application": "/nowhere"}, "application='/nowhere': neither a folder nor a Java archive"),
         ({"environment": {"lower": "x"}}, "environment.lower"),
         ({"environment": {"HTTP_PROXY": "x"}}, "HTTP_… are the headers that a client sent"),
-        ({"environment": {"A": "one\ntwo"}}, "environment.A='one\\ntwo': a variable of the environment is one line"),
+        ({"environment": {"A": "one\ntwo"}}, "environment.A='one\\ntwo': one line of text"),
         ({"environment": {"A": "x"}, "secrets": {"A": "y"}}, "secrets.A: also in environment"),
         ({"memory_mb": 64, "request_mb": 128}, "memory_mb=64: not enough for one request of 128 MiB"),
         ({"sessions": {"a": "10.4.0.41"}, "extensions": ["gd"]}, "needs the extension memcached"),

@@ -65,8 +65,8 @@ def test_what_others_need_of_it_is_known_at_preview() -> None:
     [
         ({"vrack": "main"}, "vrack='main': String should match pattern"),
         ({"vlan": 4001}, "vlan=4001: Input should be less than or equal to 4000"),
-        ({"cidr": "8.8.8.0/24"}, "cidr=8.8.8.0/24: a vRack network is private (10/8, 172.16/12, 192.168/16)"),
-        ({"cidr": "10.8.0.0/30"}, "cidr=10.8.0.0/30: too small to hold machines; /29 or wider"),
+        ({"cidr": "8.8.8.0/24"}, "cidr='8.8.8.0/24': a vRack network is private (10/8, 172.16/12, 192.168/16)"),
+        ({"cidr": "10.8.0.0/30"}, "cidr='10.8.0.0/30': too small to hold machines; /29 or wider"),
         ({"cidr": "10.8.0.5/22"}, "cidr='10.8.0.5/22': not an IPv4 network"),
         ({"project": PROJECT}, "project and regions go together"),
         ({"regions": ["GRA11"]}, "project and regions go together"),
