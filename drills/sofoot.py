@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 from drills import alerts, backups, faults, pair, ports, sofoot_changes
+from drills.canary import CANARY
 from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
 from drills.ledger import Account, Ledger, ledger
@@ -453,4 +454,5 @@ DRILLS = [
         run=lambda stack: ports.a_neighbour(stack, "monitoring", "10.8.0.0/24"),
     ),
     *sofoot_changes.DRILLS,
+    CANARY,
 ]
