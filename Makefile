@@ -8,6 +8,8 @@ LOSE ?=
 ONLY ?=
 RUNS ?=
 PYTHON := .venv/bin/python
+# Checks wait for daemons most of the time: those of the sandbox and the rest run side by side.
+ABREAST := --numprocesses=2 --dist=loadgroup
 
 .PHONY: help up preview outputs destroy shell drill drill-deployment inventory accept sandbox sandbox-status sandbox-stop sandbox-reset \
 	test test-all test-stack test-unit test-tools lint lock docs bench
@@ -68,10 +70,10 @@ sandbox-reset: .venv/.complete ## forget every machine and all data of the sandb
 	@$(PYTHON) -m sandbox reset
 
 test: lint test-tools ## every check; of the stacks, So Foot and those that the change touches are brought up
-	@$(PYTHON) -m pytest --stacks=touched
+	@$(PYTHON) -m pytest $(ABREAST) --stacks=touched
 
 test-all: lint test-tools ## every check, with every stack brought up
-	@$(PYTHON) -m pytest --stacks=all
+	@$(PYTHON) -m pytest $(ABREAST) --stacks=all
 
 test-stack: .venv/.complete test-tools ## the checks of STACK in the sandbox
 	@$(PYTHON) -m pytest -m sandbox --stacks=$(STACK) tests/stacks

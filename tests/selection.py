@@ -1,8 +1,12 @@
-"""Which stacks are brought up in a run: `--stacks=touched` (So Foot and what the change touches), `all`, or names.
+"""Which checks are made, and side by side with which.
+
+Which stacks are brought up in a run: `--stacks=touched` (So Foot and what the change touches), `all`, or names.
 
 A stack is touched by a change of its own files, of its inventory, or of a program that its inventory names. A changed
 component changes the inventory of every stack that it is in, since the inventory holds what is put on machines.
 The example in a component's README is touched by a change of the component; names bring up no example.
+
+There is one sandbox, so what needs it runs in one worker, and all the rest in the other.
 """
 
 import os
@@ -27,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "example(component): this check brings up the example of its README")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     option = config.getoption("--stacks")
     wanted = chosen(option)
@@ -41,6 +46,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("sandbox" if item.get_closest_marker("sandbox") else "rest"))
 
 
 def stack_of(item: pytest.Item) -> str | None:
