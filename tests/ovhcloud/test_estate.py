@@ -25,6 +25,7 @@ from ovh.exceptions import ResourceNotFoundError
 from sandbox import GATEWAY, SSH_KEY, authority
 from sandbox.lifecycle import environment
 from sandbox.ovhcloud.store import Object
+from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
 
@@ -82,14 +83,6 @@ def call(settings: dict[str, str]) -> Call:
     return send
 
 
-def until(probe: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := probe()):
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.1)
-    return found
-
-
 def vrack_task(call: Call, task: Object) -> None:
     def over() -> bool:
         try:
@@ -103,7 +96,7 @@ def vrack_task(call: Call, task: Object) -> None:
 
 def server_task(call: Call, name: str, task: Object) -> None:
     path = f"/dedicated/server/{name}/task/{task['taskId']}"
-    until(lambda: call("GET", path)["status"] not in ("init", "todo", "doing"), f"task of {name}", 300)
+    until(lambda: call("GET", path)["status"] not in ("init", "todo", "doing"), f"task of {name}", seconds=300)
     assert call("GET", path)["status"] == "done"
 
 
@@ -244,7 +237,11 @@ class TestVrack:
         gateway = until(lambda: call("GET", path)["resourceId"], "gateway")
         ssh(address, f"sudo ip addr add 10.78.0.5/24 dev vrack.{OTHER_VLAN}; sudo ip link set vrack.{OTHER_VLAN} up")
         # A real router of Neutron's answers for the gateway's address.
-        until(lambda: ", 0% packet loss" in ssh(address, "ping -c 1 -W 1 10.78.0.1 || true"), "gateway answers", 20)
+        until(
+            lambda: ", 0% packet loss" in ssh(address, "ping -c 1 -W 1 10.78.0.1 || true"),
+            "gateway answers",
+            seconds=20,
+        )
         call("DELETE", f"{at}/gateway/{gateway}")
         until(lambda: gateway not in str(call("GET", f"{at}/gateway")), "gateway gone")
         for found_subnet in call("GET", f"{base}/{made['id']}/subnet"):
@@ -329,7 +326,7 @@ class TestNames:
         try:
             assert ssh(VPS_ADDRESS, look) == ""
             call("POST", f"{zone}/refresh")
-            until(lambda: ssh(VPS_ADDRESS, look) == ADDRESS, "name", 10)
+            until(lambda: ssh(VPS_ADDRESS, look) == ADDRESS, "name")
         finally:
             call("DELETE", f"{zone}/record/{made['id']}")
             call("POST", f"{zone}/refresh")

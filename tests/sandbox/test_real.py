@@ -25,7 +25,7 @@ from sandbox import GATEWAY, MACHINES, RUN, SSH_KEY, STATE, lifecycle, processes
 from sandbox.machine import CGROUP, MEMORY_SCALE, Machine
 from sandbox.openstack.admin import connection
 from sandbox.shell import FABRIC, ip, namespaces, nft, run
-from tests.stacks.running import eventually
+from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
 
@@ -214,7 +214,7 @@ def test_a_machine_that_died_is_switched_on_again(instance: Instance) -> None:
     leader = machine.leader()
     assert leader is not None
     os.kill(leader, signal.SIGKILL)
-    eventually(machine.fell, "a machine whose process 1 was killed runs on", 10)
+    until(machine.fell, "a machine whose process 1 was killed runs on")
     sandbox("start")
     instance.wait()
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -67,10 +66,6 @@ def customer() -> ovh.Client:
     return ovh.Client(endpoint=given["OVH_ENDPOINT"], **keys)
 
 
-def until(check: Callable[[], Any], seconds: float = 60) -> Any:
-    return eventually(check, "it did not come to pass", seconds)
-
-
 def token_of(username: str, password: str) -> str:
     """A token of the project for a user, from its identity service."""
     domain = {"name": "Default"}
@@ -98,12 +93,3 @@ def request(url: str, *options: str) -> tuple[int, str]:
     answer = world("curl", "-s", "--max-time", "60", *known, "-w", "\n%{http_code}", *options, url, check=False)
     body, _, status = answer.rpartition("\n")
     return int(status), body
-
-
-def eventually(found: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """What is found as soon as there is something; `what` is wrong as long as there is not."""
-    deadline = time.monotonic() + seconds
-    while not (seen := found()):
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s: {what}"
-        time.sleep(1)
-    return seen

@@ -14,7 +14,8 @@ from drills.scaling import autoscaler
 from sandbox import GATEWAY
 from stacks.__main__ import stack_file
 from stacks.clouds import Clouds
-from tests.stacks.running import environment, make, open_ports, outputs, request, ssh, token_of, until, world
+from tests.stacks.running import environment, make, open_ports, outputs, request, ssh, token_of, world
+from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
 BALANCER = "loadbalancer-a94d6be0172c4f53b8e9350f6d1c7b42"
@@ -164,9 +165,9 @@ def test_an_instance_joins_when_monitoring_says_so_and_leaves_again(up: dict[str
     with autoscaler("giroptic", {**SCALING, "cdn": cdn}) as alert:
         assert len(Clouds(environment()).ovh("/domain/zone/giroptic.example/record?fieldType=CNAME")) == 1
         alert("firing")
-        until(lambda: set(served_by(up["url"], 12)) == {"europe-1", "america-1", "peak-1"}, 600)
+        until(lambda: set(served_by(up["url"], 12)) == {"europe-1", "america-1", "peak-1"}, seconds=600)
         alert("resolved")
-        until(lambda: list(instances()) == [], 600)
+        until(lambda: list(instances()) == [], seconds=600)
         assert set(served_by(up["url"], 8)) == {"europe-1", "america-1"}
         written = yaml.safe_load(stack_file("giroptic").read_text())["config"]["casebook:settings"]["peaks"]
         assert written["instances"] == 0, "the file says what runs"

@@ -12,7 +12,8 @@ import pytest
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from stacks.running import Running
-from tests.stacks.running import environment, eventually, make, open_ports, outputs, world
+from tests.stacks.running import environment, make, open_ports, outputs, world
+from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
 STACK, HOST = "keyzee", "www.keyzee.example"
@@ -64,7 +65,7 @@ def keep(photo: str) -> bool:
 
 def wait_for_tomcat(on: Machine, address: str) -> None:
     healthz = f"curl -s http://{address}:8080/healthz || true"
-    eventually(lambda: "ready" in on("rbx-haproxy-1", healthz), f"{address} is not back", 180)
+    until(lambda: "ready" in on("rbx-haproxy-1", healthz), f"{address} is not back", seconds=180)
 
 
 def members(on: Machine, name: str) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def test_a_known_bad_request_raises_an_alert_and_is_dropped(on: Machine) -> None
     asked = (
         'sudo grep -c \'"signature_id":9000002.*blocked\\|blocked.*"signature_id":9000002\' /var/log/suricata/eve.json'
     )
-    assert eventually(lambda: on("rbx-gateway-1", f"{asked} || true").strip() not in ("", "0"), "no alert")
+    assert until(lambda: on("rbx-gateway-1", f"{asked} || true").strip() not in ("", "0"), "no alert")
 
 
 @pytest.mark.claim("KEY-1")
@@ -146,14 +147,14 @@ def test_one_database_server_lost_has_no_effect(on: Machine) -> None:
     assert reserve("before")
     on("rbx-db-1", "sudo systemctl kill --signal=KILL mariadb; sudo systemctl stop mariadb")
     try:
-        eventually(lambda: reserve("without-db-1"), "no write", 30)
+        until(lambda: reserve("without-db-1"), "no write")
         assert {"before", "without-db-1"} <= set(reserved())
     finally:
         on("rbx-db-1", "sudo systemctl start mariadb")
-    eventually(
+    until(
         lambda: all(one != "does not answer" and one["synced"] for one in members(on, "rbx-db-1").values()),
         "db-1 is not back",
-        180,
+        seconds=180,
     )
     assert "without-db-1" in on("rbx-db-1", "sudo mariadb -N keyzee -e 'select vehicle from reservations'")
 
@@ -176,9 +177,11 @@ def test_the_second_site_holds_the_same_and_is_ready(up: dict[str, Any], on: Mac
     assert len(second) < len(first)
     assert reserve("everywhere")
     asked = "sudo mariadb -N keyzee -e 'select vehicle from reservations'"
-    eventually(lambda: "everywhere" in on("gra-db-3", asked), "the row is not in the second site")
-    eventually(
-        lambda: on("gra-mobile-1", "cat /srv/keyzee/shared.jpg || true") == "jpeg shared", "the file is not there", 90
+    until(lambda: "everywhere" in on("gra-db-3", asked), "the row is not in the second site")
+    until(
+        lambda: on("gra-mobile-1", "cat /srv/keyzee/shared.jpg || true") == "jpeg shared",
+        "the file is not there",
+        seconds=90,
     )
     status = json.loads(on("gra-conductor", "sudo drp status"))
     assert status["serves"] == "primary"
@@ -195,24 +198,22 @@ def test_takeover_and_hand_back_are_a_command_each_and_lose_nothing(up: dict[str
     assert reserve("last-of-rbx")
     assert keep("last-of-rbx")
     print(on("gra-conductor", "sudo drp takeover", timeout=600))
-    eventually(lambda: leads_to() == gateways["gra"], "the name")
+    until(lambda: leads_to() == gateways["gra"], "the name")
     assert "last-of-rbx" in reserved()
     assert ask("/photos/last-of-rbx") == (200, "jpeg last-of-rbx")
     assert re.match(r"key [0-9a-f]{32}\n", ask("/keys/")[1])
-    eventually(lambda: reserve("first-of-gra"), "no write in the second site", 30)
+    until(lambda: reserve("first-of-gra"), "no write in the second site")
     assert keep("first-of-gra")
     assert open_ports([gateways["rbx"]], "80,443") == {gateways["rbx"]: set()}, "the first site rests"
     make("up", STACK, "--expect-no-changes")
     assert leads_to() == gateways["gra"]
 
-    eventually(
-        lambda: json.loads(on("gra-conductor", "sudo drp status"))["primary"]["follows"], "the first does not follow"
-    )
+    until(lambda: json.loads(on("gra-conductor", "sudo drp status"))["primary"]["follows"], "the first does not follow")
     print(on("gra-conductor", "sudo drp handback", timeout=600))
-    eventually(lambda: leads_to() == gateways["rbx"], "the name")
+    until(lambda: leads_to() == gateways["rbx"], "the name")
     assert {"last-of-rbx", "first-of-gra"} <= set(reserved())
     assert ask("/photos/first-of-gra") == (200, "jpeg first-of-gra")
-    eventually(lambda: reserve("rbx-again"), "no write in the first site", 30)
+    until(lambda: reserve("rbx-again"), "no write in the first site")
 
 
 @pytest.mark.claim("KEY-6")
@@ -221,22 +222,22 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
     assert reserve("before-the-loss")
     databases = [name for name in first if "-db-" in name]
     asked = "sudo mariadb -N keyzee -e 'select vehicle from reservations'"
-    eventually(lambda: "before-the-loss" in on("gra-db-1", asked), "the row is not in the second site")
+    until(lambda: "before-the-loss" in on("gra-db-1", asked), "the row is not in the second site")
     for name in databases:
         on(name, f"sudo systemctl kill --signal=KILL mariadb; sudo systemctl stop {GALERA}")
     began = time.monotonic()
     try:
         print(on("gra-conductor", "sudo drp takeover", timeout=600))
-        eventually(lambda: reserve("after-the-loss"), "no write in the second site", 60)
+        until(lambda: reserve("after-the-loss"), "no write in the second site")
         print(f"a write succeeds again {time.monotonic() - began:.0f} s after the loss")
         assert "before-the-loss" in reserved()
     finally:
         for name in databases:
             on(name, f"sudo systemctl start --no-block {GALERA}")
-    eventually(
+    until(
         lambda: json.loads(on("gra-conductor", "sudo drp status"))["primary"]["follows"],
         "the first does not follow",
-        300,
+        seconds=300,
     )
     on("gra-conductor", "sudo drp handback", timeout=600)
     assert {"before-the-loss", "after-the-loss"} <= set(reserved())

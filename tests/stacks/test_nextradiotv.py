@@ -15,7 +15,8 @@ from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from stacks.running import Running
 from tests.components.nginx_tier.test_traffic import png, width_of
-from tests.stacks.running import environment, eventually, make, open_ports, outputs, world
+from tests.stacks.running import environment, make, open_ports, outputs, world
+from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
 MEMBERS = [*(f"db-{n}" for n in range(1, 8)), *(f"office-db-{n}" for n in range(1, 4))]
@@ -150,7 +151,7 @@ def test_a_request_is_found_in_the_logs_and_every_machine_is_watched(up: dict[st
     mark = f"looked-for-{int(time.time())}"
     page(next(iter(up["addresses"].values())), f"/{mark}")
     query = f"curl -fsS 'http://127.0.0.1:9200/logs-http-*/_count?q=message:%22{mark}%22'"
-    eventually(lambda: json.loads(on("logs", query))["count"] >= 1, f"{mark} is in no log")
+    until(lambda: json.loads(on("logs", query))["count"] >= 1, f"{mark} is in no log")
     asked = "curl -fsS 'http://127.0.0.1:9090/api/v1/query?query=up{job=\"machines\"}==1'"
     watched = set(up["machines"]) - {"development"}
 
@@ -158,7 +159,7 @@ def test_a_request_is_found_in_the_logs_and_every_machine_is_watched(up: dict[st
         answer = json.loads(on("monitoring", asked))["data"]["result"]
         return {one["metric"]["machine"] for one in answer} >= watched
 
-    eventually(missing, "a machine is not watched", 120)
+    until(missing, "a machine is not watched")
 
 
 @pytest.mark.claim("NRT-12")
@@ -207,7 +208,7 @@ def test_the_address_of_a_lost_front_moves_to_another(up: dict[str, Any], on: Ma
     on("front-1", "sudo systemctl stop haproxy")
     try:
         for address in up["addresses"].values():
-            eventually(functools.partial(answers, address), f"{address} does not answer", 30)
+            until(functools.partial(answers, address), f"{address} does not answer")
     finally:
         on("front-1", "sudo systemctl start haproxy")
 
@@ -228,11 +229,11 @@ def test_the_second_site_comes_up_beside_the_first_and_follows_it(up: dict[str, 
         status = json.loads(both.on(conductor, "sudo drp status"))
         return bool(status["serves"] == "primary" and status["replica"]["follows"])
 
-    eventually(follows, "the second site does not follow", 120)
+    until(follows, "the second site does not follow")
     title = f"in both sites {time.time()}"
     publish(up, title)
     asked = "sudo mariadb -N -e 'select title from cms.article'"
-    eventually(lambda: title in both.on("drp-db-3", asked), "the article is not in the second site")
+    until(lambda: title in both.on("drp-db-3", asked), "the article is not in the second site")
     for name in ("drp-front-1", "drp-front-4"):
         assert both.on(name, "systemctl is-active haproxy || true").strip() == "inactive", "asleep until needed"
 

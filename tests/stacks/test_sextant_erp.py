@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stacks.clouds import Clouds
-from tests.stacks.running import customer, environment, make, open_ports, outputs, ssh, until, world
+from tests.stacks.running import customer, environment, make, open_ports, outputs, ssh, world
+from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
 STACK, BALANCER = "sextant-erp", "loadbalancer-5c27f80e91ab4d6380f4b1c9e3a7d205"
@@ -24,7 +25,7 @@ def _up() -> dict[str, Any]:
     first, second = shown["machines"]["erp-1"], shown["machines"]["erp-2"]
     if status(shown, "erp-1")["role"] != "writer":  # a run that broke off after the switch; nothing moves it back
         ssh(first["public"], "sudo mysql-pair promote")
-    until(lambda: weights() == {first["private"]: (60, "active"), second["private"]: (40, "active")}, 120)
+    until(lambda: weights() == {first["private"]: (60, "active"), second["private"]: (40, "active")})
     until(lambda: served_by(shown["url"], 20)["erp-1"] == 12)  # in force
     return shown
 
@@ -97,7 +98,7 @@ def test_the_balancers_probes_see_web_and_database_of_both(up: dict[str, Any]) -
         return len(states) == 6 and all(one and one[0]["status"] == "up" for one in states)
 
     assert up["machines"]
-    until(seen, 120)
+    until(seen)
 
 
 @pytest.mark.claim("ERP-4")
@@ -179,7 +180,7 @@ def test_metrics_are_there(up: dict[str, Any]) -> None:
         answer = ssh(watcher, "curl -fsS 'http://127.0.0.1:9090/api/v1/query?query=casebook:load:per_core'")
         return {one["metric"]["machine"] for one in json.loads(answer)["data"]["result"]} >= set(up["machines"])
 
-    until(seen, 120)
+    until(seen)
 
 
 @pytest.mark.claim("ERP-3")
@@ -190,7 +191,7 @@ def test_a_server_that_fails_gets_no_traffic_until_it_is_back(up: dict[str, Any]
         until(lambda: set(served_by(up["url"], 20)) == {"erp-1"})
     finally:
         ssh(second, "sudo systemctl start nginx")
-    until(lambda: set(served_by(up["url"], 20)) == set(SERVERS), 90)
+    until(lambda: set(served_by(up["url"], 20)) == set(SERVERS))
 
 
 @pytest.mark.claim("ERP-5")
@@ -205,16 +206,16 @@ def test_the_watchdog_switches_when_the_masters_server_is_lost_and_it_stays_so(u
     # The power fails: nothing is shut down in order.
     ssh(first["public"], "sudo sh -c '(sleep 1; systemctl poweroff --force --force) >/dev/null 2>&1 &'")
     began = time.monotonic()
-    until(lambda: weights() == {first["private"]: (40, "inactive"), second["private"]: (60, "active")}, 240)
+    until(lambda: weights() == {first["private"]: (40, "inactive"), second["private"]: (60, "active")}, seconds=240)
     after = f"after {time.time()}"
-    until(lambda: enter(up["url"], after) == "201", 120)
+    until(lambda: enter(up["url"], after) == "201")
     print(f"a write succeeds again {time.monotonic() - began:.0f} s after the loss")
     assert status(up, "erp-2")["role"] == "writer"
     assert set(served_by(up["url"], 20)) == {"erp-2"}
-    until(lambda: "erp-1" in ssh(watcher, "cat /var/mail/debian"), 180)
+    until(lambda: "erp-1" in ssh(watcher, "cat /var/mail/debian"), seconds=180)
 
     switch_on(SERVERS["erp-1"])
-    until(lambda: weights() == {first["private"]: (40, "active"), second["private"]: (60, "active")}, 240)
+    until(lambda: weights() == {first["private"]: (40, "active"), second["private"]: (60, "active")}, seconds=240)
     assert status(up, "erp-1")["role"] == "replica"
     labels = ssh(first["public"], "sudo mariadb -N -e 'select label from erp.entries'")
     assert label in labels

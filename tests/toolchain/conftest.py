@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,16 +172,3 @@ def plugin(plugin_home: Path) -> Iterator[Callable[[str], Plugin]]:
     yield start
     for found in started.values():
         found.close()
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], None]:
-    """Waits until something is so."""
-
-    def wait(holds: Callable[[], bool], seconds: float = 10) -> None:
-        end = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-    return wait

@@ -20,6 +20,7 @@ from sandbox.toolchain.standin.ovh.client import BadParametersError
 from sandbox.toolchain.standin.resource import Call
 from tests.toolchain.conftest import Plugin, Program, Values
 from tests.toolchain.test_command import free_port
+from tests.waiting import until
 
 PROJECT = "0123456789ab4cdef0123456789abcde"
 KEYS = {"application_key": "ak", "application_secret": "as", "consumer_key": "ck"}
@@ -294,12 +295,10 @@ def test_wrong_keys_and_no_server_are_told(program: Program) -> None:
 
 
 @pytest.mark.parametrize("task_seconds", [30.0])
-def test_what_an_interrupted_update_made_is_not_lost(
-    program: Program, cloud: Cloud, eventually: Callable[..., None]
-) -> None:
+def test_what_an_interrupted_update_made_is_not_lost(program: Program, cloud: Cloud) -> None:
     program.write(f"{HEAD}ovh.vrack.IpLoadbalancing('link', service_name='pn-1001', loadbalancing_id=name)\n")
     process = program.start("up", "--yes", "--skip-preview", "--non-interactive")
-    eventually(lambda: any("/task/" in line for line in cloud.requests()), 30)
+    until(lambda: any("/task/" in line for line in cloud.requests()), every=0.02)
     asked = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)

@@ -7,12 +7,12 @@ import pwd
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import until
 
 PROGRAM = Path(__file__).parents[3] / "components/configuration/apply.py"
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
@@ -457,13 +457,6 @@ def wait_for(path: Path) -> None:
 
 def wait_for_log(machine: Machine, line: str) -> None:
     until(lambda: line in (machine.fake / "log").read_text(), f"{line} was not asked")
-
-
-def until(true: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.01)
 
 
 def kill(process: "subprocess.Popen[str]") -> None:

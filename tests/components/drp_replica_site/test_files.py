@@ -11,8 +11,8 @@ import pytest
 
 from casebook.drp_replica_site.component import PART
 from casebook.templates import render
-from tests.components.mysql_pair.pair import until
 from tests.toolchain.test_command import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.claim("KEY-6")
 OWNER = "www-data"

@@ -17,9 +17,9 @@ import uvicorn
 from casebook.drp_replica_site.component import ACTIONS, PROGRAM
 from casebook.service_account import URN
 from sandbox.ovhcloud.app import create_app
-from tests.components.mysql_pair.pair import until
 from tests.ovhcloud.conftest import KEYS, account
 from tests.toolchain.test_command import free_port
+from tests.waiting import until
 
 __all__ = ["account"]  # fixture
 ZONE, NEAR, FAR = "/domain/zone/casebook.example", "127.0.0.1", "127.0.0.2"

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from stacks.target import prepare
-from tests.stacks.running import customer, project, ssh, until, world
+from tests.stacks.running import customer, project, ssh, world
+from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
 IP, OWNER = "198.18.28.1", "ns31000001.ip-198-18-16-1.eu"  # as the account is at first

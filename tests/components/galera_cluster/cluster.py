@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import casebook.galera_cluster.component as component
-from tests.components.mysql_pair.pair import Network, until
+from tests.components.mysql_pair.pair import Network
+from tests.waiting import until
 
 PASSWORD = "application0password"
 

@@ -6,7 +6,7 @@ import pytest
 
 from casebook.galera_cluster.component import arbitrator
 from tests.components.galera_cluster.conftest import Machines, arguments, machine, moved
-from tests.components.mysql_pair.pair import until
+from tests.waiting import until
 
 
 @pytest.mark.claim("NRT-5")
@@ -17,7 +17,7 @@ def test_an_arbitrator_keeps_one_of_two_members_alive(machines: Machines) -> Non
         one.start_keeper()
     for one in members:
         one.start_server()
-        until(one.ready, 60)
+        until(one.ready)
     voter = machines.member(3, args)
     files = {file.path: moved(file.content, voter.folder) for file in arbitrator("database", args, machine(3)).files}
     voter.write({"nodes": files["/etc/galera/nodes"], "garb": files["/etc/default/garb"]})
@@ -27,13 +27,13 @@ def test_an_arbitrator_keeps_one_of_two_members_alive(machines: Machines) -> Non
         command = voter.inside("sh", "-c", f'{start} -o "$GALERA_OPTIONS"')
         vote = subprocess.Popen(command, stdout=log, stderr=log, cwd=voter.folder)
     try:
-        until(lambda: first.figure("cluster_size") == "3", 30)
+        until(lambda: first.figure("cluster_size") == "3")
         second.kill()
-        until(lambda: first.write_row(1) == "", 40)
-        until(lambda: first.figure("cluster_size") == "2", 40)
+        until(lambda: first.write_row(1) == "")
+        until(lambda: first.figure("cluster_size") == "2")
         vote.kill()
         vote.wait()
-        until(lambda: first.figure("cluster_status") == "non-Primary", 40)
+        until(lambda: first.figure("cluster_status") == "non-Primary")
         assert first.health()[0] == 503
     finally:
         vote.kill()

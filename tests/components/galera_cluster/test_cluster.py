@@ -7,7 +7,7 @@ import pytest
 
 from tests.components.galera_cluster.cluster import Member
 from tests.components.galera_cluster.conftest import Machines, arguments, files_of
-from tests.components.mysql_pair.pair import until
+from tests.waiting import until
 
 numbers = count(1)
 
@@ -36,14 +36,14 @@ def formed(machines: Machines) -> list[Member]:
         other.start_keeper()
     for one in members:
         one.start_server()
-        until(one.ready, 60)
+        until(one.ready)
     return members
 
 
 @pytest.fixture
 def cluster(formed: list[Member]) -> list[Member]:
     for one in formed:
-        until(one.ready, 60)
+        until(one.ready)
     return formed
 
 
@@ -60,11 +60,11 @@ def test_every_member_takes_writes_and_all_have_them(cluster: list[Member]) -> N
 def test_one_node_lost_has_no_effect(cluster: list[Member]) -> None:
     first, second, third = cluster
     first.kill_server()
-    value = until(lambda: second.write_row(next(numbers)) == "", 30)
+    until(lambda: second.write_row(next(numbers)) == "")
     everybody_has([second, third], value := write(third))
     assert first.health()[0] == 503
     first.start_server()
-    until(first.ready, 60)
+    until(first.ready)
     everybody_has([first], value)
     assert "IST" in (first.folder / "server.log").read_text()
 
@@ -72,14 +72,14 @@ def test_one_node_lost_has_no_effect(cluster: list[Member]) -> None:
 def test_the_smaller_side_of_a_cut_refuses_and_catches_up(cluster: list[Member]) -> None:
     first, second, third = cluster
     third.network.cut("db-3")
-    until(lambda: third.figure("cluster_status") == "non-Primary", 40)
+    until(lambda: third.figure("cluster_status") == "non-Primary")
     assert third.figure("ready") == "OFF"
     assert "1047" in third.ask("INSERT INTO app.t VALUES (0)")[1]
     assert "outside the cluster" in third.galera("ready")[1]
     value = write(first)
     everybody_has([first, second], value)
     third.network.mend("db-3")
-    until(third.ready, 60)
+    until(third.ready)
     everybody_has([third], value)
 
 
@@ -92,13 +92,13 @@ def test_a_full_stop_waits_for_the_newest_and_begins_again_by_itself(cluster: li
     # The first two come back. One of them has everything, but who knows that before the third has told?
     first.start()
     second.start()
-    until(lambda: "db-3 did not tell its position" in first.waits_for(), 60)
-    until(lambda: "db-3 did not tell its position" in second.waits_for(), 60)
+    until(lambda: "db-3 did not tell its position" in first.waits_for())
+    until(lambda: "db-3 did not tell its position" in second.waits_for())
     assert not first.serves()
     assert "db-2 answers, so it is not gone" in first.galera("recover", "--without", "db-2")[1]
     third.start()
     for one in cluster:
-        until(one.ready, 120)
+        until(one.ready)
     everybody_has(cluster, value)
     assert len({one.figure("cluster_state_uuid") for one in cluster}) == 1
 
@@ -114,14 +114,14 @@ def test_the_operator_says_who_is_gone_and_an_empty_member_begins_nothing(cluste
     first.start()
     second.start()
     # The two have to find each other first.
-    until(lambda: "db-2 begins" in first.galera("recover", "--without", "db-3")[1], 60)
+    until(lambda: "db-2 begins" in first.galera("recover", "--without", "db-3")[1])
     assert not first.serves()
-    until(lambda: second.galera("recover", "--without", "db-3")[0], 60)
-    until(second.ready, 60)
-    until(first.ready, 60)
+    until(lambda: second.galera("recover", "--without", "db-3")[0])
+    until(second.ready)
+    until(first.ready)
     everybody_has([first], value)
     third.start()
-    until(third.ready, 60)
+    until(third.ready)
 
 
 def test_planned_stops_lose_no_write_and_drain_first(cluster: list[Member]) -> None:
@@ -137,7 +137,7 @@ def test_planned_stops_lose_no_write_and_drain_first(cluster: list[Member]) -> N
         one.stop_server()
         value = write(others[0])
         one.start_server()
-        until(one.ready, 60)
+        until(one.ready)
         everybody_has([one], value)
 
 
@@ -169,7 +169,7 @@ def test_members_join_and_leave_and_no_other_restarts(cluster: list[Member], mac
         one.start_keeper()
     for one in more:
         one.start_server()
-        until(one.ready, 60)
+        until(one.ready)
     value = write(more[1])
     everybody_has([*cluster, *more], value)
     until(lambda: "casebook_galera_size 5\n" in (cluster[0].folder / "metrics/galera.prom").read_text())

@@ -6,7 +6,7 @@ import pytest
 
 from tests.components.galera_cluster.cluster import Member
 from tests.components.galera_cluster.conftest import Machines, arguments, machine
-from tests.components.mysql_pair.pair import until
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def sites(machines: Machines) -> tuple[Member, Member, Member]:
     writer = machines.member(1, first, "near")
     followers = machines.member(4, second, "far"), machines.member(5, second, "far")
     writer.start()
-    until(writer.ready, 60)
+    until(writer.ready)
     assert writer.write_row(1) == ""
     for one in followers:
         one.start_keeper()
     for one in followers:
         one.start_server()
-        until(one.ready, 90)
+        until(one.ready)
     return writer, *followers
 
 
@@ -42,9 +42,9 @@ def test_a_cluster_elsewhere_follows_takes_over_and_hands_back(sites: tuple[Memb
     assert leader.sql("SHOW REPLICA STATUS")
     leader.stop_server()
     assert writer.write_row(3) == ""
-    until(lambda: other.rows() == ["1", "2", "3"], 60)
+    until(lambda: other.rows() == ["1", "2", "3"])
     leader.start_server()
-    until(leader.ready, 60)
+    until(leader.ready)
     until(lambda: leader.sql("SHOW REPLICA STATUS") == "")
 
     # The site is lost.
@@ -53,18 +53,18 @@ def test_a_cluster_elsewhere_follows_takes_over_and_hands_back(sites: tuple[Memb
     assert "read-only" in other.write_row(4)
     good, said = other.galera("promote", "--other-is-off")
     assert good, said
-    until(lambda: leader.write_row(4) == "", 60)
+    until(lambda: leader.write_row(4) == "")
     assert other.write_row(5) == ""
 
     # It comes back, and follows; nothing is written there.
     writer.start()
-    until(lambda: writer.rows() == ["1", "2", "3", "4", "5"], 60)
+    until(lambda: writer.rows() == ["1", "2", "3", "4", "5"])
     assert "read-only" in writer.write_row(6)
 
     # It is handed back without loss.
     good, said = writer.galera("promote")
     assert good, said
     assert writer.write_row(6) == ""
-    until(lambda: leader.rows() == other.rows() == ["1", "2", "3", "4", "5", "6"], 60)
+    until(lambda: leader.rows() == other.rows() == ["1", "2", "3", "4", "5", "6"])
     assert "read-only" in leader.write_row(7)
     assert writer.sql("SELECT MAX(epoch), COUNT(*) FROM casebook_galera.writer") == "3\t3"

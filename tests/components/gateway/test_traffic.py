@@ -11,8 +11,9 @@ import pytest
 
 from casebook import Vpn
 from tests.components.gateway.program import ADDRESS, INSIDE, files, gateway
-from tests.components.web_tier.boxes import Box, until
+from tests.components.web_tier.boxes import Box
 from tests.harness import declares_the_same
+from tests.waiting import until
 
 WORLD, ELSEWHERE, PUBLIC = "198.18.0.9", "203.0.113.9", "198.18.0.2"
 SERVER = """
@@ -145,9 +146,9 @@ def test_administrators_jump_to_the_network_s_ssh_and_who_guesses_is_banned(site
         assert not works(site.world, f"timeout 5 ssh {options} -i /run/jump root@{PUBLIC} true")
         return int(site.gateway.run("grep -c 'authenticating user root' /run/auth.log", check=False))
 
-    until(lambda: guessed() >= 3, "sshd does not log who guesses", 60)
+    until(lambda: guessed() >= 3, "sshd does not log who guesses")
     # A busy machine's Fail2ban looks at a file every few seconds.
-    until(lambda: WORLD in site.gateway.run("fail2ban-client status sshd"), "nobody is banned", 60)
+    until(lambda: WORLD in site.gateway.run("fail2ban-client status sshd"), "nobody is banned")
     reachable = f"timeout 2 sh -c 'exec 3<>/dev/tcp/{PUBLIC}/22'".replace("sh -c", "bash -c")
     until(lambda: not works(site.world, reachable), "the ban is no rule")
     # The firewall is loaded anew: what its reload is followed by puts the bans back.
@@ -171,7 +172,7 @@ def test_a_known_bad_request_raises_an_alert_and_is_dropped(site: Site) -> None:
     site.gateway.start(
         "suricata -q 0 -c /etc/suricata/suricata.yaml --include /etc/suricata/gateway.yaml --pidfile /run/suricata.pid"
     )
-    until(lambda: works(site.gateway, "suricatasc -c uptime"), "Suricata does not answer", 60)
+    until(lambda: works(site.gateway, "suricatasc -c uptime"), "Suricata does not answer")
     assert works(site.world, good)
     assert not works(site.world, bad)
     until(lambda: "9000002" in site.gateway.run("cat /var/log/suricata/eve.json"), "no alert")

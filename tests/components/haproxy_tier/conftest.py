@@ -11,9 +11,10 @@ import pytest
 
 from casebook import Backend, Frontend, HaproxyTier, HealthCheck, VrackNetwork
 from casebook.configuration.apply import parse
-from tests.components.web_tier.boxes import Box, until
+from tests.components.web_tier.boxes import Box
 from tests.components.web_tier.site import PLAN, servers
 from tests.harness import declare, only
+from tests.waiting import until
 
 CLIENT = "10.8.0.99"
 SERVERS = {f"db-{n}": f"10.8.0.8{n}" for n in (1, 2, 3)}

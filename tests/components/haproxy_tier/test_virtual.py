@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.components.haproxy_tier.conftest import Tier
-from tests.components.web_tier.boxes import until
+from tests.waiting import until
 
 THREE = {f"front-{n}": f"10.8.0.10{n}" for n in (1, 2, 3)}
 FIRST, SECOND, THIRD = THREE.values()
@@ -31,7 +31,7 @@ def plug(tier: Tier, member: str) -> None:
 @pytest.mark.claim("SOF-10")
 @pytest.mark.parametrize("tier", [(3, {"virtual": THREE, "return_after": 6})], indirect=True, ids=["three"])
 def test_the_address_of_a_lost_member_serves_from_another_and_comes_back_once(tier: Tier) -> None:
-    until(lambda: holders(tier) == MEMBERS, "the addresses are not spread over the members", seconds=20)
+    until(lambda: holders(tier) == MEMBERS, "the addresses are not spread over the members")
 
     tier.boxes["haproxy-1"].cut()
     assert moved(tier, FIRST) < 5
@@ -45,7 +45,7 @@ def test_the_address_of_a_lost_member_serves_from_another_and_comes_back_once(ti
     tier.boxes["haproxy-2"].cut()
     assert moved(tier, FIRST) < 5
     plug(tier, "haproxy-2")
-    until(lambda: holders(tier) == MEMBERS, "not spread again", seconds=20)
+    until(lambda: holders(tier) == MEMBERS, "not spread again")
 
     tier.stop_haproxy("haproxy-2")
     assert moved(tier, SECOND) < 5

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.components.haproxy_tier.conftest import Tier
-from tests.components.web_tier.boxes import until
+from tests.waiting import until
 
 # A connection that a pool keeps.
 POOLED = (

@@ -15,7 +15,8 @@ from casebook.configuration import Configuration
 from casebook.logs.args import LogsArgs
 from casebook.logs.component import PROGRAM, intake, shipper, store
 from tests.components.mysql_pair.pair import Network
-from tests.components.opensearch.node import Node, engine, until
+from tests.components.opensearch.node import Node, engine
+from tests.waiting import until
 
 __all__ = ["engine"]
 

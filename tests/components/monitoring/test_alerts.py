@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -21,6 +20,7 @@ import pytest
 from tests.components.monitoring.test_daemons import Start, free_port, start, within
 from tests.components.monitoring.test_monitoring import files, program
 from tests.harness import declares_the_same
+from tests.waiting import until
 
 __all__ = ["start"]
 
@@ -126,13 +126,6 @@ class Watcher:
             return found
 
 
-def eventually(seconds: float, check: Callable[[], object], said: Callable[[], object] = lambda: "") -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, said()
-        time.sleep(0.2)
-
-
 @pytest.fixture
 def postfix() -> Iterator[Callable[[Watcher], Path]]:
     """Postfix as configured, but for its port and folders; gives the folder of mailboxes."""
@@ -197,13 +190,13 @@ def test_by_day_a_mail_is_in_the_mailbox(
     run_sms(watcher)
     watcher.run()
     log = (tmp_path / "postfix.log").read_text
-    eventually(40, lambda: mailbox.exists() and "MachineDown" in mailbox.read_text(), log)
+    until(lambda: mailbox.exists() and "MachineDown" in mailbox.read_text(), log)
     assert "web-1 has not answered" in mailbox.read_text().replace("=\n", "")
     machine = operator()
     (tmp_path / "etc/prometheus/machines.yml").write_text(
         f'- {{targets: ["127.0.0.1:{machine.server_port}"], labels: {{machine: web-1, site: rbx}}}}\n'
     )
-    eventually(40, lambda: "[RESOLVED] MachineDown" in mailbox.read_text(), log)
+    until(lambda: "[RESOLVED] MachineDown" in mailbox.read_text(), log)
     assert telephone.taken == []
 
 
@@ -218,7 +211,7 @@ def test_by_night_a_text_message_arrives_by_whoever_takes_it(
     watcher = Watcher(tmp_path, start, mail=mail, sms=sms(first, second), night=night, interval_seconds=1)
     run_sms(watcher)
     watcher.run()
-    eventually(30, lambda: len(second.taken) >= 2)
+    until(lambda: len(second.taken) >= 2)
     tokens, messages = zip(*second.taken[:2], strict=True)
     assert set(tokens) == {"Bearer token of 1"}
     assert [message["to"] for message in messages] == TELEPHONES
@@ -230,7 +223,7 @@ def test_by_night_a_text_message_arrives_by_whoever_takes_it(
     (tmp_path / "etc/prometheus/machines.yml").write_text(
         f'- {{targets: ["127.0.0.1:{machine.server_port}"], labels: {{machine: web-1, site: rbx}}}}\n'
     )
-    eventually(30, lambda: first.taken)
+    until(lambda: first.taken)
     token, last = first.taken[0]
     assert (token, last["to"]) == ("Bearer token of 0", TELEPHONES[0])
     assert last["message"].startswith("RESOLVED MachineDown: web-1")
@@ -254,7 +247,7 @@ def test_nobody_is_told_before_an_operator_has_taken_it(
         except OSError:
             return 0
 
-    eventually(10, lambda: post(json.dumps(notice).encode()) == 502)
+    until(lambda: post(json.dumps(notice).encode()) == 502)
     assert post(b"{}") == 400
 
 
@@ -282,10 +275,9 @@ def test_pages_and_ports_are_probed(tmp_path: Path, start: Start, operator: Call
         found.update({one["metric"]["probe"]: one["value"][1] for one in _quietly(watcher, "probe_success")})
         return len(found) == len(probes)
 
-    eventually(30, all_probed, lambda: found)
+    until(all_probed, lambda: found)
     assert found == {"site": "1", "shop": "0", "open": "1", "closed": "0"}
-    eventually(
-        20,
+    until(
         lambda: (
             {a["metric"]["probe"] for a in _quietly(watcher, 'ALERTS{alertname="ProbeFailed",alertstate="firing"}')}
             == {"shop", "closed"}

@@ -11,7 +11,8 @@ import pytest
 
 from casebook.mysql_pair.args import MysqlPairArgs
 from casebook.mysql_pair.component import configuration
-from tests.components.mysql_pair.pair import ADDRESSES, CLIENT, SERVICE, Network, Node, sh, until
+from tests.components.mysql_pair.pair import ADDRESSES, CLIENT, SERVICE, Network, Node, sh
+from tests.waiting import until
 
 SECRETS = {"application": "application0password", "pair": "pair0password"}
 CERTIFICATE = "/etc/mysql/pair"  # .crt and .key

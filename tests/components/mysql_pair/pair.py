@@ -5,12 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import casebook.mysql_pair.component as component
+from tests.waiting import until
 
 SERVICE = "10.8.0.89"
 ADDRESSES = {"db-1": "10.8.0.80", "db-2": "10.8.0.81"}
@@ -21,14 +20,6 @@ def sh(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
     return done.stdout
-
-
-def until(check: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.1)
-    return found
 
 
 class Network:

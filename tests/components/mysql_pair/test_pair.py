@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.components.mysql_pair.conftest import SECRETS
-from tests.components.mysql_pair.pair import ADDRESSES, SERVICE, Node, sh, until
+from tests.components.mysql_pair.pair import ADDRESSES, SERVICE, Node, sh
+from tests.waiting import until
 
 Machines = tuple[Node, Node]
 

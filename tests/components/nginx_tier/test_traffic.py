@@ -9,7 +9,7 @@ import pytest
 
 from casebook import Images, Memcached, NginxTier, PageCache, PhpTier, RequestFilter
 from tests.components.private import CIDR, Network, Values, machines, network, written
-from tests.components.web_tier.boxes import until
+from tests.waiting import until
 
 PAGES = {
     # Each making of a page has a number; `sleep` makes it slow, `private` gives a cookie.
@@ -168,7 +168,7 @@ def test_pages_outlive_all_php_servers(site: Site) -> None:
     assert site.status("/never-made").startswith("50")
     for name in ("php-31", "php-32"):
         site.net[name].run("ip link set eth0 up")
-    until(lambda: site.status("/back").startswith("200"), "PHP does not answer", 20)
+    until(lambda: site.status("/back").startswith("200"), "PHP does not answer")
 
 
 @pytest.mark.claim("NRT-8")

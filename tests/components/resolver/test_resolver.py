@@ -9,8 +9,9 @@ import pytest
 
 from casebook import DedicatedServer, InputError, Resolver, Vps, VrackNetwork, ssh_key
 from casebook.configuration.apply import parse
-from tests.components.web_tier.boxes import Box, until
+from tests.components.web_tier.boxes import Box
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
+from tests.waiting import until
 
 UPSTREAM, CLIENT, STRANGER = "10.8.0.9", "10.8.0.20", "10.8.1.20"
 # Answers every question for an address with the number of questions so far, and counts.

@@ -11,7 +11,8 @@ import pytest
 from casebook.search_pair.args import SearchPairArgs
 from casebook.search_pair.component import PROGRAM, configuration
 from tests.components.mysql_pair.pair import Network
-from tests.components.opensearch.node import Node, engine, until
+from tests.components.opensearch.node import Node, engine
+from tests.waiting import until
 
 ADDRESSES = {"search-1": "10.8.0.80", "search-2": "10.8.0.81", "tools": "10.8.0.82"}
 

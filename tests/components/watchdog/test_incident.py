@@ -22,10 +22,11 @@ from sandbox.ovhcloud.backing import Backing
 from sandbox.ovhcloud.balancer import Monitor
 from sandbox.ovhcloud.openstack import InMemoryOpenStack
 from tests.components.mysql_pair.conftest import empty_server, formed, machines
-from tests.components.mysql_pair.pair import ADDRESSES, Node, until
+from tests.components.mysql_pair.pair import ADDRESSES, Node
 from tests.components.mysql_pair.test_pair import rows, write
 from tests.ovhcloud.conftest import BALANCER, KEYS, account
 from tests.toolchain.test_command import free_port
+from tests.waiting import until
 
 __all__ = ["account", "empty_server", "formed", "machines"]  # fixtures
 Machines = tuple[Node, Node]
@@ -151,7 +152,7 @@ class Running:
 def _watchdog(tmp_path: Path, formed: Machines, balancer: Balancer) -> Iterator[Running]:
     running = Running(tmp_path, formed, balancer)
     try:
-        until(lambda: running.command("ready")[0], 90)
+        until(lambda: running.command("ready")[0])
         yield running
     finally:
         running.stop()
@@ -173,8 +174,8 @@ def test_the_replica_takes_over_and_the_weights_follow_until_the_next_incident(
     until(lambda: rows(second) == ["1"])
     assert balancer.holder() == "db-1"
     lose(first)
-    until(lambda: balancer.in_force() == {"db-1": (40, "inactive"), "db-2": (60, "active")}, 60)
-    until(lambda: write(first, 2) == "", 60)
+    until(lambda: balancer.in_force() == {"db-1": (40, "inactive"), "db-2": (60, "active")})
+    until(lambda: write(first, 2) == "")
     assert second.status()["role"] == "writer"
     until(lambda: balancer.holder() == "db-2")
     assert not watchdog.command("ready")[0], "somebody has to look at db-1"
@@ -182,7 +183,7 @@ def test_the_replica_takes_over_and_the_weights_follow_until_the_next_incident(
     # Repaired: it is the replica, gets its part of the traffic, and nothing goes back to it.
     (first.folder / "off").unlink()
     first.start()
-    until(first.ready, 60)
+    until(first.ready)
     until(lambda: balancer.in_force() == {"db-1": (40, "active"), "db-2": (60, "active")})
     until(lambda: rows(first) == ["1", "2"])
     watchdog.stop()
@@ -193,8 +194,8 @@ def test_the_replica_takes_over_and_the_weights_follow_until_the_next_incident(
 
     # The next incident, the other way round.
     lose(second)
-    until(lambda: balancer.in_force() == {"db-1": (60, "active"), "db-2": (40, "inactive")}, 60)
-    until(lambda: write(first, 3) == "", 60)
+    until(lambda: balancer.in_force() == {"db-1": (60, "active"), "db-2": (40, "inactive")})
+    until(lambda: write(first, 3) == "")
 
 
 @leased
@@ -214,10 +215,10 @@ def test_two_never_write_when_the_writer_lives_but_nobody_sees_it(formed: Machin
     thread.start()
     try:
         until(lambda: first.says("no watchdog has asked for 2 s; db-1 no longer writes"))
-        until(lambda: second.ask("SELECT @@GLOBAL.read_only")[1] == "0", 60)
+        until(lambda: second.ask("SELECT @@GLOBAL.read_only")[1] == "0")
         first.network.mend("db-1")
         (first.folder / "off").unlink()
-        until(first.ready, 60)
+        until(first.ready)
     finally:
         stop.set()
         thread.join()
@@ -242,9 +243,9 @@ def test_a_writer_whose_server_is_dead_is_replaced_at_once(formed: Machines, wat
     first, second = formed
     first.processes.pop("server").kill()
     until(lambda: watchdog.says("db-1 is reached, but its server does not answer, or only here: ending it"))
-    until(lambda: second.status()["role"] == "writer", 60)
+    until(lambda: second.status()["role"] == "writer")
     first.start_server()
-    until(first.ready, 60)
+    until(first.ready)
     assert first.status()["role"] == "replica"
 
 
@@ -267,7 +268,7 @@ def test_a_writer_that_only_the_watchdog_sees_is_replaced(
     # The writer's: it is ended, and stays read-only though the watchdog goes on looking at it.
     first.network.cut("db-1")
     balancer.found["db-1"] = "down"
-    until(lambda: second.status()["role"] == "writer", 60)
+    until(lambda: second.status()["role"] == "writer")
     first.processes.pop("server").wait()
     first.start_server()
     until(lambda: balancer.in_force() == {"db-1": (40, "inactive"), "db-2": (60, "active")})
@@ -275,7 +276,7 @@ def test_a_writer_that_only_the_watchdog_sees_is_replaced(
     assert first.ask("SELECT @@GLOBAL.read_only")[1] == "1"
     first.network.mend("db-1")
     balancer.found["db-1"] = "up"
-    until(first.ready, 60)
+    until(first.ready)
     assert (first.status()["role"], second.status()["role"]) == ("replica", "writer")
     until(lambda: balancer.in_force() == {"db-1": (40, "active"), "db-2": (60, "active")})
 
@@ -291,5 +292,5 @@ def test_a_lost_replica_leaves_the_writer_alone_and_gets_no_traffic(
     assert write(first, 1) == "", "it is watched, so its lease goes on"
     (second.folder / "off").unlink()
     second.start()
-    until(lambda: balancer.in_force() == {"db-1": (60, "active"), "db-2": (40, "active")}, 60)
+    until(lambda: balancer.in_force() == {"db-1": (60, "active"), "db-2": (40, "active")})
     until(lambda: watchdog.command("ready")[0])

@@ -10,13 +10,11 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from casebook.configuration.component import PROGRAM
+from tests.waiting import until
 
 # Program -> its package.
 NEEDED = {
@@ -100,15 +98,6 @@ class Box:
     ) -> None:
         self._holder.kill()
         self._holder.wait()
-
-
-def until(done: Callable[[], Any], failure: str, seconds: float = 10) -> Any:
-    """What `done` returns once it is true; an error when that takes too long."""
-    deadline = time.monotonic() + seconds
-    while not (result := done()):
-        assert time.monotonic() < deadline, f"{failure} (after {seconds} s)"
-        time.sleep(0.05)
-    return result
 
 
 def _child(pid: int) -> int:

@@ -11,9 +11,10 @@ import pytest
 
 from casebook.back_office.component import hashed
 from casebook.configuration.apply import parse
-from tests.components.web_tier.boxes import Box, until
+from tests.components.web_tier.boxes import Box
 from tests.components.web_tier.site import PLAN, site
 from tests.harness import declare
+from tests.waiting import until
 
 PASSWORD = "drawn-by-lot"
 CLIENT = "198.18.127.9"

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from tests.components.web_tier.boxes import until
 from tests.components.web_tier.conftest import CLIENT, Platform
+from tests.waiting import until
 
 WEBS = [f"web-{n}" for n in range(1, 9)]
 
@@ -93,7 +93,7 @@ def test_a_server_is_ready_once_it_holds_the_site(platform: Platform) -> None:
     web.run("rm -rf /srv/www/* /var/lib/web-sync/held")
     assert web.run(health) == "503"
     platform.boxes["office-1"].run("nft -f /etc/nftables.conf")
-    until(lambda: web.run(health) == "200", "not filled again", seconds=20)
+    until(lambda: web.run(health) == "200", "not filled again")
 
 
 def test_another_site_is_refused(platform: Platform) -> None:
@@ -124,7 +124,7 @@ def test_a_ninth_server_joins_without_an_error_and_without_a_touch_on_the_others
     )
     assert "reloaded haproxy.service" in platform.configure("haproxy-1", webs=9)
     assert "reloaded haproxy.service" in platform.configure("haproxy-2", webs=9)
-    until(lambda: platform.boxes["editor"].run("ls /run").count("asked"), "still asking", seconds=60)
+    until(lambda: platform.boxes["editor"].run("ls /run").count("asked"), "still asking")
     assert set(platform.boxes["editor"].run("cat /run/codes").split()) == {"200"}
     until(lambda: "web-9" in platform.served_by(18), "web-9 serves nobody")
 
