@@ -75,7 +75,7 @@ def configuration(name: str, args: ArchiveArgs) -> Configuration:
     )
     return Configuration(
         role=f"archive-{name}",
-        packages=("gpg", "zstd", *(["mariadb-client"] if args.mysql else [])),
+        packages=("gpg", "gpg-agent", "zstd", *(["mariadb-client"] if args.mysql else [])),
         directories=(Directory(path="/etc/casebook"), Directory(path="/usr/local/lib/casebook")),
         files=files,
         services=(

@@ -31,7 +31,9 @@ def make(action: str, stack: str, *options: str, timeout: int = 900) -> str:
     """`make ACTION STACK=...`; its output, which is also shown when it fails."""
     command = [sys.executable, "-m", "stacks", action, stack, *options]
     done = subprocess.run(command, cwd=CHECKOUT, env=operator(), text=True, capture_output=True, timeout=timeout)
-    assert done.returncode == 0, f"{' '.join(command[2:])} failed:\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+    # What went wrong comes before the outputs, which are long.
+    told = done.stdout.rpartition("Diagnostics:")[2].partition("\nOutputs:")[0]
+    assert done.returncode == 0, f"{' '.join(command[2:])} failed:\n{told[-6000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 
 

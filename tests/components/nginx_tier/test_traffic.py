@@ -22,7 +22,7 @@ echo $_SERVER['REQUEST_URI'], ' ', $_SERVER['REMOTE_ADDR'], ' ', $_SERVER['HTTPS
 """,
     "secrets.php": "<?php echo getenv('PASSWORD'), ' ', getenv('PLACE'), ' ', implode(',', get_loaded_extensions());\n",
     "broken.php": "<?php header('HTTP/1.1 500 Broken'); echo 'broken';\n",
-    "slow.php": "<?php sleep(2); echo 'whole';\n",
+    "slow.php": "<?php touch('/var/lib/php/sessions/asked'); sleep(2); echo 'whole';\n",
 }
 PASSWORD = 'of "quotes", \\ and $'
 # As the component writes it.
@@ -254,6 +254,9 @@ def test_php_fpm_has_its_environment_in_a_file_that_root_alone_reads(site: Site)
 
 def test_a_deployment_lets_requests_end_and_shows_the_new_code(site: Site) -> None:
     site.net["front"].start("curl -sS http://10.4.0.21/slow.php >/run/slow")
+    boxes = [site.net[name] for name in ("php-31", "php-32", "apache-33")]
+    asked = "ls /var/lib/php/sessions/asked"
+    until(lambda: any(box.run(asked, check=False) for box in boxes), "nobody has begun the answer")
     written(site.folder, {"new.php": "<?php echo 'new code';\n", "secrets.php": "<?php echo 'changed';\n"})
     said = site.net.configure(site.declare, SECRETS)
     assert "reloaded php8.2-fpm.service" in said["php-31-php"]
