@@ -169,7 +169,7 @@ def test_an_instance_cannot_take_the_service_address() -> None:
                 "addresses": {f"db-{region.lower()}": address},
             }
             options |= {"network": network, "ssh_key": ssh_key(), "admin_cidrs": ["198.18.0.1/32"]}
-            machines += InstanceGroup(f"db-{region}", **options).machines
+            machines += InstanceGroup(f"db-{region.lower()}", **options).machines
         MysqlPair("db", machines=machines, network=network, address="10.8.0.89", allowed_cidrs=["10.8.0.16/28"])
 
     with pytest.raises(InputError, match="db-gra11 is an instance; Neutron drops packets"):
