@@ -202,7 +202,7 @@ def test_the_watchdog_switches_when_the_masters_server_is_lost_and_it_stays_so(u
     assert enter(up["url"], label) == "201"
     until(lambda: label in [one["label"] for one in entries(up["url"])])
     watcher = up["machines"]["monitoring"]["public"]
-    ssh(watcher, "sudo truncate --size=0 /var/mail/debian")
+    ssh(watcher, "sudo truncate --no-create --size=0 /var/mail/debian")
     # The power fails: nothing is shut down in order.
     ssh(first["public"], "sudo sh -c '(sleep 1; systemctl poweroff --force --force) >/dev/null 2>&1 &'")
     began = time.monotonic()
