@@ -1,13 +1,16 @@
-"""Whether somebody is told: alerts as Alertmanager shows them on the monitoring machine, and how soon."""
+"""Whether somebody is told, and how soon: alerts as Alertmanager shows them, and mail in the administrator's box."""
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
+from datetime import datetime
 
 from drills.drill import Figure, NotSeen
 from stacks.running import Running
 
+MAILBOX = "/var/mail/debian"  # on the monitoring machine
 Alert = tuple[str, str]  # its name, and the machine, server, backup or probe that it is of; empty where it is of all
 
 
@@ -44,3 +47,25 @@ def silent(stack: Running, monitoring: str, wanted: Mapping[Alert, float]) -> No
         if time.monotonic() > deadline:
             raise NotSeen(f"{already}: shown before anything is broken")
         time.sleep(5)
+
+
+def clean(stack: Running, monitoring: str) -> None:
+    """No mail, and no groups of earlier alerts, which would hold a new one back for five minutes."""
+    empty = f"sudo truncate --no-create --size=0 {MAILBOX}"
+    stack.on(monitoring, f"sudo systemctl restart prometheus-alertmanager; {empty}")
+
+
+def mails(stack: Running, monitoring: str) -> list[str]:
+    box = stack.on(monitoring, f"sudo sh -c 'cat {MAILBOX} 2>/dev/null || true'")
+    return [mail for mail in re.split(r"^(?=From )", box, flags=re.MULTILINE) if mail]
+
+
+def mailed(stack: Running, monitoring: str, machine: str, since: float, within: float) -> Figure:
+    """How long after a moment the first mail came that names the machine; NotSeen if there is none."""
+    for mail in mails(stack, monitoring):
+        if machine in mail:
+            stamp = " ".join(mail.splitlines()[0].split()[2:])
+            zone = stack.on(monitoring, "date +%z").strip()
+            came = datetime.strptime(f"{stamp} {zone}", "%a %b %d %H:%M:%S %Y %z").timestamp()
+            return Figure("mail in the administrator's box after", round(came - since), "s", goal=within)
+    raise NotSeen(f"no mail that names {machine}")

@@ -6,15 +6,19 @@ ended by a timer on the machine.
 """
 
 import contextlib
+import functools
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 from drills.drill import NotSeen
 from drills.patience import seconds_until
 from stacks.running import CommandFailed, Running
+
+Fault = Callable[[Running], AbstractContextManager[float]]
 
 
 def answers(stack: Running, machine: str) -> bool:
@@ -156,3 +160,16 @@ def gone(stack: Running, machine: str, how: str, seconds: int) -> Iterator[float
         yield moment
     finally:
         seconds_until(lambda: answers(stack, machine), f"{machine} back after it was {how}", seconds + 30)
+
+
+def kill(machine: str, unit: str) -> Fault:
+    return functools.partial(killed, machine=machine, unit=unit)
+
+
+def ways(machine: str, seconds: int) -> dict[str, Fault]:
+    """How a whole machine is lost, in words that follow its name; what ends by itself does so after `seconds`."""
+    return {
+        "loses power": functools.partial(power_loss, machine=machine),
+        "freezes": functools.partial(frozen, machine=machine, seconds=seconds),
+        "is cut off": functools.partial(cut_off, machine=machine, seconds=seconds),
+    }

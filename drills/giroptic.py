@@ -5,15 +5,14 @@ import functools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from drills import faults
 from drills.drill import Drill, Figure, NotSeen
-from drills.limits import CONNECTS, HANGS
+from drills.limits import CONNECTS, HANGS, STARTED_AGAIN
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.scaling import autoscaler
@@ -27,7 +26,6 @@ PHOTO = 3_000_000  # bytes (GIR-7)
 USERS = 3500
 UPLOADS = 4  # photos a second: each user sends one within a quarter of an hour
 EITHER_SIDE = "one IP Load Balancing in front of both sides of the Atlantic: any one VPS can be lost"
-STARTED_AGAIN = "systemd starts a daemon that died again after a second (components/upload_tier)"
 SCALING: dict[str, Any] = {
     "peaks": {"instances": 0, "vrack": "pn-1002", "monitoring": "vps-0a1b2c06.vps.ovh.net"},
     "scaling": {
@@ -39,8 +37,6 @@ SCALING: dict[str, Any] = {
     },
 }
 
-Fault = Callable[[Running], AbstractContextManager[float]]
-
 
 def pages(stack: Running) -> list[str]:
     return [f"POST {stack.outputs['url']}/uploads\nAuthorization: Bearer {stack.outputs['token']}"]
@@ -49,7 +45,7 @@ def pages(stack: Running) -> list[str]:
 # A VPS is lost
 
 
-def lost(machine: str, how: str, fault: Fault, seconds: int, clean: float, limit: str) -> Drill:
+def lost(machine: str, how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
         broken = functools.partial(fault, stack)
         half = round(RATE * clean / 2)  # the other VPS takes its half meanwhile
@@ -59,18 +55,13 @@ def lost(machine: str, how: str, fault: Fault, seconds: int, clean: float, limit
 
 
 def ways(machine: str) -> list[Drill]:
-    def killed(unit: str) -> Fault:
-        return functools.partial(faults.killed, machine=machine, unit=unit)
-
-    power_loss = functools.partial(faults.power_loss, machine=machine)
-    frozen = functools.partial(faults.frozen, machine=machine, seconds=80)
-    cut_off = functools.partial(faults.cut_off, machine=machine, seconds=35)
+    lasting = {"loses power": (30, 15, CONNECTS), "freezes": (75, 67, HANGS), "is cut off": (30, 15, CONNECTS)}
     return [
-        lost(machine, "loses power", power_loss, 30, 15, CONNECTS),
-        lost(machine, "has nginx killed", killed("nginx"), 10, 4, STARTED_AGAIN),
-        lost(machine, "has upload killed", killed("upload"), 10, 4, STARTED_AGAIN),
-        lost(machine, "freezes", frozen, 75, 67, HANGS),
-        lost(machine, "is cut off", cut_off, 30, 15, CONNECTS),
+        *(
+            lost(machine, f"has {unit} killed", faults.kill(machine, unit), 10, 4, STARTED_AGAIN)
+            for unit in ("nginx", "upload")
+        ),
+        *(lost(machine, how, fault, *lasting[how]) for how, fault in faults.ways(machine, 80).items()),
     ]
 
 

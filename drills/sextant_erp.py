@@ -2,40 +2,26 @@
 
 import contextlib
 import functools
-import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator
 
-from drills import faults
+from drills import alerts, backups, faults, pair
 from drills.drill import Drill, Figure, NotSeen
 from drills.ledger import Account, Ledger, ledger
+from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, STARTED_AGAIN
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.serving import under_load
-from stacks.running import CommandFailed, Running, world
+from stacks.running import Running, world
 
 MASTER, OTHER = "erp-1", "erp-2"
 RATE = 35  # requests a second: 70 users (ERP-9), each with a page every two seconds
-MAILBOX = "/var/mail/debian"
-SCRATCH = "/srv/drill"
 
 NO_TRAFFIC = "a server that fails gets no traffic until it is back"
 TAKES_OVER = (
     "when the master's server fails the slave becomes master and the weights switch, and stay so until the next "
     "incident; the surviving server carries the whole load; the administrator gets a mail"
-)
-STARTED_AGAIN = "systemd starts a daemon that died again after a second (components/units.py)"
-DATABASE_STARTED_AGAIN = (
-    "systemd starts MariaDB again after 5 s (mariadb.service of Debian), and it recovers; its keeper looks every 3 s "
-    "before it lets anybody write (components/mysql_pair)"
-)
-CONNECTS = (
-    "a visitor's connection to a server that is off is given up after 5 s and tried again on another; the balancer "
-    "then asks the server every second, and takes it out at the second failure (components/load_balancer_ip)"
 )
 HANGS = (
     "a server that hangs still takes connections: the watchdog looks every 5 s, waits 15 s for an answer, and takes it "
@@ -47,19 +33,8 @@ LEASE = (
 )
 TOLD = 60  # seconds: a look, an answer waited for, and the 30 s in which Alertmanager gathers (components/monitoring)
 
-Fault = Callable[[Running], AbstractContextManager[float]]
-
 
 # What is looked at
-
-
-def status(stack: Running, machine: str) -> dict[str, Any]:
-    """What the database of a server says of itself; empty while it says nothing."""
-    try:
-        found: dict[str, Any] = json.loads(stack.on(machine, "sudo mysql-pair status", timeout=30))
-    except CommandFailed:
-        return {}
-    return found
 
 
 def weights(stack: Running) -> dict[str, tuple[int, str]]:
@@ -76,8 +51,7 @@ def weights(stack: Running) -> dict[str, tuple[int, str]]:
 
 def works(stack: Running, machine: str) -> bool:
     """Whether a server replicates, and has its share of the traffic again."""
-    found = status(stack, machine)
-    return found.get("role") == "replica" and found["lag"] is not None and weights(stack)[machine][1] == "active"
+    return pair.replicates(stack, machine) and weights(stack)[machine][1] == "active"
 
 
 @contextlib.contextmanager
@@ -92,22 +66,11 @@ def written(stack: Running, over: str) -> Iterator[Ledger]:
 
 def at_rest(stack: Running) -> None:
     """As after the first `up`: the first server writes, the second replicates, and no mail has come."""
-    if status(stack, MASTER).get("role") != "writer":
+    if pair.status(stack, MASTER).get("role") != "writer":
         stack.on(MASTER, "sudo mysql-pair promote")
     wanted = {MASTER: (60, "active"), OTHER: (40, "active")}
     seconds_until(lambda: works(stack, OTHER) and weights(stack) == wanted, "60 : 40, and both at work", 180)
-    # Without the groups of earlier alerts, which would hold a new one back for five minutes.
-    stack.on("monitoring", f"sudo systemctl restart prometheus-alertmanager; sudo truncate --size=0 {MAILBOX}")
-
-
-def mailed(stack: Running, machine: str, since: float) -> float:
-    """Seconds from a moment until the first mail that names the machine; NotSeen if there is none."""
-    for mail in re.split(r"^(?=From )", stack.on("monitoring", f"sudo cat {MAILBOX}"), flags=re.MULTILINE):
-        if machine in mail:
-            stamp = " ".join(mail.splitlines()[0].split()[2:])
-            zone = stack.on("monitoring", "date +%z").strip()
-            return datetime.strptime(f"{stamp} {zone}", "%a %b %d %H:%M:%S %Y %z").timestamp() - since
-    raise NotSeen(f"no mail that names {machine}")
+    alerts.clean(stack, "monitoring")
 
 
 def pages(stack: Running) -> list[str]:
@@ -117,7 +80,7 @@ def pages(stack: Running) -> list[str]:
 class Timed:
     """A fault that remembers when it happened."""
 
-    def __init__(self, stack: Running, fault: Fault) -> None:
+    def __init__(self, stack: Running, fault: faults.Fault) -> None:
         self.stack, self.fault, self.moment = stack, fault, 0.0
 
     @contextlib.contextmanager
@@ -141,7 +104,7 @@ def layer_lost(machine: str, unit: str, clean: float, limit: str) -> Drill:
     return Drill(name=f"{machine} has {unit} killed", claims=("ERP-3",), promise=NO_TRAFFIC, limit=limit, run=run)
 
 
-def other_lost(how: str, fault: Fault, seconds: int, clean: float, limit: str) -> Drill:
+def other_lost(how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
         at_rest(stack)
         broken = Timed(stack, fault)
@@ -153,13 +116,13 @@ def other_lost(how: str, fault: Fault, seconds: int, clean: float, limit: str) -
             *served,
             *book.figures(gap=1, servers=1),
             Figure("at work again after it came back", round(back, 1), "s"),
-            Figure("mail in the administrator's box after", mailed(stack, OTHER, broken.moment), "s", goal=TOLD),
+            alerts.mailed(stack, "monitoring", OTHER, broken.moment, TOLD),
         ]
 
     return Drill(name=f"{OTHER} {how}", claims=("ERP-3", "ERP-8"), promise=NO_TRAFFIC, limit=limit, run=run)
 
 
-def master_lost(how: str, fault: Fault, clean: float, limit: str) -> Drill:
+def master_lost(how: str, fault: faults.Fault, clean: float, limit: str) -> Drill:
     """The master's server is lost, the other takes over, the lost one comes back, and then writes again by command."""
 
     def run(stack: Running) -> list[Figure]:
@@ -169,7 +132,7 @@ def master_lost(how: str, fault: Fault, clean: float, limit: str) -> Drill:
         with written(stack, OTHER) as book:
             served = under_load(pages(stack), broken, rate=RATE, seconds=90, failed=share, clean=clean)
             back, commands = rejoined(stack, MASTER)
-        mail = mailed(stack, MASTER, broken.moment)
+        mail = alerts.mailed(stack, "monitoring", MASTER, broken.moment, TOLD)
         stays = weights(stack) == {MASTER: (40, "active"), OTHER: (60, "active")}
         with written(stack, OTHER) as home:
             time.sleep(3)
@@ -178,7 +141,7 @@ def master_lost(how: str, fault: Fault, clean: float, limit: str) -> Drill:
         return [
             *served,
             *book.figures(gap=65, servers=2),
-            Figure("mail in the administrator's box after", mail, "s", goal=TOLD),
+            mail,
             Figure("weights still switched when it is back", int(stays), goal=1, least=True),
             Figure("at work again after it came back", round(back, 1), "s"),
             Figure("commands that needed", commands),
@@ -240,8 +203,8 @@ def without_the_watchdog(stack: Running) -> list[Figure]:
 def without_the_backup_server(stack: Running) -> list[Figure]:
     at_rest(stack)
     with faults.power_loss(stack, "backup") as moment:
-        seconds_until(lambda: "backup" in stack.on("monitoring", f"sudo cat {MAILBOX}"), "a mail", 240, every=5)
-    return [Figure("mail in the administrator's box after", mailed(stack, "backup", moment), "s", goal=185)]
+        seconds_until(lambda: any("backup" in one for one in alerts.mails(stack, "monitoring")), "a mail", 240, every=5)
+    return [alerts.mailed(stack, "monitoring", "backup", moment, 185)]
 
 
 # The network
@@ -282,26 +245,17 @@ def restored(stack: Running) -> list[Figure]:
     entry = ("-d", f"label={label}", "-d", "amount=12.50", f"{stack.outputs['url']}/entries")
     world("curl", "-skf", "--max-time", "20", "-o", "/dev/null", *entry)
     stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
-    elapses = stack.on(OTHER, f"systemctl show --value --property=NextElapseUSecRealtime backup-{name}.timer")
-    due = float(stack.on(OTHER, f"date --date='{elapses.strip()}' +%s"))
+    due = backups.next_in(stack, OTHER, name)
     began = time.monotonic()
     dump = stack.on("backup", f"sudo backup-server restic {name} dump --quiet --tag mysql latest mysql.sql")
-    client = f"sudo mariadb --no-defaults --socket={SCRATCH}/socket"
-    options = f"--no-defaults --user=mysql --datadir={SCRATCH}/data"
-    stack.on(MASTER, f"sudo install -d -o mysql {SCRATCH}; sudo mariadb-install-db {options} >/dev/null")
-    server = f"mariadbd {options} --skip-networking --socket={SCRATCH}/socket"
-    try:
-        stack.on(MASTER, f"sudo systemd-run --quiet --collect --unit=drill-database {server}")
-        stack.on(MASTER, f"until {client} --execute 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done", timeout=60)
+    with backups.new_database(stack, MASTER) as client:
         stack.on(MASTER, client, stdin=dump)
         took = time.monotonic() - began
         labels = stack.on(MASTER, f"{client} --skip-column-names", stdin="SELECT label FROM erp.entries")
-    finally:
-        stack.on(MASTER, f"sudo systemctl stop drill-database; sudo rm -rf {SCRATCH}")
     return [
         Figure("the entry is in it", labels.splitlines().count(label), goal=1, least=True),
         Figure("restored after", round(took, 1), "s"),
-        Figure("next backup in", round(due - time.time()), "s", goal=3600),
+        Figure("next backup in", round(due), "s", goal=3600),
     ]
 
 
@@ -311,38 +265,22 @@ def corrupted(stack: Running) -> list[Figure]:
     stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
     find = f"sudo find /srv/backup/{name}/repository/data -type f -size +0 -print -quit"
     pack = stack.on("backup", find).strip()
-    stack.on("backup", f"sudo cp --archive {pack} {SCRATCH}")
+    stack.on("backup", f"sudo cp --archive {pack} {backups.SCRATCH}")
     verify = f"sudo backup-server verify {name}"
     began = time.monotonic()
     try:
         rot = f"printf '\\125' | sudo dd of={pack} bs=1 seek=40 conv=notrunc status=none"
-        stack.on("backup", f"{rot}; ! sudo cmp --silent {pack} {SCRATCH}")
-        noticed = not succeeds(stack, "backup", verify)
+        stack.on("backup", f"{rot}; ! sudo cmp --silent {pack} {backups.SCRATCH}")
+        noticed = not backups.succeeds(stack, "backup", verify)
         took = time.monotonic() - began
     finally:
-        stack.on("backup", f"sudo mv {SCRATCH} {pack}")
-    if not succeeds(stack, "backup", verify):
+        stack.on("backup", f"sudo mv {backups.SCRATCH} {pack}")
+    if not backups.succeeds(stack, "backup", verify):
         raise NotSeen("the repository is not sound without the rot either")
     return [
         Figure("rot noticed", int(noticed), goal=1, least=True),
         Figure("noticed after", round(took, 1), "s"),
     ]
-
-
-def succeeds(stack: Running, machine: str, command: str) -> bool:
-    try:
-        stack.on(machine, command, timeout=300)
-    except CommandFailed:
-        return False
-    return True
-
-
-def ways(machine: str, seconds: int) -> dict[str, Fault]:
-    return {
-        "loses power": functools.partial(faults.power_loss, machine=machine),
-        "freezes": functools.partial(faults.frozen, machine=machine, seconds=seconds),
-        "is cut off": functools.partial(faults.cut_off, machine=machine, seconds=seconds),
-    }
 
 
 OUT = {"loses power": (20, CONNECTS), "freezes": (40, HANGS), "is cut off": (20, CONNECTS)}
@@ -356,8 +294,11 @@ DRILLS = [
             ("mariadb", 15, DATABASE_STARTED_AGAIN),
         )
     ),
-    *(other_lost(how, fault, 70, *OUT[how]) for how, fault in ways(OTHER, 75).items()),
-    *(master_lost(how, fault, OUT[how][0], f"{OUT[how][1]}; {LEASE}") for how, fault in ways(MASTER, 95).items()),
+    *(other_lost(how, fault, 70, *OUT[how]) for how, fault in faults.ways(OTHER, 75).items()),
+    *(
+        master_lost(how, fault, OUT[how][0], f"{OUT[how][1]}; {LEASE}")
+        for how, fault in faults.ways(MASTER, 95).items()
+    ),
     Drill(
         name="one server carries all users",
         claims=("ERP-5", "ERP-9"),

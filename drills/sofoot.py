@@ -5,13 +5,13 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 from drills import alerts, backups, faults, pair, ports, sofoot_changes
 from drills.canary import CANARY
 from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
+from drills.faults import Fault, kill, ways
 from drills.ledger import Account, Ledger, ledger
 from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, HANGS, STARTED_AGAIN
 from drills.load import load
@@ -27,8 +27,6 @@ SKIPPED = (
     "had reached the server, or hangs in its queue, is given up by the visitor after 5 s (components/haproxy_tier)"
 )
 UNTIL_IT_IS_BACK = "one machine writes; until it is back, or the other is promoted by hand, nothing is written"
-
-Fault = Callable[[Running], AbstractContextManager[float]]
 
 
 def site(stack: Running) -> list[str]:
@@ -50,21 +48,9 @@ def lost(machine: str, how: str, fault: Fault, seconds: int, clean: float, limit
     return Drill(name=f"{machine} {how}", claims=("SOF-10",), promise=NO_INTERRUPTION, limit=limit, run=run)
 
 
-def ways(machine: str, seconds: int) -> dict[str, Fault]:
-    return {
-        "loses power": functools.partial(faults.power_loss, machine=machine),
-        "freezes": functools.partial(faults.frozen, machine=machine, seconds=seconds + 5),
-        "is cut off": functools.partial(faults.cut_off, machine=machine, seconds=seconds + 5),
-    }
-
-
-def killed(machine: str, unit: str) -> Fault:
-    return functools.partial(faults.killed, machine=machine, unit=unit)
-
-
 def haproxy_lost(machine: str) -> list[Drill]:
-    found = [lost(machine, "has haproxy killed", killed(machine, "haproxy"), 10, 4, STARTED_AGAIN, 1 / 2)]
-    for how, fault in ways(machine, 75).items():
+    found = [lost(machine, "has haproxy killed", kill(machine, "haproxy"), 10, 4, STARTED_AGAIN, 1 / 2)]
+    for how, fault in ways(machine, 80).items():
         clean, limit = (67, HANGS) if how == "freezes" else (15, CONNECTS)
         found.append(lost(machine, how, fault, 75 if how == "freezes" else 25, clean, limit, 1 / 2))
     return found
@@ -72,8 +58,8 @@ def haproxy_lost(machine: str) -> list[Drill]:
 
 def web_lost(machine: str) -> list[Drill]:
     return [
-        lost(machine, "has nginx killed", killed(machine, "nginx"), 10, 4, f"{STARTED_AGAIN}; {SKIPPED}", 1 / 8),
-        *(lost(machine, how, fault, 20, 8, SKIPPED, 1 / 8) for how, fault in ways(machine, 20).items()),
+        lost(machine, "has nginx killed", kill(machine, "nginx"), 10, 4, f"{STARTED_AGAIN}; {SKIPPED}", 1 / 8),
+        *(lost(machine, how, fault, 20, 8, SKIPPED, 1 / 8) for how, fault in ways(machine, 25).items()),
     ]
 
 
@@ -374,10 +360,10 @@ DRILLS = [
         promise="an hourly instance is added and removed, and takes its configuration by itself",
         run=one_more_and_one_less,
     ),
-    replica_lost("has mariadb killed", killed("db-2", "mariadb"), 10),
-    *(replica_lost(how, fault, 20) for how, fault in ways("db-2", 20).items()),
-    primary_lost("has mariadb killed", killed("db-1", "mariadb"), 10, 15, DATABASE_STARTED_AGAIN),
-    *(primary_lost(how, fault, 20, *PRIMARY[how]) for how, fault in ways("db-1", 20).items()),
+    replica_lost("has mariadb killed", kill("db-2", "mariadb"), 10),
+    *(replica_lost(how, fault, 20) for how, fault in ways("db-2", 25).items()),
+    primary_lost("has mariadb killed", kill("db-1", "mariadb"), 10, 15, DATABASE_STARTED_AGAIN),
+    *(primary_lost(how, fault, 20, *PRIMARY[how]) for how, fault in ways("db-1", 25).items()),
     Drill(
         name="db-2 is promoted as planned, and db-1 again",
         claims=("SOF-4",),

@@ -1,0 +1,284 @@
+"""Keyzee broken: the gateway, a machine of each tier, its Galera cluster, the whole first site; what can be reached."""
+
+import contextlib
+import functools
+import json
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from drills import faults, galera, ports
+from drills.drill import Drill, Figure, NotSeen
+from drills.limits import STARTED_AGAIN
+from drills.patience import seconds_until
+from drills.peak import highest, tripling
+from drills.serving import under_load
+from sandbox import GATEWAY
+from stacks.running import Running, from_the_world, world
+from stacks.target import is_account
+
+RATE = 30  # requests a second
+FIRST, CONDUCTOR = "rbx", "gra-conductor"
+CLUSTER = galera.Cluster(members="rbx-db-*", over="rbx-mobile-2", claims=("KEY-4",))
+
+NO_REQUEST = "HAProxy stops sending to what does not answer"
+VRRP = (
+    "keepalived says every second that it is there, and the other takes the address after 3.6 s without; what had "
+    "reached the lost machine is given up by the visitor after 5 s (components/haproxy_tier)"
+)
+SKIPPED = (
+    "HAProxy finds a server dead after 2.8 s and sends what it could not connect to another at once; a request that "
+    "had reached the server is given up by the visitor after 5 s (components/haproxy_tier)"
+)
+ONE_DOOR = "one firewall in front of everything, as drawn: what is lost with it is back when it is"
+NOT_THERE_YET = (
+    "the sites follow each other asynchronously: what the first acknowledged within its last second can be missing "
+    "(components/drp_replica_site); visitors follow the name within its 60 s"
+)
+
+
+def pages(stack: Running) -> list[str]:
+    return [f"GET {stack.outputs['url']}/"]
+
+
+# A machine of the first site
+
+
+def lost(machine: str, how: str, fault: faults.Fault, seconds: int, clean: float, limit: str, share: float) -> Drill:
+    """`share`: the part of the visitors who meet the machine."""
+
+    def run(stack: Running) -> list[Figure]:
+        broken = functools.partial(fault, stack)
+        return under_load(
+            pages(stack), broken, rate=RATE, seconds=seconds, failed=round(RATE * clean * share), clean=clean
+        )
+
+    claim = "KEY-1" if "gateway" in machine else "KEY-3" if "mobile" in machine else "KEY-2"
+    promise = NO_REQUEST if limit is not ONE_DOOR else "the firewall filters all traffic, and nothing goes around it"
+    return Drill(name=f"{machine} {how}", claims=(claim,), promise=promise, limit=limit, run=run)
+
+
+def machine_lost(machine: str, daemon: str, limit: str, share: float) -> list[Drill]:
+    return [
+        lost(machine, f"has {daemon} killed", faults.kill(machine, daemon), 10, 5, f"{STARTED_AGAIN}; {limit}", share),
+        *(lost(machine, how, fault, 20, 10, limit, share) for how, fault in faults.ways(machine, 25).items()),
+    ]
+
+
+# The sites
+
+
+class Reservation(NamedTuple):
+    """One that was asked for: the vehicle, when the answer came (seconds since the epoch), and whether it was made."""
+
+    vehicle: str
+    ended: float
+    made: bool
+
+
+class Book:
+    """The reservations of one visitor, there once the block has ended, and those that the service knows then."""
+
+    def __init__(self) -> None:
+        self.asked: list[Reservation] = []
+        self.known: set[str] = set()
+
+    @property
+    def made(self) -> list[Reservation]:
+        return [one for one in self.asked if one.made]
+
+    @property
+    def lost(self) -> list[Reservation]:
+        return [one for one in self.made if one.vehicle not in self.known]
+
+    def figures(self, moment: float, *, lost: int | None, within: float) -> list[Figure]:
+        """For the table; from a moment on none may be made for `within` seconds."""
+        again = min((one.ended for one in self.made if one.ended > moment + 1), default=time.time())
+        last = max((one.ended for one in self.made if one.ended <= again - 1), default=moment)
+        return [
+            Figure("reservations made", len(self.made)),
+            Figure("made reservations lost", len(self.lost), goal=lost),
+            Figure("none made for", round(again - min(last, moment), 1), "s", goal=within),
+        ]
+
+
+def visit(stack: Running, folder: Path) -> str:
+    """A script: one reservation after the other, of somebody who asks for the name each time, until told to stop."""
+    url = urlsplit(stack.outputs["url"])
+    # The sandbox's name server knows what the world's do not.
+    asked = f"dig +short +time=2 {'' if is_account() else f'@{GATEWAY}'} {url.hostname}"
+    return f"""n=0
+        while [ ! -e {folder}/stop ] && [ $n -lt 20000 ]; do
+            n=$((n + 1)); vehicle={folder.name}-$n
+            status=$(curl -sk --max-time 5 -o {folder}/answer -w '%{{http_code}}' -d $vehicle \\
+                --resolve {url.hostname}:443:$({asked}) {url.geturl()}/reservations)
+            echo $vehicle $(date +%s.%N) $status
+            sleep 0.1
+        done"""
+
+
+@contextlib.contextmanager
+def booked(stack: Running) -> Iterator[Book]:
+    """Reservations from the world while the block runs."""
+    book = Book()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)  # who is in the world has no rights here
+        words = from_the_world("sh", "-c", visit(stack, folder))
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as visitor:
+            try:
+                yield book
+            finally:
+                (folder / "stop").touch()
+                printed, _ = visitor.communicate(timeout=60)
+    for line in printed.splitlines():
+        vehicle, ended, status = line.split()
+        book.asked.append(Reservation(vehicle, float(ended), status == "201"))
+    if not book.made:
+        raise NotSeen("no reservation was made")
+    book.known = known(stack)
+
+
+def known(stack: Running) -> set[str]:
+    """The reservations that the service knows, wherever its name leads."""
+    url = urlsplit(stack.outputs["url"])
+    where = shlex.join(["dig", "+short", *([] if is_account() else [f"@{GATEWAY}"]), str(url.hostname)])
+    ask = f"curl -skf --max-time 20 --resolve {url.hostname}:443:$({where}) {url.geturl()}/reservations"
+    return set(world("sh", "-c", ask).split())
+
+
+def in_step(stack: Running, site: str) -> bool:
+    found = json.loads(stack.on(CONDUCTOR, "sudo drp status", timeout=60))
+    return bool(found[site]["follows"])
+
+
+def serves(stack: Running) -> str:
+    return str(json.loads(stack.on(CONDUCTOR, "sudo drp status", timeout=60))["serves"])
+
+
+def at_home(stack: Running) -> None:
+    """The first site serves, and the second is in step."""
+    if serves(stack) != "primary":
+        home(stack)
+    seconds_until(lambda: in_step(stack, "replica"), "the second site in step", 300, every=2)
+
+
+def home(stack: Running) -> None:
+    seconds_until(lambda: in_step(stack, "primary"), "the first site in step", 600, every=2)
+    stack.on(CONDUCTOR, "sudo drp handback", timeout=600)
+
+
+def there_and_back(stack: Running) -> list[Figure]:
+    """As it is rehearsed: both sites are whole."""
+    at_home(stack)
+    with booked(stack) as book:
+        time.sleep(5)
+        moment = time.time()
+        stack.on(CONDUCTOR, "sudo drp takeover", timeout=600)
+        took = time.time() - moment
+        time.sleep(20)
+    with booked(stack) as back:
+        time.sleep(5)
+        returned = time.time()
+        home(stack)
+        time.sleep(20)
+    return [
+        *book.figures(moment, lost=0, within=120),
+        Figure("the command took", round(took), "s"),
+        *(
+            figure._replace(name=f"{figure.name}, on the way home")
+            for figure in back.figures(returned, lost=0, within=120)
+        ),
+    ]
+
+
+def site_lost(stack: Running) -> list[Figure]:
+    """Every machine of the first site loses power at once. It is switched on again, and serves again by command."""
+    at_home(stack)
+    inside = [name for name in stack.machines if name.startswith(f"{FIRST}-") and "gateway" not in name]
+    gateways = [name for name in stack.machines if name.startswith(f"{FIRST}-gateway")]
+    with booked(stack) as book:
+        time.sleep(5)
+        # All others are reached through the gateways: those go last, and come first.
+        with contextlib.ExitStack() as broken:
+            moment = broken.enter_context(faults.power_loss_of_all(stack, inside))
+            broken.enter_context(faults.power_loss_of_all(stack, gateways))
+            commanded = time.time()
+            stack.on(CONDUCTOR, "sudo drp takeover", timeout=600)
+            took = time.time() - commanded
+            time.sleep(20)
+            on = time.time()
+        seconds_until(lambda: in_step(stack, "primary"), "the first site in step", 900, every=5)
+        came = time.time() - on
+    with booked(stack) as back:
+        time.sleep(5)
+        returned = time.time()
+        home(stack)
+        time.sleep(20)
+    return [
+        *book.figures(moment, lost=20, within=240),
+        Figure("of that until the command was given", round(commanded - moment), "s"),
+        Figure("of that the command took", round(took), "s"),
+        Figure("the first site in step again after it was switched on", round(came), "s"),
+        *(
+            figure._replace(name=f"{figure.name}, on the way home")
+            for figure in back.figures(returned, lost=0, within=120)
+        ),
+    ]
+
+
+def requests_held(stack: Running) -> list[Figure]:
+    held = highest(pages(stack))
+    return [Figure("requests a second held", held), *tripling(pages(stack), held)]
+
+
+DRILLS = [
+    *machine_lost("rbx-haproxy-1", "haproxy", VRRP, 1),
+    *machine_lost("rbx-proxy-1", "nginx", SKIPPED, 1 / 2),
+    *machine_lost("rbx-mobile-1", "apache2", SKIPPED, 1 / 2),
+    *machine_lost("rbx-keys-1", "tomcat10", SKIPPED, 0),
+    lost("rbx-gateway-1", "loses power", faults.ways("rbx-gateway-1", 25)["loses power"], 20, 60, ONE_DOOR, 1),
+    *galera.drills(CLUSTER),
+    Drill(
+        name="the second site takes over as planned, and hands back",
+        claims=("KEY-6",),
+        promise="the second datacentre takes over in degraded mode in the least time",
+        limit="visitors follow the name within its 60 s",
+        run=there_and_back,
+    ),
+    Drill(
+        name="the first site is lost, and the second takes over",
+        claims=("KEY-6", "KEY-8"),
+        promise="the second datacentre takes over in degraded mode in the least time",
+        limit=NOT_THERE_YET,
+        run=site_lost,
+    ),
+    Drill(
+        name="the load triples",
+        claims=("KEY-8",),
+        promise="300,000 vehicles, and an availability as close to 100 % as possible",
+        limit="the document prints no rate; all machines of both sites and the visitors share the machine that is "
+        "named below; connections are kept",
+        run=requests_held,
+    ),
+    Drill(
+        name="what the world can reach",
+        claims=("KEY-1",),
+        promise="everything that comes in passes the firewall; ports reachable are ports printed",
+        run=lambda stack: ports.the_world(stack, {}),
+    ),
+    Drill(
+        name="what each tier can reach",
+        claims=("KEY-1",),
+        promise="ports reachable are ports printed",
+        limit="TCP ports that are likely or printed",
+        run=lambda stack: ports.each_tier(
+            stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
+        ),
+    ),
+]
