@@ -16,7 +16,7 @@ from drills import faults, galera, ports
 from drills.drill import Drill, Figure, NotSeen
 from drills.limits import STARTED_AGAIN
 from drills.patience import seconds_until
-from drills.peak import highest, tripling
+from drills.peak import highest, rising
 from drills.serving import under_load
 from sandbox import GATEWAY
 from stacks.running import Running, from_the_world, world
@@ -234,7 +234,7 @@ def site_lost(stack: Running) -> list[Figure]:
 
 def requests_held(stack: Running) -> list[Figure]:
     held = highest(pages(stack))
-    return [Figure("requests a second held", held), *tripling(pages(stack), held)]
+    return [Figure("requests a second held", held), *rising(pages(stack), held, times=3, seconds=20)]
 
 
 DRILLS = [

@@ -1,4 +1,4 @@
-"""Peaks: the highest rate that a site holds, the same of one bare daemon beside it, and a load that triples."""
+"""Peaks: the highest rate that a site holds, the same of one bare daemon beside it, and a load that rises."""
 
 import contextlib
 import time
@@ -10,6 +10,7 @@ from stacks.running import Running
 
 SECONDS = 8  # of each try
 SLOWEST = 1.0  # seconds for 99 % of the answers
+LASTS = 30  # seconds of the whole rate
 FIRST, LAST = 50, 12_800  # requests a second
 PORT = 8088
 
@@ -35,18 +36,19 @@ def highest(targets: Sequence[str]) -> int:
     return rate
 
 
-def tripling(targets: Sequence[str], rate: int) -> list[Figure]:
-    """A third of a rate, two thirds after ten seconds, all of it after twenty, and half a minute of that."""
-    with contextlib.ExitStack() as rising:
-        thirds = []
-        for seconds in (50, 40, 30):
-            began = time.monotonic()
-            thirds.append(rising.enter_context(load(targets, rate=rate // 3, seconds=seconds)))
-            time.sleep(max(0.0, began + 10 - time.monotonic()))
-    together = thirds[0]
-    together.requests += [one for part in thirds[1:] for one in part.requests]
+def rising(targets: Sequence[str], rate: int, *, times: int, seconds: float) -> list[Figure]:
+    """A rate reached in `times` equal steps within `seconds`, and half a minute of it."""
+    with contextlib.ExitStack() as steps:
+        parts, began = [], time.monotonic()
+        for step in range(times):
+            starts = step * seconds / (times - 1)
+            time.sleep(max(0.0, began + starts - time.monotonic()))
+            parts.append(steps.enter_context(load(targets, rate=rate // times, seconds=seconds + LASTS - starts)))
+        time.sleep(LASTS)
+    together = parts[0]
+    together.requests += [one for part in parts[1:] for one in part.requests]
     return [
-        Figure("requests while it triples", len(together.requests)),
+        Figure(f"requests while it rises to {times} times as many within {seconds:g} s", len(together.requests)),
         Figure("of these failed", len(together.failed), goal=0),
         Figure("99 % answered within", round(1000 * together.percentile(0.99)), "ms", goal=1000 * SLOWEST),
     ]

@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import yaml
+
 from drills.deployment import up
 from drills.patience import seconds_until
 from stacks.__main__ import stack_file
@@ -19,15 +21,27 @@ ALERT = {"alertname": "Load", "machine": "drill"}
 
 
 @contextlib.contextmanager
+def changed(stack: str, settings: Mapping[str, Any]) -> Iterator[None]:
+    """The stack with more settings; file and stack are as before after it."""
+    file, committed = stack_file(stack), stack_file(stack).read_text()
+    content = yaml.safe_load(committed)
+    content["config"]["casebook:settings"] |= settings
+    try:
+        file.write_text(yaml.safe_dump(content))
+        up(stack)
+        yield
+    finally:
+        file.write_text(committed)
+        up(stack)
+
+
+@contextlib.contextmanager
 def autoscaler(stack: str, settings: Mapping[str, Any]) -> Iterator[Callable[[str], None]]:
-    """The stack with more settings, `scaling` among them, and its autoscaler; file and stack are as before after it.
+    """The stack with more settings, `scaling` among them, and its autoscaler.
 
     Gives what tells the autoscaler that an alert is `firing`, or `resolved`.
     """
-    file, committed = stack_file(stack), stack_file(stack).read_text()
-    file.write_text(committed + "".join(f"    {name}: {json.dumps(value)}\n" for name, value in settings.items()))
-    try:
-        up(stack)
+    with changed(stack, settings):
         process = subprocess.Popen(
             [sys.executable, "-m", "stacks.scale", stack], cwd=CHECKOUT, stdout=subprocess.DEVNULL
         )
@@ -36,9 +50,6 @@ def autoscaler(stack: str, settings: Mapping[str, Any]) -> Iterator[Callable[[st
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(300)
-    finally:
-        file.write_text(committed)
-        up(stack)
 
 
 def tell(webhook: str, status: str) -> None:

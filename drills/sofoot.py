@@ -16,7 +16,7 @@ from drills.ledger import Account, Ledger, ledger
 from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, HANGS, STARTED_AGAIN
 from drills.load import load
 from drills.patience import seconds_until
-from drills.peak import bare_nginx, highest, tripling
+from drills.peak import bare_nginx, highest, rising
 from drills.serving import AFTER, BEFORE, serves, under_load
 from stacks.running import Running
 
@@ -78,7 +78,7 @@ def peak(stack: Running) -> list[Figure]:
     return [
         Figure("requests a second held", held),
         Figure("held by one bare nginx, asked directly", bare),
-        *tripling(site(stack), held),
+        *rising(site(stack), held, times=3, seconds=20),
     ]
 
 

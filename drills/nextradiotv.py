@@ -1,0 +1,627 @@
+"""NextRadioTV broken: fronts, tiers, members of the cluster, a host; crowds, ports, alerts, archives, the search."""
+
+import contextlib
+import datetime
+import functools
+import json
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from fnmatch import filter as matching
+from ipaddress import ip_address, ip_network
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from drills import alerts, backups, faults, ports
+from drills.drill import Drill, Figure, NotSeen
+from drills.galera import ALL_TELL, SUSPICION, Cluster, came_back
+from drills.ledger import TIMEOUT, Ledger, ledger
+from drills.limits import STARTED_AGAIN
+from drills.load import Load, load
+from drills.patience import seconds_until
+from drills.peak import bare_nginx, highest, rising
+from drills.scaling import changed
+from drills.serving import AFTER, BEFORE, under_load
+from stacks.running import Running, from_the_world, world
+
+RATE = 40  # requests a second, ten for each front
+PRIVATE = "10.4.0.0/22"
+ARTICLES = 40
+EDITS = 5  # articles a second of the 50 journalists
+TELEPHONE = 8089
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
+CLUSTER = Cluster(members="*db-*", over="php-2", claims=("NRT-5",))
+
+ADDRESS_MOVES = "the address of a HAProxy that is lost serves from another machine"
+NOTHING_STOPS = "each tier has several machines; losing one of them stops nothing"
+MULTI_MASTER = "ten nodes in one multi-master cluster: losing one loses no write, on neither platform"
+VRRP = (
+    "three advertisements of VRRP, one a second, have to be missed: 3.4 s; a visitor whose request hangs gives up "
+    "after 5 s (components/haproxy_tier)"
+)
+PROBED = (
+    "HAProxy finds a server dead after 2.8 s; a request that hangs in it by then is given up by the visitor after 5 s "
+    "(components/haproxy_tier)"
+)
+ASKED_AGAIN = (
+    "nginx gives up a connection to a PHP server after 1 s and an answer after 3 s, and asks the next "
+    "(architectures/nextradiotv.py, components/nginx_tier)"
+)
+MADE_AGAIN = (
+    "libmemcached gives up a connection after 0.1 s and an answer after 1 s; the block is made again "
+    "(architectures/applications/nextradiotv)"
+)
+SILENT = f"{SUSPICION}; a client that has asked a silent member gives up after {TIMEOUT} s and may meet it again"
+TOLD = "two minutes without an answer; 30 s in which Alertmanager gathers, and looks of 10 s (components/monitoring)"
+ONE_COMPUTER = "platforms, back office and visitors share the machine that is named below"
+
+
+# Visitors and journalists
+
+
+def office(stack: Running) -> str:
+    return f"https://{stack.outputs['office']['address']}/"
+
+
+@functools.cache
+def articles(stack: Running) -> list[str]:
+    """Numbers of articles, published in the back office: from this computer, as journalists do."""
+    asked = 'insecure\nsilent\nshow-error\nfail\nmax-time = 30\ndata = "title=drill&text=text"\n'
+    asked += f'url = "{office(stack)}"\n' * ARTICLES
+    said = subprocess.run(["curl", "--config", "-"], input=asked, text=True, capture_output=True, timeout=300).stdout
+    numbers = re.findall(r'"id":(\d+)', said)
+    if len(numbers) != ARTICLES:
+        raise NotSeen(f"{ARTICLES} articles sent, {len(numbers)} published")
+    return numbers
+
+
+def requests(stack: Running, paths: Sequence[str], *headers: str) -> list[str]:
+    """Each path at one of the fronts, in turn as DNS hands them out."""
+    fronts, host = list(stack.outputs["addresses"].values()), urlsplit(stack.outputs["url"]).hostname
+    return [
+        "\n".join((f"GET http://{fronts[number % len(fronts)]}{path}", f"Host: {host}", *headers))
+        for number, path in enumerate(paths)
+    ]
+
+
+def read(stack: Running) -> list[str]:
+    """Pages as visitors read them: nginx has most of them."""
+    return requests(stack, ["/", *(f"/article/{number}" for number in articles(stack)[1:])])
+
+
+def made(stack: Running) -> list[str]:
+    """Pages that are made for each request: what has a password is kept by no cache of nginx's."""
+    return requests(stack, [f"/article/{number}" for number in articles(stack)], "Authorization: Basic ZHJpbGw6")
+
+
+@functools.cache
+def most(stack: Running) -> int:
+    """The highest rate at which pages are made."""
+    return highest(made(stack))
+
+
+@contextlib.contextmanager
+def editing(stack: Running, seconds: float) -> Iterator[Load]:
+    """Journalists who publish, for `seconds` at most."""
+    with tempfile.NamedTemporaryFile("w", suffix=".form") as form:
+        form.write("title=drill&text=text")
+        form.flush()
+        targets = [f"POST {office(stack)}\nContent-Type: application/x-www-form-urlencoded\n@{form.name}"]
+        with load(targets, rate=EDITS, seconds=seconds, from_here=True) as seen:
+            yield seen
+
+
+# A front
+
+
+def moving(stack: Running, machine: str) -> set[str]:
+    """The private network's addresses on a machine, besides its own."""
+    devices = json.loads(stack.on(machine, "ip -json -4 address"))
+    found = {one["local"] for device in devices for one in device["addr_info"]}
+    private = {address for address in found if ip_address(address) in ip_network(PRIVATE)}
+    return private - {stack.machines[machine]["private"]}
+
+
+def at_home(stack: Running) -> float:
+    """Seconds until each front has its own address."""
+    fronts = matching(stack.machines, "front-*")
+    return seconds_until(lambda: all(len(moving(stack, one)) == 1 for one in fronts), "each front's own address", 150)
+
+
+def front_lost(front: str, how: str, fault: faults.Fault, clean: float) -> Drill:
+    def run(stack: Running) -> list[Figure]:
+        at_home(stack)
+        [address], after = moving(stack, front), list[float]()
+        others = [one for one in matching(stack.machines, "front-*") if one != front]
+
+        @contextlib.contextmanager
+        def broken() -> Iterator[float]:
+            with fault(stack) as moment:
+                seconds_until(lambda: any(address in moving(stack, one) for one in others), f"{address} elsewhere", 20)
+                after.append(time.time() - moment)
+                yield moment
+
+        failed = round(RATE / len(stack.outputs["addresses"]) * clean)
+        return [
+            *under_load(read(stack), broken, rate=RATE, seconds=15, failed=failed, clean=clean),
+            Figure("its address seen elsewhere after", round(after[0], 1), "s"),
+        ]
+
+    return Drill(name=f"{front} {how}", claims=("NRT-1", "NRT-3"), promise=ADDRESS_MOVES, limit=VRRP, run=run)
+
+
+def front_daemon_lost(stack: Running) -> list[Figure]:
+    at_home(stack)
+    broken = functools.partial(faults.killed, stack, "front-4", "haproxy")
+    return under_load(read(stack), broken, rate=RATE, seconds=10, failed=RATE, clean=4)
+
+
+def front_comes_home(stack: Running) -> list[Figure]:
+    """A front that was away takes its address back under load."""
+    at_home(stack)
+    with load(read(stack), rate=RATE, seconds=600, strangers=True) as seen:
+        with faults.power_loss(stack, "front-1"):
+            time.sleep(BEFORE)
+        back = time.time()
+        home = at_home(stack)
+        time.sleep(AFTER)
+        seen.stop()
+    return [
+        Figure("its address at home after", round(home, 1), "s"),
+        Figure("requests failed when it moved home", sum(one.ended > back for one in seen.failed), goal=0),
+    ]
+
+
+# A machine of a tier
+
+
+def tier_lost(machine: str, how: str, fault: faults.Fault, failed: int, clean: float, limit: str) -> Drill:
+    def run(stack: Running) -> list[Figure]:
+        return under_load(
+            made(stack), functools.partial(fault, stack), rate=RATE, seconds=20, failed=failed, clean=clean
+        )
+
+    return Drill(name=f"{machine} {how}", claims=("NRT-4",), promise=NOTHING_STOPS, limit=limit, run=run)
+
+
+def tier(machine: str, unit: str, failed: int, clean: float, limit: str) -> list[Drill]:
+    """Half of the tier's machines in the sandbox."""
+    dead = faults.kill(machine, unit)
+    return [
+        tier_lost(machine, f"has {unit} killed", dead, failed, clean, f"{STARTED_AGAIN}; {limit}"),
+        *(tier_lost(machine, how, fault, failed, clean, limit) for how, fault in faults.ways(machine, 25).items()),
+    ]
+
+
+def sql_lost(how: str, fault: Callable[[Running, str], AbstractContextManager[float]]) -> Drill:
+    """Of the two SQL HAProxies the one that has the address."""
+
+    def run(stack: Running) -> list[Figure]:
+        [machine] = [one for one in matching(stack.machines, "sql-*") if moving(stack, one)]
+        broken = functools.partial(fault, stack, machine)
+        with written(stack) as books:
+            served = under_load(made(stack), broken, rate=RATE, seconds=20, failed=RATE * 4, clean=9)
+        return [*served, *told(books, {"public": 8, "office": 1})]
+
+    return Drill(
+        name=f"the SQL HAProxy with the address {how}",
+        claims=("NRT-4", "NRT-6"),
+        promise="two HAProxy machines in front of the database, in fault tolerance",
+        limit=f"{VRRP}; a client of the database after {TIMEOUT} s",
+        run=run,
+    )
+
+
+def without_a_resolver(stack: Running) -> list[Figure]:
+    """Names that are looked for by a machine which asks both name servers in turn."""
+    with load(read(stack), rate=RATE, seconds=300, strangers=True) as seen:
+        time.sleep(BEFORE)
+        with faults.power_loss(stack, "dns-1"):
+            took = json.loads(stack.on("nginx-1", "python3 -", stdin=LOOKUPS, timeout=120))
+        seen.stop()
+    return [
+        Figure("requests failed", len(seen.failed), goal=0),
+        Figure("names looked for", len(took)),
+        Figure("names not found", took.count(None), goal=0),
+        Figure(
+            "slowest found after", round(max((one for one in took if one is not None), default=0.0), 2), "s", goal=2
+        ),
+    ]
+
+
+LOOKUPS = """
+import json, socket, time
+took = []
+for _ in range(20):
+    began = time.monotonic()
+    try:
+        socket.gethostbyname("storage.gra.cloud.ovh.net")
+        took.append(time.monotonic() - began)
+    except OSError:
+        took.append(None)
+    time.sleep(0.3)
+print(json.dumps(took))
+"""
+
+
+def images(stack: Running) -> Any:
+    """The object storage that journalists put images into."""
+    region = str(urlsplit(stack.outputs["images"]["url"]).hostname).split(".")[1].upper()
+    return stack.clouds.openstack(region).object_store
+
+
+def without_the_gateway(stack: Running) -> list[Figure]:
+    """No way to the object storage: images that nginx has are given on."""
+    images(stack).upload_object("images", "drill.png", data=PIXEL)
+    seen_before = requests(stack, ["/images/drill.png?width=320"] * 8)
+    with load(seen_before, rate=8, seconds=3) as fetched:
+        time.sleep(3)
+    if fetched.failed:
+        raise NotSeen(f"the image: {fetched.failed[0]}")
+    broken = functools.partial(faults.power_loss, stack, "gateway")
+    served = under_load([*read(stack), *seen_before], broken, rate=RATE, seconds=20, failed=0, clean=0)
+    with editing(stack, 10) as journalists:
+        time.sleep(5)
+        journalists.stop()
+    return [*served, Figure("articles failed when it was back", len(journalists.failed), goal=0)]
+
+
+def without_the_logs(stack: Running) -> list[Figure]:
+    """Told by mail by day; lines are kept where they are until the store is back."""
+    mark = f"drill-{time.time_ns()}"
+    alerts.clean(stack, "monitoring")
+    with load(read(stack), rate=RATE, seconds=600, strangers=True) as seen:
+        with faults.power_loss(stack, "logs") as moment:
+            world("curl", "-s", "--max-time", "9", f"http://{next(iter(stack.outputs['addresses'].values()))}/{mark}")
+            seconds_until(
+                lambda: any("logs" in one for one in alerts.mails(stack, "monitoring")), "a mail", 240, every=5
+            )
+            mail = alerts.mailed(stack, "monitoring", "logs", moment, 185)
+        seen.stop()
+    query = f"curl -fsS 'http://127.0.0.1:9200/logs-http-*/_count?q=message:%22{mark}%22'"
+    found = seconds_until(lambda: backups.succeeds(stack, "logs", f"{query} | grep -v '\"count\":0'"), mark, 240)
+    return [
+        Figure("requests failed", len(seen.failed), goal=0),
+        mail,
+        Figure("a line written meanwhile found after it was back", round(found), "s"),
+    ]
+
+
+# The cluster
+
+
+class Books(NamedTuple):
+    public: Ledger
+    office: Ledger
+
+
+@contextlib.contextmanager
+def written(stack: Running, settled: float = 60) -> Iterator[Books]:
+    """Both platforms write and read at the same time, each by its own HAProxies and members."""
+    database, account = stack.outputs["database"], CLUSTER.account(stack)
+    [*_, edits] = matching(stack.machines, "office-php*")
+    both: dict[str, Any] = {"account": account, "settled": settled}
+    with (
+        ledger(stack, over="php-2", write=database["public"], read=database["public"], **both) as public,
+        ledger(
+            stack, over=edits, write=database["office"], read=database["office"], table="drill_office", **both
+        ) as office,
+    ):
+        yield Books(public, office)
+
+
+def told(books: Books, gaps: dict[str, float | None]) -> list[Figure]:
+    found = []
+    for side, book in books._asdict().items():
+        figures = book.figures(gap=gaps[side], any_writes=True)
+        found += [figure._replace(name=f"{side}: {figure.name}") for figure in figures]
+    return found
+
+
+def member_lost(member: str, how: str, fault: faults.Fault) -> Drill:
+    def run(stack: Running) -> list[Figure]:
+        CLUSTER.rejoined(stack)
+        with written(stack) as books:
+            time.sleep(2)
+            with fault(stack):
+                time.sleep(20)
+            back, commands = CLUSTER.rejoined(stack)
+            time.sleep(3)
+        return [*told(books, {"public": 10, "office": 10}), *came_back(back, commands)]
+
+    return Drill(name=f"{member} {how}", claims=("NRT-5", "NRT-6"), promise=MULTI_MASTER, limit=SILENT, run=run)
+
+
+def without_the_arbitrator(stack: Running) -> list[Figure]:
+    """The monitoring machine votes as well."""
+    CLUSTER.rejoined(stack)
+    with written(stack) as books:
+        broken = functools.partial(faults.power_loss, stack, "monitoring")
+        served = under_load(read(stack), broken, rate=RATE, seconds=20, failed=0, clean=0)
+    return [*served, *told(books, {"public": 8, "office": 8})]
+
+
+def all_members_lost(stack: Running) -> list[Figure]:
+    """With the arbitrator: nobody is left who knows."""
+    CLUSTER.rejoined(stack)
+    with written(stack, settled=300) as books:
+        time.sleep(BEFORE)
+        with faults.power_loss_of_all(stack, [*CLUSTER.names(stack), "monitoring"]):
+            time.sleep(5)
+        on = time.time()
+        back, commands = CLUSTER.rejoined(stack)
+        time.sleep(AFTER)
+    return [
+        *told(books, {"public": None, "office": None}),
+        Figure("public: written again after the machines had started", round(books.public.gap_after(on), 1), "s"),
+        Figure("office: written again after the machines had started", round(books.office.gap_after(on), 1), "s"),
+        *came_back(back, commands),
+    ]
+
+
+# Crowds, and a host
+
+
+def office_beside_a_crowd(stack: Running) -> list[Figure]:
+    crowd = 4 * most(stack)
+    with editing(stack, 20) as alone:
+        time.sleep(20)
+    with editing(stack, 40) as journalists, load(made(stack), rate=crowd, seconds=30) as public:
+        time.sleep(30)
+    if not public.failed and public.percentile(0.99) < 1:
+        raise NotSeen(f"{crowd} requests a second do not saturate the public platform")
+    return [
+        Figure("pages a second that it makes", most(stack)),
+        Figure("pages a second asked for", round(len(public.requests) / 30)),
+        Figure("of these answered", round(100 * (1 - len(public.failed) / len(public.requests))), "%"),
+        Figure("articles published", len(journalists.requests)),
+        Figure("articles failed", len(journalists.failed), goal=0),
+        Figure("99 % of the articles within", round(1000 * journalists.percentile(0.99)), "ms"),
+        Figure("99 % within, without the crowd", round(1000 * alone.percentile(0.99)), "ms"),
+    ]
+
+
+def five_times(stack: Running) -> list[Figure]:
+    held = highest(read(stack))
+    page = world("curl", "-s", "--max-time", "20", requests(stack, ["/"])[0].splitlines()[0].removeprefix("GET "))
+    stack.on("development", "sudo install -d /srv/www && sudo tee /srv/www/index.html >/dev/null", stdin=page)
+    try:
+        with bare_nginx(stack, "development") as alone:
+            bare = highest([f"GET {alone}"])
+    finally:
+        stack.on("development", "sudo rm -rf /srv/www")
+    with editing(stack, 120) as journalists:
+        risen = rising(read(stack), held, times=5, seconds=60)
+        journalists.stop()
+    return [
+        Figure("requests a second held", held),
+        Figure("held by one bare nginx, asked directly", bare),
+        *risen,
+        Figure("articles failed", len(journalists.failed), goal=0),
+    ]
+
+
+def host_lost(stack: Running) -> list[Figure]:
+    """What one host has by anti-affinity: the first machine of each tier that has more than one."""
+    at_home(stack)
+    machines = [name for name in matching(stack.machines, "*-1") if stack.machines[name]["kind"] == "instance"]
+    rate = most(stack) // 2
+    broken = functools.partial(faults.power_loss_of_all, stack, machines)
+    began = time.monotonic()
+    served = under_load(made(stack), broken, rate=rate, seconds=20, failed=4 * rate, clean=10)
+    return [
+        Figure("machines lost", len(machines)),
+        Figure("requests a second, half of what is held", rate),
+        *served,
+        Figure("all back after", round(time.monotonic() - began - BEFORE - 20 - AFTER), "s"),
+    ]
+
+
+# Ports, and who guesses
+
+
+def the_world(stack: Running) -> list[Figure]:
+    """The worst of the four addresses; machines that have one of their own are looked at too."""
+    looks = [ports.the_world(stack, {"the addresses": address}) for address in stack.outputs["addresses"].values()]
+    return [max(figures, key=lambda figure: figure.value) for figures in zip(*looks, strict=True)]
+
+
+def guessed(stack: Running) -> list[Figure]:
+    """From an address that the gateway lets guess: this one, which is let in again after a minute."""
+    where = stack.machines["gateway"]["public"]
+    here = stack.on("gateway", "echo $SSH_CONNECTION").split()[0]
+    unban = f"fail2ban-client set sshd unbanip {here}"
+    stack.on("gateway", f"sudo systemd-run --quiet --on-active=60 --timer-property=AccuracySec=1s {unban}")
+    began, guesses = time.monotonic(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{folder}/key"], check=True)
+        client = ["ssh", "-F", "none", "-i", f"{folder}/key", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
+        client += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5"]
+        while time.monotonic() < began + 50:
+            said = subprocess.run([*client, f"root@{where}", "true"], capture_output=True, text=True).stderr
+            if "Permission denied" not in said:
+                break
+            guesses += 1
+        else:
+            raise NotSeen(f"{guesses} guesses, and no ban")
+    banned = time.monotonic() - began
+    if here not in said and "refused" not in said and "timed out" not in said:
+        raise NotSeen(f"no ban, but {said!r}")
+    seconds_until(lambda: faults.answers(stack, "gateway"), "the gateway after the ban", 120)
+    return [
+        Figure("guesses until the ban", guesses, goal=10),
+        Figure("banned after", round(banned, 1), "s", goal=30),
+    ]
+
+
+# Alerts by night
+
+
+# Ends after the message that is waited for, or some minutes.
+OPERATOR = f"""
+import http.server, time
+told = []
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        print(told[-1], flush=True)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server, until = http.server.HTTPServer(("", {TELEPHONE}), Answer), time.monotonic() + 400
+server.timeout = 1
+while time.monotonic() < until and not any("dns-2" in one for one in told):
+    server.handle_request()
+"""
+
+
+def by_night(stack: Running) -> list[Figure]:
+    """It is night for this hour, and the telephones' operator is a program in the world."""
+    now = datetime.datetime.now(datetime.UTC)
+    hours = [(now + datetime.timedelta(hours=hour)).strftime("%H:%M") for hour in (-1, 2)]
+    operator = {"url": f"http://{world('hostname', '-I').split()[0]}:{TELEPHONE}/", "token": "drill"}
+    settings = {
+        "sms": {"to": ["+33612345678"], "operators": [operator]},
+        "night": {"start": hours[0], "end": hours[1], "time_zone": "UTC"},
+    }
+    with tempfile.TemporaryFile("w+") as messages, changed(stack.name, settings):
+        alerts.clean(stack, "monitoring")
+
+        def arrived() -> bool:
+            messages.seek(0)
+            return "dns-2" in messages.read()
+
+        with (
+            subprocess.Popen(from_the_world("python3", "-c", OPERATOR), stdout=messages),
+            faults.power_loss(stack, "dns-2") as moment,
+        ):
+            seconds_until(arrived, "a text message about dns-2", 300)
+            after = time.time() - moment
+        mails = sum("dns-2" in one for one in alerts.mails(stack, "monitoring"))
+    return [
+        Figure("text message after", round(after), "s", goal=185),
+        Figure("mails about it by night", mails, goal=0),
+    ]
+
+
+DRILLS = [
+    *(front_lost("front-1", how, fault, 9) for how, fault in faults.ways("front-1", 20).items()),
+    Drill(
+        name="front-4 has haproxy killed",
+        claims=("NRT-3",),
+        promise=ADDRESS_MOVES,
+        limit=STARTED_AGAIN,
+        run=front_daemon_lost,
+    ),
+    Drill(
+        name="a front comes back under load",
+        claims=("NRT-1", "NRT-3"),
+        promise=ADDRESS_MOVES,
+        run=front_comes_home,
+    ),
+    *tier("nginx-1", "nginx", RATE * 5, 9, PROBED),
+    *tier("php-1", "php8.2-fpm", RATE * 2, 9, ASKED_AGAIN),
+    *tier("memcached-1", "memcached", 0, 0, MADE_AGAIN),
+    sql_lost("loses power", faults.power_loss),
+    sql_lost("freezes", lambda stack, machine: faults.frozen(stack, machine, 25)),
+    Drill(
+        name="a name server loses power",
+        claims=("NRT-9",),
+        promise="two internal caching name servers: names are found when one is lost",
+        limit="a resolver that does not answer is given up after a second (components/resolver)",
+        run=without_a_resolver,
+    ),
+    Drill(
+        name="the gateway loses power",
+        claims=("NRT-8", "NRT-10"),
+        promise="what goes out passes the gateway; pages and images that are kept do not need it",
+        limit="one machine, as drawn",
+        run=without_the_gateway,
+    ),
+    Drill(
+        name="the log server loses power, and a mail tells of it",
+        claims=("NRT-11",),
+        promise="mail by day; lines of the meantime are not lost",
+        limit=TOLD,
+        run=without_the_logs,
+    ),
+    *(
+        member_lost(member, how, fault)
+        for member in ("db-3", "office-db-2")
+        for how, fault in {
+            "has mariadb killed": faults.kill(member, "mariadb"),
+            **faults.ways(member, 25),
+        }.items()
+    ),
+    Drill(
+        name="the arbitrator's machine loses power",
+        claims=("NRT-5", "NRT-11"),
+        promise=MULTI_MASTER,
+        limit=SUSPICION,
+        run=without_the_arbitrator,
+    ),
+    Drill(
+        name="all members and the arbitrator lose power at once",
+        claims=("NRT-5",),
+        promise="what was acknowledged is there when they are back, without an operator's command",
+        limit=ALL_TELL,
+        run=all_members_lost,
+    ),
+    Drill(
+        name="the back office beside a crowd",
+        claims=("NRT-7", "NRT-16"),
+        promise="the back office stays up while the public platform is saturated",
+        limit=ONE_COMPUTER,
+        run=office_beside_a_crowd,
+    ),
+    Drill(
+        name="the load rises to five times as much",
+        claims=("NRT-7", "NRT-13"),
+        promise="traffic x 5 within 15 minutes",
+        limit=f"a fifteenth of the time; {ONE_COMPUTER}",
+        run=five_times,
+    ),
+    Drill(
+        name="one host is lost",
+        claims=("NRT-14",),
+        promise="a host is lost: its machines restart elsewhere, and load stays under half of capacity",
+        limit=f"{PROBED}; {ONE_COMPUTER}",
+        run=host_lost,
+    ),
+    Drill(
+        name="what the world can reach",
+        claims=("NRT-2",),
+        promise="only the four fronts are on the public network, on port 80",
+        run=the_world,
+    ),
+    Drill(
+        name="what each tier can reach",
+        claims=("NRT-2", "NRT-17"),
+        promise="ports reachable are ports printed",
+        limit="TCP ports that are likely or printed",
+        run=lambda stack: ports.each_tier(
+            stack, ["front-1", "nginx-1", "php-1", "memcached-1", "sql-1", "db-1", "office-php-1", "development"]
+        ),
+    ),
+    Drill(
+        name="somebody guesses passwords",
+        claims=("NRT-15",),
+        promise="SSH is protected against brute force",
+        limit="fail2ban, from three failures on, each of which it reads from the journal (components/gateway)",
+        run=guessed,
+    ),
+    Drill(
+        name="a machine is lost by night, and a text message tells of it",
+        claims=("NRT-11",),
+        promise="mail by day, SMS by night",
+        limit=TOLD,
+        run=by_night,
+    ),
+]
