@@ -50,6 +50,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.xdist_group("sandbox" if item.get_closest_marker("sandbox") else "rest"))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A pytest that hides the groups from pytest-xdist would have two workers use the one sandbox."""
+    if session.config.getoption("loadgroup", False):
+        ungrouped = [item.nodeid for item in session.items if not item.nodeid.endswith(("@sandbox", "@rest"))]
+        assert not ungrouped, f"pytest-xdist does not see the groups of {len(ungrouped)} checks: {ungrouped[0]}"
+
+
 def stack_of(item: pytest.Item) -> str | None:
     """The stack that a check brings up, which its file names, or its marker."""
     if marker := item.get_closest_marker("stack"):
