@@ -42,31 +42,37 @@ NOT_THERE_YET = (
 )
 
 
-def pages(stack: Running) -> list[str]:
-    return [f"GET {stack.outputs['url']}/"]
+def pages(stack: Running, path: str = "/") -> list[str]:
+    return [f"GET {stack.outputs['url']}{path}"]
 
 
 # A machine of the first site
 
 
-def lost(machine: str, how: str, fault: faults.Fault, seconds: int, clean: float, limit: str, share: float) -> Drill:
-    """`share`: the part of the visitors who meet the machine."""
+class Tier(NamedTuple):
+    """What a machine is to the visitors: its claim, the part of them who meet it, the page, and what limits them."""
 
+    claim: str
+    share: float
+    limit: str
+    path: str = "/"
+    promise: str = NO_REQUEST
+
+
+def lost(machine: str, how: str, fault: faults.Fault, tier: Tier, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
+        failed = round(RATE * clean * tier.share)
         broken = functools.partial(fault, stack)
-        return under_load(
-            pages(stack), broken, rate=RATE, seconds=seconds, failed=round(RATE * clean * share), clean=clean
-        )
+        return under_load(pages(stack, tier.path), broken, rate=RATE, seconds=seconds, failed=failed, clean=clean)
 
-    claim = "KEY-1" if "gateway" in machine else "KEY-3" if "mobile" in machine else "KEY-2"
-    promise = NO_REQUEST if limit is not ONE_DOOR else "the firewall filters all traffic, and nothing goes around it"
-    return Drill(name=f"{machine} {how}", claims=(claim,), promise=promise, limit=limit, run=run)
+    return Drill(name=f"{machine} {how}", claims=(tier.claim,), promise=tier.promise, limit=limit, run=run)
 
 
-def machine_lost(machine: str, daemon: str, limit: str, share: float) -> list[Drill]:
+def machine_lost(machine: str, daemon: str, tier: Tier) -> list[Drill]:
+    killed, limit = faults.kill(machine, daemon), f"{STARTED_AGAIN}; {tier.limit}"
     return [
-        lost(machine, f"has {daemon} killed", faults.kill(machine, daemon), 10, 5, f"{STARTED_AGAIN}; {limit}", share),
-        *(lost(machine, how, fault, 20, 10, limit, share) for how, fault in faults.ways(machine, 25).items()),
+        lost(machine, f"has {daemon} killed", killed, tier, 10, 5, limit),
+        *(lost(machine, how, fault, tier, 20, 10, tier.limit) for how, fault in faults.ways(machine, 25).items()),
     ]
 
 
@@ -238,11 +244,17 @@ def requests_held(stack: Running) -> list[Figure]:
 
 
 DRILLS = [
-    *machine_lost("rbx-haproxy-1", "haproxy", VRRP, 1),
-    *machine_lost("rbx-proxy-1", "nginx", SKIPPED, 1 / 2),
-    *machine_lost("rbx-mobile-1", "apache2", SKIPPED, 1 / 2),
-    *machine_lost("rbx-keys-1", "tomcat10", SKIPPED, 0),
-    lost("rbx-gateway-1", "loses power", faults.ways("rbx-gateway-1", 25)["loses power"], 20, 60, ONE_DOOR, 1),
+    *machine_lost("rbx-haproxy-1", "haproxy", Tier("KEY-2", 1, VRRP)),
+    *machine_lost("rbx-proxy-1", "nginx", Tier("KEY-2", 1 / 2, SKIPPED)),
+    *machine_lost("rbx-mobile-1", "apache2", Tier("KEY-3", 1 / 2, SKIPPED)),
+    *machine_lost("rbx-keys-1", "tomcat10", Tier("KEY-3", 1 / 2, SKIPPED, "/keys/")),
+    lost(
+        "rbx-gateway-1",
+        "loses power",
+        faults.ways("rbx-gateway-1", 25)["loses power"],
+        Tier("KEY-1", 1, ONE_DOOR, promise="the firewall filters all traffic, and nothing goes around it"),
+        *(20, 60, ONE_DOOR),
+    ),
     *galera.drills(CLUSTER),
     Drill(
         name="the second site takes over as planned, and hands back",
