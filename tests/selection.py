@@ -6,7 +6,7 @@ A stack is touched by a change of its own files, of its inventory, or of a progr
 component changes the inventory of every stack that it is in, since the inventory holds what is put on machines.
 The example in a component's README is touched by a change of the component; names bring up no example.
 
-There is one sandbox, so what needs it runs in one worker, and all the rest in the other.
+There is one sandbox, so what needs it runs in one worker, and begins first. All other files go to whichever is free.
 """
 
 import os
@@ -46,14 +46,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+    items.sort(key=lambda item: item.get_closest_marker("sandbox") is None)
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("sandbox" if item.get_closest_marker("sandbox") else "rest"))
+        group = "sandbox" if item.get_closest_marker("sandbox") else str(item.path.relative_to(CHECKOUT))
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """A pytest that hides the groups from pytest-xdist would have two workers use the one sandbox."""
     if session.config.getoption("loadgroup", False):
-        ungrouped = [item.nodeid for item in session.items if not item.nodeid.endswith(("@sandbox", "@rest"))]
+        ungrouped = [item.nodeid for item in session.items if "@" not in item.nodeid]
         assert not ungrouped, f"pytest-xdist does not see the groups of {len(ungrouped)} checks: {ungrouped[0]}"
 
 
