@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from casebook.args import Args, Cidr, Label, Line, Many, Port, Secret, Url
+from casebook.args import Args, Cidr, Label, Line, Many, Port, Secret, Url, shown
 from casebook.machine import Machine
 
 PROBED = re.compile(r"https?://[A-Za-z0-9._~:/%?=&+-]+|tcp://[A-Za-z0-9.-]+:[0-9]{1,5}")
@@ -166,7 +166,7 @@ class MonitoringArgs(Args):
     def _askable(cls, value: Mapping[str, str | pulumi.Output[str]]) -> Mapping[str, str | pulumi.Output[str]]:
         for name, url in value.items():
             if isinstance(url, str) and not PROBED.fullmatch(url):
-                raise ValueError(f"{name}={url}: neither http://..., https://... nor tcp://host:port")
+                raise ValueError(f"{name}={shown(url)}: neither http://..., https://... nor tcp://host:port")
         return value
 
     @field_validator("exporters")

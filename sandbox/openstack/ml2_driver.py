@@ -7,12 +7,14 @@ associated, DOWN otherwise.
 # ruff: noqa: ARG002 - the signatures are Neutron's
 from typing import Any
 
+from neutron import policy
 from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.callbacks import events, registry, resources
 from neutron_lib.plugins import constants as plugins
 from neutron_lib.plugins import directory
 from neutron_lib.plugins.ml2 import api
+from neutron_lib.policy import _engine as roles
 
 from sandbox.openstack import keys
 from sandbox.shell import wake
@@ -37,6 +39,10 @@ class Driver(api.MechanismDriver):
     connectivity = portbindings.CONNECTIVITY_L2
 
     def initialize(self) -> None:
+        # Else the first request makes these, and one that comes meanwhile is taken for a stranger's: its answer has no
+        # ports, which the fabric then takes away.
+        roles.init()
+        policy.init()
         for event in (events.AFTER_CREATE, events.AFTER_UPDATE):
             registry.subscribe(self._floating_ip_changed, resources.FLOATING_IP, event)
         for resource in WIRED:

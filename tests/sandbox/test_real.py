@@ -55,8 +55,9 @@ class Instance:
 
     def wait(self, seconds: float = 90) -> None:
         end = time.monotonic() + seconds
-        while self.ssh("cloud-init status --wait", check=False).returncode != 0:
-            assert time.monotonic() < end, f"no answer from {self.public} after {seconds} s"
+        while (done := self.ssh("cloud-init status --wait", check=False)).returncode != 0:
+            said = f"{done.stdout}{done.stderr}".strip()
+            assert time.monotonic() < end, f"{self.public} is not there after {seconds} s: {said}"
             time.sleep(0.3)
 
 

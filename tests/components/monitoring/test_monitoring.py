@@ -190,7 +190,7 @@ def test_up_need_not_wait_for_the_machines() -> None:
         ({"night": {"start": "8:00"}}, "night.start='8:00': String should match pattern"),
         ({"night": {"start": "08:00", "end": "08:00"}}, "start=08:00: is the end as well"),
         ({"night": {"time_zone": "Paris"}}, "night.time_zone='Paris': not a time zone"),
-        ({"probes": {"site": "www.example.net"}}, "site=www.example.net: neither http"),
+        ({"probes": {"site": "www.example.net"}}, "site='www.example.net': neither http"),
         ({"exporters": {"probes": {"machines": [], "port": 1}}}, "exporters.probes.machines=\\[\\]: Tuple should have"),
         ({"wait_seconds": -1}, "wait_seconds=-1: Input should be greater than or equal to 0"),
         ({"viewers_cidrs": ["everyone"]}, "viewers_cidrs.0='everyone': not an IPv4 network"),
