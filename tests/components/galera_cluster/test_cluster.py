@@ -106,6 +106,7 @@ def test_a_full_stop_waits_for_the_newest_and_begins_again_by_itself(cluster: li
 def test_the_operator_says_who_is_gone_and_an_empty_member_begins_nothing(cluster: list[Member]) -> None:
     first, second, third = cluster
     value = write(first)
+    everybody_has([second], value)  # what a member has only received is gone with its power
     for one in cluster:
         one.kill()
     first.lose_data()
