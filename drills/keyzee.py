@@ -179,6 +179,17 @@ def home(stack: Running) -> None:
     stack.on(CONDUCTOR, "sudo drp handback", timeout=600)
 
 
+def home_again(stack: Running) -> list[Figure]:
+    """By command, while reservations are made."""
+    with booked(stack) as book:
+        time.sleep(5)
+        moment = time.time()
+        home(stack)
+        time.sleep(20)
+    figures = book.figures(moment, lost=0, within=120)
+    return [figure._replace(name=f"{figure.name}, on the way home") for figure in figures]
+
+
 def there_and_back(stack: Running) -> list[Figure]:
     """As it is rehearsed: both sites are whole."""
     at_home(stack)
@@ -188,18 +199,11 @@ def there_and_back(stack: Running) -> list[Figure]:
         stack.on(CONDUCTOR, "sudo drp takeover", timeout=600)
         took = time.time() - moment
         time.sleep(20)
-    with booked(stack) as back:
-        time.sleep(5)
-        returned = time.time()
-        home(stack)
-        time.sleep(20)
+    on_the_way_home = home_again(stack)
     return [
         *book.figures(moment, lost=0, within=120),
         Figure("the command took", round(took), "s"),
-        *(
-            figure._replace(name=f"{figure.name}, on the way home")
-            for figure in back.figures(returned, lost=0, within=120)
-        ),
+        *on_the_way_home,
     ]
 
 
@@ -221,20 +225,13 @@ def site_lost(stack: Running) -> list[Figure]:
             on = time.time()
         seconds_until(lambda: in_step(stack, "primary"), "the first site in step", 900, every=5)
         came = time.time() - on
-    with booked(stack) as back:
-        time.sleep(5)
-        returned = time.time()
-        home(stack)
-        time.sleep(20)
+    on_the_way_home = home_again(stack)
     return [
         *book.figures(moment, lost=20, within=240),
         Figure("of that until the command was given", round(commanded - moment), "s"),
         Figure("of that the command took", round(took), "s"),
         Figure("the first site in step again after it was switched on", round(came), "s"),
-        *(
-            figure._replace(name=f"{figure.name}, on the way home")
-            for figure in back.figures(returned, lost=0, within=120)
-        ),
+        *on_the_way_home,
     ]
 
 
