@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from drills.drill import Figure, NotSeen
+from drills.patience import seconds_until
 from stacks.running import Running
 
 MAILBOX = "/var/mail/debian"  # on the monitoring machine
@@ -69,3 +70,9 @@ def mailed(stack: Running, monitoring: str, machine: str, since: float, within: 
             came = datetime.strptime(f"{stamp} {zone}", "%a %b %d %H:%M:%S %Y %z").timestamp()
             return Figure("mail in the administrator's box after", round(came - since), "s", goal=within)
     raise NotSeen(f"no mail that names {machine}")
+
+
+def mail_awaited(stack: Running, monitoring: str, machine: str, since: float, within: float) -> Figure:
+    """The same of a mail that may be on its way yet."""
+    seconds_until(lambda: any(machine in mail for mail in mails(stack, monitoring)), "a mail", 240, every=5)
+    return mailed(stack, monitoring, machine, since, within)

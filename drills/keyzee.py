@@ -3,18 +3,17 @@
 import contextlib
 import functools
 import json
-import shlex
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from drills import faults, galera, ports
 from drills.drill import Drill, Figure, NotSeen
-from drills.limits import STARTED_AGAIN
+from drills.limits import SKIPPED, STARTED_AGAIN, VRRP
 from drills.patience import seconds_until
 from drills.peak import highest, rising
 from drills.serving import under_load
@@ -27,14 +26,6 @@ FIRST, CONDUCTOR = "rbx", "gra-conductor"
 CLUSTER = galera.Cluster(members="rbx-db-*", over="rbx-mobile-2", claims=("KEY-4",))
 
 NO_REQUEST = "HAProxy stops sending to what does not answer"
-VRRP = (
-    "keepalived says every second that it is there, and the other takes the address after 3.6 s without; what had "
-    "reached the lost machine is given up by the visitor after 5 s (components/haproxy_tier)"
-)
-SKIPPED = (
-    "HAProxy finds a server dead after 2.8 s and sends what it could not connect to another at once; a request that "
-    "had reached the server is given up by the visitor after 5 s (components/haproxy_tier)"
-)
 ONE_DOOR = "one firewall in front of everything, as drawn: what is lost with it is back when it is"
 NOT_THERE_YET = (
     "the sites follow each other asynchronously: what the first acknowledged within its last second can be missing "
@@ -113,16 +104,20 @@ class Book:
         ]
 
 
+def reservations(stack: Running) -> str:
+    """What a shell in the world asks the service's reservations with, wherever the name leads just then."""
+    host = urlsplit(stack.outputs["url"]).hostname
+    # The sandbox's name server knows what the world's do not.
+    where = f"dig +short +time=2 {'' if is_account() else f'@{GATEWAY}'} {host}"
+    return f"curl -sk --resolve {host}:443:$({where}) {stack.outputs['url']}/reservations"
+
+
 def visit(stack: Running, folder: Path) -> str:
     """A script: one reservation after the other, of somebody who asks for the name each time, until told to stop."""
-    url = urlsplit(stack.outputs["url"])
-    # The sandbox's name server knows what the world's do not.
-    asked = f"dig +short +time=2 {'' if is_account() else f'@{GATEWAY}'} {url.hostname}"
     return f"""n=0
         while [ ! -e {folder}/stop ] && [ $n -lt 20000 ]; do
             n=$((n + 1)); vehicle={folder.name}-$n
-            status=$(curl -sk --max-time 5 -o {folder}/answer -w '%{{http_code}}' -d $vehicle \\
-                --resolve {url.hostname}:443:$({asked}) {url.geturl()}/reservations)
+            status=$({reservations(stack)} --max-time 5 -o {folder}/answer -w '%{{http_code}}' -d $vehicle)
             echo $vehicle $(date +%s.%N) $status
             sleep 0.1
         done"""
@@ -151,25 +146,23 @@ def booked(stack: Running) -> Iterator[Book]:
 
 
 def known(stack: Running) -> set[str]:
-    """The reservations that the service knows, wherever its name leads."""
-    url = urlsplit(stack.outputs["url"])
-    where = shlex.join(["dig", "+short", *([] if is_account() else [f"@{GATEWAY}"]), str(url.hostname)])
-    ask = f"curl -skf --max-time 20 --resolve {url.hostname}:443:$({where}) {url.geturl()}/reservations"
-    return set(world("sh", "-c", ask).split())
+    """The reservations that the service knows."""
+    return set(world("sh", "-c", f"{reservations(stack)} --fail --max-time 20").split())
+
+
+def status(stack: Running) -> dict[str, Any]:
+    """Both sites, as the conductor sees them."""
+    found: dict[str, Any] = json.loads(stack.on(CONDUCTOR, "sudo drp status", timeout=60))
+    return found
 
 
 def in_step(stack: Running, site: str) -> bool:
-    found = json.loads(stack.on(CONDUCTOR, "sudo drp status", timeout=60))
-    return bool(found[site]["follows"])
-
-
-def serves(stack: Running) -> str:
-    return str(json.loads(stack.on(CONDUCTOR, "sudo drp status", timeout=60))["serves"])
+    return bool(status(stack)[site]["follows"])
 
 
 def at_home(stack: Running) -> None:
     """The first site serves, and the second is in step."""
-    if serves(stack) != "primary":
+    if status(stack)["serves"] != "primary":
         home(stack)
     seconds_until(lambda: in_step(stack, "replica"), "the second site in step", 300, every=2)
 

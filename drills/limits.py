@@ -14,3 +14,11 @@ DATABASE_STARTED_AGAIN = (
     "systemd starts MariaDB again after 5 s (mariadb.service of Debian), and it recovers; its keeper looks every 3 s "
     "before it lets anybody write (components/mysql_pair)"
 )
+SKIPPED = (
+    "HAProxy finds a server dead after 2.8 s and sends what it could not connect to another at once; a request that "
+    "had reached the server, or hangs in its queue, is given up by the visitor after 5 s (components/haproxy_tier)"
+)
+VRRP = (
+    "three advertisements of VRRP, one a second, have to be missed: 3.4 s; a visitor whose request hangs gives up "
+    "after 5 s (components/haproxy_tier)"
+)

@@ -19,7 +19,7 @@ from drills import alerts, backups, faults, ports
 from drills.drill import Drill, Figure, NotSeen
 from drills.galera import ALL_TELL, SUSPICION, Cluster, came_back
 from drills.ledger import TIMEOUT, Ledger, ledger
-from drills.limits import STARTED_AGAIN
+from drills.limits import STARTED_AGAIN, VRRP
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
@@ -41,10 +41,6 @@ CLUSTER = Cluster(members="*db-*", over="php-2", claims=("NRT-5",))
 ADDRESS_MOVES = "the address of a HAProxy that is lost serves from another machine"
 NOTHING_STOPS = "each tier has several machines; losing one of them stops nothing"
 MULTI_MASTER = "ten nodes in one multi-master cluster: losing one loses no write, on neither platform"
-VRRP = (
-    "three advertisements of VRRP, one a second, have to be missed: 3.4 s; a visitor whose request hangs gives up "
-    "after 5 s (components/haproxy_tier)"
-)
 PROBED = (
     "HAProxy finds a server dead after 2.8 s; a request that hangs in it by then is given up by the visitor after 5 s "
     "(components/haproxy_tier)"
@@ -279,10 +275,7 @@ def without_the_logs(stack: Running) -> list[Figure]:
     with load(read(stack), rate=RATE, seconds=600, strangers=True) as seen:
         with faults.power_loss(stack, "logs") as moment:
             world("curl", "-s", "--max-time", "9", f"http://{next(iter(stack.outputs['addresses'].values()))}/{mark}")
-            seconds_until(
-                lambda: any("logs" in one for one in alerts.mails(stack, "monitoring")), "a mail", 240, every=5
-            )
-            mail = alerts.mailed(stack, "monitoring", "logs", moment, 185)
+            mail = alerts.mail_awaited(stack, "monitoring", "logs", moment, 185)
         seen.stop()
     query = f"curl -fsS 'http://127.0.0.1:9200/logs-http-*/_count?q=message:%22{mark}%22'"
     found = seconds_until(lambda: backups.succeeds(stack, "logs", f"{query} | grep -v '\"count\":0'"), mark, 240)

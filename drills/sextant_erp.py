@@ -203,8 +203,8 @@ def without_the_watchdog(stack: Running) -> list[Figure]:
 def without_the_backup_server(stack: Running) -> list[Figure]:
     at_rest(stack)
     with faults.power_loss(stack, "backup") as moment:
-        seconds_until(lambda: any("backup" in one for one in alerts.mails(stack, "monitoring")), "a mail", 240, every=5)
-    return [alerts.mailed(stack, "monitoring", "backup", moment, 185)]
+        mail = alerts.mail_awaited(stack, "monitoring", "backup", moment, 185)
+    return [mail]
 
 
 # The network

@@ -13,7 +13,7 @@ from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
 from drills.faults import Fault, kill, ways
 from drills.ledger import Account, Ledger, ledger
-from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, HANGS, STARTED_AGAIN
+from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, HANGS, SKIPPED, STARTED_AGAIN
 from drills.load import load
 from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
@@ -22,10 +22,6 @@ from stacks.running import Running
 
 RATE = 50  # requests a second
 NO_INTERRUPTION = "no interruption for a month: any one HAProxy, web server or instance can be lost"
-SKIPPED = (
-    "HAProxy finds a server dead after 2.8 s and sends what it could not connect to another at once; a request that "
-    "had reached the server, or hangs in its queue, is given up by the visitor after 5 s (components/haproxy_tier)"
-)
 UNTIL_IT_IS_BACK = "one machine writes; until it is back, or the other is promoted by hand, nothing is written"
 
 
