@@ -61,7 +61,10 @@ def ways(machine: str) -> list[Drill]:
             lost(machine, f"has {unit} killed", faults.kill(machine, unit), 10, 4, STARTED_AGAIN)
             for unit in ("nginx", "upload")
         ),
-        *(lost(machine, how, fault, *lasting[how]) for how, fault in faults.ways(machine, 80).items()),
+        *(
+            lost(machine, how, faults.ways(machine, seconds + 5)[how], seconds, clean, limit)
+            for how, (seconds, clean, limit) in lasting.items()
+        ),
     ]
 
 
