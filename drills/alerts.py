@@ -51,9 +51,12 @@ def silent(stack: Running, monitoring: str, wanted: Mapping[Alert, float]) -> No
 
 
 def clean(stack: Running, monitoring: str) -> None:
-    """No mail, and no groups of earlier alerts, which would hold a new one back for five minutes."""
-    empty = f"sudo truncate --no-create --size=0 {MAILBOX}"
-    stack.on(monitoring, f"sudo systemctl restart prometheus-alertmanager; {empty}")
+    """No mail, and no memory of earlier alerts: a group holds a new one back for five minutes, the log for hours."""
+    stack.on(
+        monitoring,
+        "sudo systemctl stop prometheus-alertmanager; sudo rm -f /var/lib/prometheus/alertmanager/nflog; "
+        f"sudo systemctl start prometheus-alertmanager; sudo truncate --no-create --size=0 {MAILBOX}",
+    )
 
 
 def mails(stack: Running, monitoring: str) -> list[str]:

@@ -152,10 +152,12 @@ def without_any_vps(stack: Running) -> list[Figure]:
             broken.enter_context(faults.power_loss(stack, machine))
         uploads = transfer(stack, [f"PUT {one['upload']}" for one in photos], photo)
         views = transfer(stack, [f"GET {one['view']}" for one in photos])
+    again = seconds_until(serves(stack, ""), "a VPS serving again", 120)
     return [
         Figure("photos sent", len(uploads.requests)),
         Figure("uploads failed", len(uploads.failed), goal=0),
         Figure("views failed", len(views.failed), goal=0),
+        Figure("photos asked for again after the VPS had started", round(again, 1), "s"),
     ]
 
 

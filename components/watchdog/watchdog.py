@@ -283,12 +283,14 @@ class Watchdog:
         self.said = troubles
         if not self.settings["alertmanager"] or not troubles:
             return
-        until = (datetime.now(UTC) + timedelta(minutes=2)).isoformat()
+        # Without a beginning Alertmanager takes the end for it.
+        now = datetime.now(UTC)
+        times = {"startsAt": now.isoformat(), "endsAt": (now + timedelta(minutes=2)).isoformat()}
         alerts = [
             {
                 "labels": {"alertname": "Watchdog", "machine": name, "severity": "critical"},
                 "annotations": {"summary": words},
-                "endsAt": until,
+                **times,
             }
             for name, words in troubles.items()
         ]
