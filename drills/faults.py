@@ -19,6 +19,7 @@ from drills.patience import seconds_until
 from stacks.running import CommandFailed, Running
 
 Fault = Callable[[Running], AbstractContextManager[float]]
+FILL = "/var/tmp/drill-fill"  # noqa: S108 (a machine's own, made and removed by root)
 
 
 def answers(stack: Running, machine: str) -> bool:
@@ -146,6 +147,26 @@ def parted(stack: Running, machine: str, addresses: Sequence[str], seconds: int)
         seconds_until(lambda: not there(), f"{machine} parted no more", seconds + 30)
 
 
+@contextlib.contextmanager
+def full_disk(stack: Running, machine: str, seconds: int) -> Iterator[float]:
+    """Not a byte is left on the machine's disk. There is room again by itself after `seconds`."""
+    left = "df --output=avail --block-size=1K / | tail -1"
+    # Most of it is only set aside, which takes no time; the rest is written.
+    fill = f"fallocate --length $(($({left}) - 65536))K {FILL} && head --bytes=256M /dev/zero >{FILL}.rest"
+
+    def room() -> int:
+        return int(stack.on(machine, left))
+
+    before = room()
+    in_a_second(stack, machine, f"{fill}; sleep {seconds}; rm -f {FILL} {FILL}.rest")
+    began = time.time()
+    seconds_until(lambda: room() < 1024, f"{machine} with a full disk", 30)
+    try:
+        yield began + 1
+    finally:
+        seconds_until(lambda: room() > before // 2, f"{machine} with room on its disk", seconds + 60)
+
+
 def in_a_second(stack: Running, machine: str, script: str) -> None:
     """Run a script on the machine when this login is over, whatever becomes of the way to it."""
     stack.on(machine, "sudo tee /run/drill >/dev/null", stdin=script)
@@ -164,6 +185,10 @@ def gone(stack: Running, machine: str, how: str, seconds: int) -> Iterator[float
 
 def kill(machine: str, unit: str) -> Fault:
     return functools.partial(killed, machine=machine, unit=unit)
+
+
+def full(machine: str, seconds: int) -> dict[str, Fault]:
+    return {"has a full disk": functools.partial(full_disk, machine=machine, seconds=seconds)}
 
 
 def ways(machine: str, seconds: int) -> dict[str, Fault]:

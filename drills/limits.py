@@ -22,3 +22,7 @@ VRRP = (
     "three advertisements of VRRP, one a second, have to be missed: 3.4 s; a visitor whose request hangs gives up "
     "after 5 s (components/haproxy_tier)"
 )
+ROOM_AGAIN = (
+    "MariaDB that cannot write its binary log looks every 60 s whether there is room again (its error log: expect up "
+    "to 60 secs delay)"
+)

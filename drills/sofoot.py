@@ -11,9 +11,9 @@ from drills import alerts, backups, faults, pair, ports, sofoot_changes
 from drills.canary import CANARY
 from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
-from drills.faults import Fault, kill, ways
+from drills.faults import Fault, full, kill, ways
 from drills.ledger import Account, Ledger, ledger
-from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, HANGS, SKIPPED, STARTED_AGAIN
+from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, HANGS, ROOM_AGAIN, SKIPPED, STARTED_AGAIN
 from drills.load import load
 from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
@@ -49,14 +49,20 @@ def haproxy_lost(machine: str) -> list[Drill]:
     for how, fault in ways(machine, 80).items():
         clean, limit = (67, HANGS) if how == "freezes" else (15, CONNECTS)
         found.append(lost(machine, how, fault, 75 if how == "freezes" else 25, clean, limit, 1 / 2))
-    return found
+    return [*found, *filled(machine)]
 
 
 def web_lost(machine: str) -> list[Drill]:
     return [
         lost(machine, "has nginx killed", kill(machine, "nginx"), 10, 4, f"{STARTED_AGAIN}; {SKIPPED}", 1 / 8),
         *(lost(machine, how, fault, 20, 8, SKIPPED, 1 / 8) for how, fault in ways(machine, 25).items()),
+        *filled(machine),
     ]
+
+
+def filled(machine: str) -> list[Drill]:
+    """What serves writes nothing that it needs."""
+    return [lost(machine, how, fault, 20, 0, "", 1) for how, fault in full(machine, 25).items()]
 
 
 def without_the_back_office(stack: Running) -> list[Figure]:
@@ -328,6 +334,7 @@ ONLY_WHAT_IS_PRINTED = (
     "only ports 80 and 443 are open at the load balancer; every other open port is printed with whom for"
 )
 PRIMARY = {
+    "has a full disk": (95, f"full for 25 s; {ROOM_AGAIN}"),
     "freezes": (35, "frozen for 25 s, a client's 3 s until it gives a connection up, and the next"),
     "is cut off": (35, "cut off for 25 s, a client's 3 s until it gives a connection up, and the next"),
     "loses power": (60, f"off for 20 s, and its start; {UNTIL_IT_IS_BACK}"),
@@ -357,9 +364,9 @@ DRILLS = [
         run=one_more_and_one_less,
     ),
     replica_lost("has mariadb killed", kill("db-2", "mariadb"), 10),
-    *(replica_lost(how, fault, 20) for how, fault in ways("db-2", 25).items()),
+    *(replica_lost(how, fault, 20) for how, fault in {**ways("db-2", 25), **full("db-2", 25)}.items()),
     primary_lost("has mariadb killed", kill("db-1", "mariadb"), 10, 15, DATABASE_STARTED_AGAIN),
-    *(primary_lost(how, fault, 20, *PRIMARY[how]) for how, fault in ways("db-1", 25).items()),
+    *(primary_lost(how, fault, 20, *PRIMARY[how]) for how, fault in {**ways("db-1", 25), **full("db-1", 25)}.items()),
     Drill(
         name="db-2 is promoted as planned, and db-1 again",
         claims=("SOF-4",),

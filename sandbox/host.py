@@ -19,6 +19,7 @@ PROGRAMS = {
     "losetup": "mount",
     "mariadb": "mariadb-client-core",
     "mariadbd": "mariadb-server-core",
+    "mkfs.ext4": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
     "nft": "nftables",
     "openssl": "openssl",

@@ -96,7 +96,8 @@ class Driver(FakeDriver):
             raise exception.ImageUnacceptable(image_id=instance.image_ref, reason=f"no root file system {rootfs!r}")
         machine = Machine(instance.uuid)
         try:
-            machine.create(rootfs, self._seed(instance, injected_files, admin_password, network_info))
+            files = self._seed(instance, injected_files, admin_password, network_info)
+            machine.create(rootfs, files, instance.flavor.root_gb)
             self._settle(instance)
             for volume in (block_device_info or {}).get("block_device_mapping") or []:
                 self.attach_volume(context, volume["connection_info"], instance, volume["mount_device"])

@@ -75,7 +75,12 @@ def owned(store: Store, account: Object) -> None:
             )
         store.put({"ips": [given["ip"] + "/32", *given.get("ips", [])]}, *BASE, name, "detail", "ips")
         store.put({"status": "active", "description": "", "interfaces": []}, *BASE, name, "detail", "networking")
-        store.put({"memory": given.get("memory", 65536), "cores": given.get("cores", 8)}, "sandbox", "hardware", name)
+        hardware = {
+            "memory": given.get("memory", 65536),
+            "cores": given.get("cores", 8),
+            "disk": given.get("disk", 480),
+        }
+        store.put(hardware, "sandbox", "hardware", name)
         machines.install(store, name, 0, machines.NO_SYSTEM)
 
 

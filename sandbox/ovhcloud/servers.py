@@ -142,7 +142,7 @@ class Server:
         rootfs = machines.systems(self.store)[wanted["system"]]
         # Another installation is another instance: cloud-init does all of its work again.
         identity = str(uuid.uuid5(uuid.UUID(self.identity), str(wanted["install"])))
-        self.machine.create(rootfs, seed.files(identity, wanted, self.nic()))
+        self.machine.create(rootfs, seed.files(identity, wanted, self.nic()), hardware["disk"])
         self.machine.limit(hardware["memory"], hardware["cores"])
         self.note(wanted)
 

@@ -19,12 +19,12 @@ def owned(store: Store, account: Object) -> None:
     for name, given in account["vps"].items():
         if store.get("vps", name) is not None:
             continue
-        memory, cores = given.get("memory", 2048), given.get("cores", 1)
+        memory, cores, disk = given.get("memory", 2048), given.get("cores", 1), 20
         model = {
             "name": given.get("model", "vps-starter-1-2-20"),
             "offer": given.get("offer", "VPS Starter"),
             "version": "2019v1",
-            "disk": 20,
+            "disk": disk,
             "memory": memory,
             "vcore": cores,
             "maximumAdditionnalIp": 16,
@@ -64,7 +64,7 @@ def owned(store: Store, account: Object) -> None:
             name,
             "detail",
         )
-        store.put({"memory": memory, "cores": cores}, "sandbox", "hardware", name)
+        store.put({"memory": memory, "cores": cores, "disk": disk}, "sandbox", "hardware", name)
         machines.install(store, name, 1, DELIVERED, hostname=name.partition(".")[0], ssh_key=account.get("ssh_key"))
 
 

@@ -228,7 +228,8 @@ def test_a_reboot_is_repaired(instance: Instance) -> None:
             os.kill(pid, signal.SIGKILL)
     for machine in lifecycle.machines():
         machine.kill()
-        run("umount", "--lazy", machine.root, check=False)
+        for mounted in (machine.root, machine.disk):
+            run("umount", "--lazy", mounted, check=False)
     for ns in namespaces():
         if ns == FABRIC or ns.startswith(lifecycle.OWN_NAMESPACES):
             for held in ip("netns", "pids", ns).split():
