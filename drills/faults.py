@@ -19,6 +19,7 @@ from drills.patience import seconds_until
 from stacks.running import CommandFailed, Running
 
 Fault = Callable[[Running], AbstractContextManager[float]]
+FULL = "has a full disk"
 FILL = "/var/tmp/drill-fill"  # noqa: S108 (a machine's own, made and removed by root)
 
 
@@ -187,8 +188,8 @@ def kill(machine: str, unit: str) -> Fault:
     return functools.partial(killed, machine=machine, unit=unit)
 
 
-def full(machine: str, seconds: int) -> dict[str, Fault]:
-    return {"has a full disk": functools.partial(full_disk, machine=machine, seconds=seconds)}
+def full(machine: str, seconds: int) -> Fault:
+    return functools.partial(full_disk, machine=machine, seconds=seconds)
 
 
 def ways(machine: str, seconds: int) -> dict[str, Fault]:

@@ -227,6 +227,9 @@ def drills(cluster: Cluster) -> list[Drill]:
     def cut_off(stack: Running, machine: str) -> AbstractContextManager[float]:
         return faults.cut_off(stack, machine, 25)
 
+    def full(stack: Running, machine: str) -> AbstractContextManager[float]:
+        return faults.full_disk(stack, machine, 25)
+
     def parted(stack: Running, machine: str) -> AbstractContextManager[float]:
         return faults.parted(stack, machine, cluster.others(stack, machine), 25)
 
@@ -240,10 +243,12 @@ def drills(cluster: Cluster) -> list[Drill]:
         writer_lost(cluster, "loses power", faults.power_loss, 20, 10, MOVES),
         writer_lost(cluster, "freezes", frozen, 20, 10, MOVES),
         writer_lost(cluster, "is cut off", cut_off, 20, 10, MOVES),
+        writer_lost(cluster, faults.FULL, full, 20, 10, MOVES),
         writer_lost(cluster, "is cut from the other members alone", parted, 20, 13, WITHOUT_MAJORITY),
         other_lost(cluster, "loses power", faults.power_loss, 15, 8, SUSPICION),
         other_lost(cluster, "freezes", frozen, 20, 8, SUSPICION),
         other_lost(cluster, "is cut off", cut_off, 20, 8, SUSPICION),
+        other_lost(cluster, faults.FULL, full, 20, 8, SUSPICION),
         *(
             Drill(name=name, claims=cluster.claims, promise=NO_EFFECT, limit=limit, run=functools.partial(run, cluster))
             for name, (run, limit) in whole.items()

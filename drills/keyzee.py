@@ -64,6 +64,7 @@ def machine_lost(machine: str, daemon: str, tier: Tier) -> list[Drill]:
     return [
         lost(machine, f"has {daemon} killed", killed, tier, 10, 5, limit),
         *(lost(machine, how, fault, tier, 20, 10, tier.limit) for how, fault in faults.ways(machine, 25).items()),
+        lost(machine, faults.FULL, faults.full(machine, 25), tier, 20, 0, ""),
     ]
 
 

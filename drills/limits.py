@@ -26,3 +26,10 @@ ROOM_AGAIN = (
     "MariaDB that cannot write its binary log looks every 60 s whether there is room again (its error log: expect up "
     "to 60 secs delay)"
 )
+
+# A server behind the load balancer: how it is lost, for how many seconds, within how many it costs nothing more, and why.
+BEHIND_THE_BALANCER = {
+    "loses power": (30, 15, CONNECTS),
+    "freezes": (75, 67, HANGS),
+    "is cut off": (30, 15, CONNECTS),
+}

@@ -192,6 +192,7 @@ def tier(machine: str, unit: str, failed: int, clean: float, limit: str) -> list
     return [
         tier_lost(machine, f"has {unit} killed", dead, failed, clean, f"{STARTED_AGAIN}; {limit}"),
         *(tier_lost(machine, how, fault, failed, clean, limit) for how, fault in faults.ways(machine, 25).items()),
+        tier_lost(machine, faults.FULL, faults.full(machine, 25), 0, 0, ""),
     ]
 
 
@@ -550,6 +551,7 @@ DRILLS = [
         for member in ("db-3", "office-db-2")
         for how, fault in {
             "has mariadb killed": faults.kill(member, "mariadb"),
+            faults.FULL: faults.full(member, 25),
             **faults.ways(member, 25),
         }.items()
     ),

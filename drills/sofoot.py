@@ -11,7 +11,7 @@ from drills import alerts, backups, faults, pair, ports, sofoot_changes
 from drills.canary import CANARY
 from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
-from drills.faults import Fault, full, kill, ways
+from drills.faults import FULL, Fault, full, kill, ways
 from drills.ledger import Account, Ledger, ledger
 from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, HANGS, ROOM_AGAIN, SKIPPED, STARTED_AGAIN
 from drills.load import load
@@ -46,23 +46,22 @@ def lost(machine: str, how: str, fault: Fault, seconds: int, clean: float, limit
 
 def haproxy_lost(machine: str) -> list[Drill]:
     found = [lost(machine, "has haproxy killed", kill(machine, "haproxy"), 10, 4, STARTED_AGAIN, 1 / 2)]
-    for how, fault in ways(machine, 80).items():
-        clean, limit = (67, HANGS) if how == "freezes" else (15, CONNECTS)
-        found.append(lost(machine, how, fault, 75 if how == "freezes" else 25, clean, limit, 1 / 2))
-    return [*found, *filled(machine)]
+    for how, (seconds, clean, limit) in BEHIND_THE_BALANCER.items():
+        found.append(lost(machine, how, ways(machine, seconds + 5)[how], seconds, clean, limit, 1 / 2))
+    return [*found, filled(machine)]
 
 
 def web_lost(machine: str) -> list[Drill]:
     return [
         lost(machine, "has nginx killed", kill(machine, "nginx"), 10, 4, f"{STARTED_AGAIN}; {SKIPPED}", 1 / 8),
         *(lost(machine, how, fault, 20, 8, SKIPPED, 1 / 8) for how, fault in ways(machine, 25).items()),
-        *filled(machine),
+        filled(machine),
     ]
 
 
-def filled(machine: str) -> list[Drill]:
+def filled(machine: str) -> Drill:
     """What serves writes nothing that it needs."""
-    return [lost(machine, how, fault, 20, 0, "", 1) for how, fault in full(machine, 25).items()]
+    return lost(machine, FULL, full(machine, 25), 20, 0, "", 1)
 
 
 def without_the_back_office(stack: Running) -> list[Figure]:
@@ -334,7 +333,7 @@ ONLY_WHAT_IS_PRINTED = (
     "only ports 80 and 443 are open at the load balancer; every other open port is printed with whom for"
 )
 PRIMARY = {
-    "has a full disk": (95, f"full for 25 s; {ROOM_AGAIN}"),
+    FULL: (95, f"full for 25 s; {ROOM_AGAIN}"),
     "freezes": (35, "frozen for 25 s, a client's 3 s until it gives a connection up, and the next"),
     "is cut off": (35, "cut off for 25 s, a client's 3 s until it gives a connection up, and the next"),
     "loses power": (60, f"off for 20 s, and its start; {UNTIL_IT_IS_BACK}"),
@@ -364,9 +363,9 @@ DRILLS = [
         run=one_more_and_one_less,
     ),
     replica_lost("has mariadb killed", kill("db-2", "mariadb"), 10),
-    *(replica_lost(how, fault, 20) for how, fault in {**ways("db-2", 25), **full("db-2", 25)}.items()),
+    *(replica_lost(how, fault, 20) for how, fault in {**ways("db-2", 25), FULL: full("db-2", 25)}.items()),
     primary_lost("has mariadb killed", kill("db-1", "mariadb"), 10, 15, DATABASE_STARTED_AGAIN),
-    *(primary_lost(how, fault, 20, *PRIMARY[how]) for how, fault in {**ways("db-1", 25), **full("db-1", 25)}.items()),
+    *(primary_lost(how, fault, 20, *PRIMARY[how]) for how, fault in {**ways("db-1", 25), FULL: full("db-1", 25)}.items()),
     Drill(
         name="db-2 is promoted as planned, and db-1 again",
         claims=("SOF-4",),
