@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from drills import faults
 from drills.drill import Drill, Figure, NotSeen
-from drills.limits import CONNECTS, HANGS, STARTED_AGAIN
+from drills.limits import BEHIND_THE_BALANCER, STARTED_AGAIN
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.scaling import autoscaler
@@ -55,7 +55,6 @@ def lost(machine: str, how: str, fault: faults.Fault, seconds: int, clean: float
 
 
 def ways(machine: str) -> list[Drill]:
-    lasting = {"loses power": (30, 15, CONNECTS), "freezes": (75, 67, HANGS), "is cut off": (30, 15, CONNECTS)}
     return [
         *(
             lost(machine, f"has {unit} killed", faults.kill(machine, unit), 10, 4, STARTED_AGAIN)
@@ -63,8 +62,9 @@ def ways(machine: str) -> list[Drill]:
         ),
         *(
             lost(machine, how, faults.ways(machine, seconds + 5)[how], seconds, clean, limit)
-            for how, (seconds, clean, limit) in lasting.items()
+            for how, (seconds, clean, limit) in BEHIND_THE_BALANCER.items()
         ),
+        lost(machine, faults.FULL, faults.full(machine, 25), 20, 0, ""),
     ]
 
 

@@ -27,7 +27,7 @@ ROOM_AGAIN = (
     "to 60 secs delay)"
 )
 
-# A server behind the load balancer: how it is lost, for how many seconds, within how many it costs nothing more, and why.
+# How a server behind the load balancer is lost: for how many seconds, after how many it costs nothing more, and why.
 BEHIND_THE_BALANCER = {
     "loses power": (30, 15, CONNECTS),
     "freezes": (75, 67, HANGS),

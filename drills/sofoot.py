@@ -13,7 +13,7 @@ from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
 from drills.faults import FULL, Fault, full, kill, ways
 from drills.ledger import Account, Ledger, ledger
-from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, HANGS, ROOM_AGAIN, SKIPPED, STARTED_AGAIN
+from drills.limits import BEHIND_THE_BALANCER, DATABASE_STARTED_AGAIN, ROOM_AGAIN, SKIPPED, STARTED_AGAIN
 from drills.load import load
 from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
@@ -333,7 +333,6 @@ ONLY_WHAT_IS_PRINTED = (
     "only ports 80 and 443 are open at the load balancer; every other open port is printed with whom for"
 )
 PRIMARY = {
-    FULL: (95, f"full for 25 s; {ROOM_AGAIN}"),
     "freezes": (35, "frozen for 25 s, a client's 3 s until it gives a connection up, and the next"),
     "is cut off": (35, "cut off for 25 s, a client's 3 s until it gives a connection up, and the next"),
     "loses power": (60, f"off for 20 s, and its start; {UNTIL_IT_IS_BACK}"),
@@ -363,9 +362,11 @@ DRILLS = [
         run=one_more_and_one_less,
     ),
     replica_lost("has mariadb killed", kill("db-2", "mariadb"), 10),
-    *(replica_lost(how, fault, 20) for how, fault in {**ways("db-2", 25), FULL: full("db-2", 25)}.items()),
+    *(replica_lost(how, fault, 20) for how, fault in ways("db-2", 25).items()),
+    replica_lost(FULL, full("db-2", 25), 20),
     primary_lost("has mariadb killed", kill("db-1", "mariadb"), 10, 15, DATABASE_STARTED_AGAIN),
-    *(primary_lost(how, fault, 20, *PRIMARY[how]) for how, fault in {**ways("db-1", 25), FULL: full("db-1", 25)}.items()),
+    *(primary_lost(how, fault, 20, *PRIMARY[how]) for how, fault in ways("db-1", 25).items()),
+    primary_lost(FULL, full("db-1", 25), 20, 95, f"full for 25 s; {ROOM_AGAIN}"),
     Drill(
         name="db-2 is promoted as planned, and db-1 again",
         claims=("SOF-4",),
