@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from drills import alerts, backups, faults, pair
 from drills.drill import Drill, Figure, NotSeen
 from drills.ledger import Account, Ledger, ledger
-from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, STARTED_AGAIN
+from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, ROOM_AGAIN, STARTED_AGAIN
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.serving import under_load
@@ -92,16 +92,15 @@ class Timed:
 # A layer, or a server
 
 
-def layer_lost(machine: str, unit: str, clean: float, limit: str) -> Drill:
+def layer_lost(machine: str, how: str, fault: faults.Fault, clean: float, gap: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
         at_rest(stack)
-        broken = functools.partial(faults.killed, stack, machine, unit)
+        broken = functools.partial(fault, stack)
         with written(stack, OTHER) as book:
             served = under_load(pages(stack), broken, rate=RATE, seconds=20, failed=round(RATE * clean), clean=clean)
-        gap = clean if (machine, unit) == (MASTER, "mariadb") else 1
         return [*served, *book.figures(gap=gap, servers=1)]
 
-    return Drill(name=f"{machine} has {unit} killed", claims=("ERP-3",), promise=NO_TRAFFIC, limit=limit, run=run)
+    return Drill(name=f"{machine} {how}", claims=("ERP-3",), promise=NO_TRAFFIC, limit=limit, run=run)
 
 
 def other_lost(how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
@@ -286,14 +285,16 @@ def corrupted(stack: Running) -> list[Figure]:
 OUT = {"loses power": (20, CONNECTS), "freezes": (40, HANGS), "is cut off": (20, CONNECTS)}
 DRILLS = [
     *(
-        layer_lost(machine, unit, clean, limit)
-        for machine in (MASTER, OTHER)
-        for unit, clean, limit in (
-            ("nginx", 4, STARTED_AGAIN),
-            ("php8.2-fpm", 4, STARTED_AGAIN),
-            ("mariadb", 15, DATABASE_STARTED_AGAIN),
+        layer_lost(machine, f"has {unit} killed", faults.kill(machine, unit), clean, gap, limit)
+        for machine, until_written in ((MASTER, 15), (OTHER, 1))
+        for unit, clean, gap, limit in (
+            ("nginx", 4, 1, STARTED_AGAIN),
+            ("php8.2-fpm", 4, 1, STARTED_AGAIN),
+            ("mariadb", 15, until_written, DATABASE_STARTED_AGAIN),
         )
     ),
+    layer_lost(MASTER, faults.FULL, faults.full(MASTER, 25), 0, 95, f"full for 25 s; {ROOM_AGAIN}"),
+    layer_lost(OTHER, faults.FULL, faults.full(OTHER, 25), 0, 1, ""),
     *(other_lost(how, fault, 70, *OUT[how]) for how, fault in faults.ways(OTHER, 75).items()),
     *(
         master_lost(how, fault, OUT[how][0], f"{OUT[how][1]}; {LEASE}")
