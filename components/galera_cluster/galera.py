@@ -80,7 +80,7 @@ class Standing(NamedTuple):
     state: str
     uuid: str = NOBODY
     seqno: int = -1
-    synced: bool = False
+    synced: bool = False  # has all data, and room for more
     waiting: bool = False  # would start if it might
     # Where a cluster elsewhere follows, or is followed:
     epoch: int = 0
@@ -212,7 +212,8 @@ class Galera:
             now = self.figures()
         except Unanswered:
             return Standing(self.name, "starting")
-        primary, synced = now.get("wsrep_cluster_status") == "Primary", now.get("wsrep_local_state") == "4"
+        primary = now.get("wsrep_cluster_status") == "Primary"
+        synced = now.get("wsrep_local_state") == "4" and not self.full()
         uuid, seqno = now.get("wsrep_local_state_uuid", NOBODY), int(now.get("wsrep_last_committed", -1))
         own = Standing(self.name, "primary" if primary else "parted", uuid, seqno, synced)
         return self.with_site(own, now) if self.elsewhere and primary else own
@@ -271,30 +272,36 @@ class Galera:
         context.load_cert_chain(self.settings["certificate"], self.settings["key"])
         return context
 
+    def full(self, times: int = 1) -> str:
+        """That its disk has no room, in words. A server that cannot write its binary log waits, and all others with
+        it, since it takes nothing in."""
+        disk, least = os.statvfs(self.data), times * self.settings["room_mib"]
+        left = disk.f_bavail * disk.f_frsize // 2**20
+        return f"{left} MiB are left on its disk, of the {least} that it needs" if left < least else ""
+
     def gone(self) -> frozenset[str]:
         return frozenset(json.loads(self.absent.read_text())) if self.absent.exists() else frozenset()
 
+    def decide(self, own: Standing, others: Mapping[str, Standing | None]) -> Decision:
+        full = self.full(times=2)  # or it would be killed again at once
+        return Decision("wait", full) if full else decide(own, others, self.gone())
+
     def decision(self) -> Decision:
         others = self.others()
-        return decide(others[self.name] or self.standing(), others, self.gone())
+        return self.decide(others[self.name] or self.standing(), others)
 
     # What mariadb.service runs
 
     def run(self) -> NoReturn:
         self.run_folder.mkdir(parents=True, exist_ok=True)
         self.leaving.unlink(missing_ok=True)
+        deadline = time.monotonic() + PATIENCE
+        while full := self.full(times=2):
+            self.wait(full, deadline)
         own = self.found()
         write(self.position, json.dumps(own))
-        deadline = time.monotonic() + PATIENCE
-        said = ""
         while (decided := self.decision()).action == "wait":
-            write(self.waiting, decided.reason)
-            if decided.reason != said:
-                said = decided.reason
-                print(f"galera: {said}", flush=True)
-            if time.monotonic() > deadline:
-                raise Refused(f"{said}. It starts by itself when it may; see galera status")
-            time.sleep(1)
+            self.wait(decided.reason, deadline)
         print(f"galera: {decided.action}: {decided.reason}", flush=True)
         options = []
         if decided.action == "begin":
@@ -311,6 +318,14 @@ class Galera:
         server = [*self.settings["server"], *options]
         os.execvp(server[0], server)  # noqa: S606 (it becomes the server)
 
+    def wait(self, reason: str, deadline: float) -> None:
+        if not self.waiting.exists() or self.waiting.read_text() != reason:
+            write(self.waiting, reason)
+            print(f"galera: {reason}", flush=True)
+        if time.monotonic() > deadline:
+            raise Refused(f"{reason}. It starts by itself when it may; see galera status")
+        time.sleep(1)
+
     def leave(self) -> None:
         """Load balancers that ask are given the time to see that this member goes; its clients, to go."""
         write(self.leaving, "")
@@ -324,6 +339,9 @@ class Galera:
                 time.sleep(0.5)
 
     # Health
+
+    def synced_others(self, others: Mapping[str, Standing | None]) -> int:
+        return sum(one.synced for name, one in others.items() if one and name != self.name)
 
     def ill(self, others: Mapping[str, Standing | None]) -> str:
         """Why this member should get no clients; empty when it should."""
@@ -340,9 +358,9 @@ class Galera:
         if now.get("wsrep_reject_queries") != "NONE":
             return "rejects queries"
         state = now.get("wsrep_local_state_comment", "")
+        last = not self.synced_others(others)
         if now.get("wsrep_local_state") == "4":
-            return ""
-        last = not any(one and one.synced and one.name != self.name for one in others.values())
+            return "" if last else self.full()
         if now.get("wsrep_local_state") == "2" and last and now.get("wsrep_sst_donor_rejects_queries") == "OFF":
             return ""  # it copies its data to another member, and nobody else is there for the clients
         return f"not synced ({state})"
@@ -531,7 +549,7 @@ class Galera:
             threading.Thread(target=server.serve_forever, daemon=True).start()
         parted, said = time.monotonic(), ""
         while True:
-            now, pause = "", self.settings["pause"]
+            now, rests = "", 1
             try:
                 galera = keeper.galera = Galera()
                 keeper.others = galera.others()
@@ -539,24 +557,39 @@ class Galera:
                 if own.state != "parted":
                     parted = time.monotonic()
                 if own.synced:
-                    pause *= CALM
+                    rests = CALM
                 now = galera.look(own, keeper.others, alone=time.monotonic() - parted)
             except (Refused, Unanswered, OSError, ValueError) as error:
                 now = str(error)
+            try:
+                keeper.galera.measure(keeper.others)
+            except OSError as error:  # a full disk
+                now += f"; no figures: {error}"
             if now != said:
                 print(now, flush=True)
                 said = now
-            keeper.galera.measure(keeper.others)
-            time.sleep(pause)
+            for _ in range(rests):
+                time.sleep(self.settings["pause"])
+                if self.full():
+                    break
 
     def look(self, own: Standing, others: dict[str, Standing | None], alone: float) -> str:
         """Do what follows from all members' standing; what this member is, in a word."""
         if own.waiting and own.state != "starting":
-            decided = decide(own, others, self.gone())
+            decided = self.decide(own, others)
             write(self.waiting, decided.reason)
             if decided.action != "wait":
                 subprocess.run(self.settings["start"], check=True)
             return f"waiting: {decided.reason}" if decided.action == "wait" else f"starting: {decided.reason}"
+        if own.state == "primary" and (full := self.full()):
+            votes = self.settings["votes"]
+            arbitrators = votes - len(self.members)
+            if 2 * (self.synced_others(others) + arbitrators) <= votes:
+                return f"in the cluster, which needs it: {full}"
+            # Not stopped: that would wait for room as well.
+            write(self.waiting, full)
+            subprocess.run(self.settings["kill"], check=True)
+            return f"killed, for the others go on without it: {full}"
         if own.state == "parted" and alone > PARTED:
             decided = decide(own, others, self.gone())
             if decided.action == "begin":

@@ -498,11 +498,14 @@ class Pair:
                 now = str(error)
                 if time.monotonic() - answered > SILENCE:
                     self.address.drop()
+            try:
+                self.measure()
+            except OSError as error:  # a full disk
+                now += f"; no figures: {error}"
             if now != said:
                 print(now, flush=True)
                 said = now
             (self.run / "said").write_text(now)
-            self.measure()
             time.sleep(self.settings["pause"])
 
     def measure(self) -> None:

@@ -38,10 +38,18 @@ class Member:
             ">>server.log 2>&1 </dev/null\n"
         )
         self.starter.chmod(0o755)
+        killer = folder / "kill"
+        killer.write_text(f"#!/bin/sh\nkill -9 -$(cat {folder}/server.pid)\n")
+        killer.chmod(0o755)
 
     def write(self, files: dict[str, str]) -> None:
         for name, text in files.items():
             (self.folder / name).write_text(text)
+
+    def set_room(self, mib: int) -> None:
+        """What the member needs on its disk, instead of filling that."""
+        file = self.folder / "settings.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "room_mib": mib}))
 
     def inside(self, *command: str) -> list[str]:
         return ["ip", "netns", "exec", self.namespace, *command]

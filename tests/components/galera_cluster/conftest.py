@@ -57,6 +57,7 @@ def moved(text: str, folder: Path) -> str:
         "/var/lib/mysql": f"{folder}/data",
         '"/usr/sbin/mariadbd"': f'"mariadbd", "--defaults-file={folder}/server.cnf", "--user=root"',
         '"systemctl",\n  "start",\n  "--no-block",\n  "mariadb.service"': f'"{folder}/start"',
+        '"systemctl",\n  "kill",\n  "--signal=KILL",\n  "mariadb.service"': f'"{folder}/kill"',
         '"pause": 2': '"pause": 0.3',
         '"notice_seconds": 5': '"notice_seconds": 1',
     }

@@ -125,6 +125,23 @@ def test_the_operator_says_who_is_gone_and_an_empty_member_begins_nothing(cluste
     until(third.ready)
 
 
+def test_a_member_with_a_full_disk_holds_nobody_up(cluster: list[Member]) -> None:
+    first, second, third = cluster
+    third.set_room(10**9)
+    until(lambda: not third.runs(third.pid()))
+    until(lambda: second.write_row(next(numbers)) == "")
+    assert "MiB are left on its disk" in third.health()[1] + third.waits_for()
+    # Without the second there would be no majority.
+    second.set_room(10**9)
+    until(lambda: "which needs it" in (second.folder / "keeper.log").read_text())
+    assert "MiB are left on its disk" in second.health()[1]
+    everybody_has([first, second], value := write(first))
+    for one in (second, third):
+        one.set_room(1)
+        until(one.ready)
+    everybody_has([third], value)
+
+
 def test_planned_stops_lose_no_write_and_drain_first(cluster: list[Member]) -> None:
     first, second, _ = cluster
     assert first.galera("drain")[0]
