@@ -1,6 +1,6 @@
 """The base of every component: its arguments are checked whole before anything is declared."""
 
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import pulumi
 from pydantic import TypeAdapter, ValidationError
@@ -27,6 +27,9 @@ class Component(pulumi.ComponentResource, Generic[A]):
         checked = self._checked(f"{kind} {shown(name)}", name, args, values)
         super().__init__(f"casebook:index:{kind}", name, {}, opts)
         self.name = name
+        # Its children are made after these, but may outlive them: Pulumi's state knows nothing of it.
+        waiting = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[]))
+        self.after = cast(list[pulumi.Resource], waiting.depends_on)
         self.declare(checked)
         self.register_outputs({key: value for key, value in vars(self).items() if isinstance(value, pulumi.Output)})
 

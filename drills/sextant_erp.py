@@ -27,6 +27,10 @@ HANGS = (
     "a server that hangs still takes connections: the watchdog looks every 5 s, waits 15 s for an answer, and takes it "
     "out of the balancer (components/watchdog)"
 )
+RESTARTED = (
+    "a master whose programs hang is started again by systemd, when its lease of 20 s is over at the latest "
+    "(components/mysql_pair: WatchdogSec), before the watchdog may make another one"
+)
 LEASE = (
     "the master's lease has to end before the slave may write: 35 s, a look of 5 s, the balancer's refresh, and 15 s "
     "in which an old master could still read that it is none (components/watchdog)"
@@ -297,9 +301,10 @@ DRILLS = [
     layer_lost(OTHER, faults.FULL, faults.full(OTHER, 25), 0, 1, ""),
     *(other_lost(how, fault, 70, *OUT[how]) for how, fault in faults.ways(OTHER, 75).items()),
     *(
-        master_lost(how, fault, OUT[how][0], f"{OUT[how][1]}; {LEASE}")
-        for how, fault in faults.ways(MASTER, 95).items()
+        master_lost(how, faults.ways(MASTER, 95)[how], OUT[how][0], f"{OUT[how][1]}; {LEASE}")
+        for how in ("loses power", "is cut off")
     ),
+    layer_lost(MASTER, "freezes", faults.ways(MASTER, 95)["freezes"], 40, 45, RESTARTED),
     Drill(
         name="one server carries all users",
         claims=("ERP-5", "ERP-9"),

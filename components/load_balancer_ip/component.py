@@ -187,6 +187,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
         """Refreshes after deletions, which the provider's Refresh cannot do: it runs before them.
 
         Everything on the balancer depends on this command, so it is deleted after them, and `delete` refreshes.
+        It depends on what the servers need, so a server is taken away only when the balancer sends it nothing any more.
         It is replaced, that is made anew and its old self deleted at the end of the `up`, whenever something below
         it is deleted or replaced: all that can cause either is in `triggers`.
         """
@@ -202,7 +203,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
                 *(one.certificate.certificate_pem for one in args.listeners if one.certificate),
                 *(pulumi.Output.concat(f"{name} ", server.address) for name, server in args.planned.items()),
             ],
-            opts=self.child(depends_on=attached),
+            opts=self.child(depends_on=[*attached, *self.after]),
         )
 
 

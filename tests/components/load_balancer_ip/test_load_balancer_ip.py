@@ -86,6 +86,22 @@ def test_everything_on_the_balancer_is_deleted_before_the_cleanup_refreshes() ->
     assert "PATH=/" not in last.inputs["delete"], "another checkout would plan a change"
 
 
+def test_what_the_servers_need_is_deleted_after_the_cleanup_has_refreshed() -> None:
+    def program() -> None:
+        machines = Certificate("machines", names=["www.example.org"])
+        options = pulumi.ResourceOptions(depends_on=[machines])
+        LoadBalancerIp(
+            "lb",
+            service_name="loadbalancer-0123",
+            servers={"vps-1": "198.18.24.1"},
+            listeners=[Listener(port=80)],
+            opts=options,
+        )
+
+    declared = declare(program, preview=False)
+    assert only(declared, "PrivateKey", "machines").urn in only(declared, "Command", "lb-cleanup").depends_on
+
+
 @pytest.mark.parametrize(
     "change",
     [
