@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from casebook.configuration.bundle import behind_bars
 from stacks.__main__ import names, stack_file
 from stacks.target import CHECKOUT, Stop, empty_project, is_account, prepare
 
@@ -107,7 +108,9 @@ def preview(stack: str, config: Path) -> Resources:
     project_id = environment["OVH_CLOUD_PROJECT_SERVICE"]
     labels = {UNKNOWN: AFTER, key: "(the operator's key)"}
     labels |= {project_id: "(project)", project_id[:8]: "(project's first 8)"}
-    labels |= {file.read_text(): f"(the file {file.relative_to(CHECKOUT)})" for file in SHIPPED}
+    for file in SHIPPED:
+        text, label = file.read_text(), f"(the file {file.relative_to(CHECKOUT)})"
+        labels |= {text: label, "\n".join(behind_bars(text)): label}
     resources = {}
     for step in steps:
         state_of, inputs = step["newState"], step["newState"].get("inputs") or {}

@@ -32,6 +32,11 @@ def complete(configuration: Configuration) -> Configuration:
     )
 
 
+def behind_bars(content: str) -> list[str]:
+    lines = content.removesuffix("\n").split("\n") if content else []
+    return [f"| {line}" if line else "|" for line in lines]
+
+
 def bundle(configuration: Configuration) -> str:
     """The bundle's text: one word and its values a line, a file's lines behind bars."""
     whole = complete(configuration)
@@ -44,8 +49,7 @@ def bundle(configuration: Configuration) -> str:
     lines += [f"directory {d.path} {d.owner} {d.mode}" for d in whole.directories]
     for file in whole.files:
         lines.append(f"file {file.path} {file.owner} {file.mode}")
-        text = file.content.removesuffix("\n").split("\n") if file.content else []
-        lines += [f"| {line}" if line else "|" for line in text]
+        lines += behind_bars(file.content)
     for service in whole.services:
         lines.append(f"service {service.unit} {service.change}")
         lines += [f"  follows {path}" for path in service.follows]
