@@ -741,6 +741,12 @@ class Galera:
         return f"{self.name} serves with {self.ask('SELECT VERSION();')[0][0]}; now the next member"
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # who asked has gone
+            super().handle_error(request, client_address)
+
+
 class Keeper:
     """What the two ports answer."""
 
@@ -753,7 +759,7 @@ class Keeper:
         own = galera.members[galera.name]
         given = int(os.environ.get("LISTEN_FDS", "0"))  # systemd's, in the order of galera.socket
         for number, (port, answer) in enumerate(((HEALTH, kept(self.health)), (PEERS, kept(self.standing)))):
-            server = http.server.ThreadingHTTPServer((own, port), handler(answer), bind_and_activate=False)
+            server = Server((own, port), handler(answer), bind_and_activate=False)
             if given:
                 server.socket = socket.socket(fileno=3 + number)
             else:
@@ -775,15 +781,20 @@ class Keeper:
 
 
 def kept(answer: Callable[[], tuple[int, str]]) -> Callable[[], tuple[int, str]]:
-    """The answer, made at most every FRESH seconds: ten members and their load balancers ask forty times a second."""
-    lock, made = threading.Lock(), (0.0, (503, ""))
+    """The answer, made at most every FRESH seconds: ten members and their load balancers ask forty times a second.
+
+    Whoever waits while it is made takes it as well: on a busy machine it would else be made for each of them in turn.
+    """
+    lock, made, when = threading.Lock(), (503, ""), 0.0
 
     def answered() -> tuple[int, str]:
-        nonlocal made
+        nonlocal made, when
+        asked = time.monotonic()
         with lock:
-            if time.monotonic() - made[0] > FRESH:
-                made = (time.monotonic(), answer())
-            return made[1]
+            if asked - when > FRESH:
+                made = answer()
+                when = time.monotonic()
+            return made
 
     return answered
 
