@@ -179,10 +179,11 @@ class Galera:
         return [line.split("\t") for line in done.stdout.splitlines()]
 
     def figures(self) -> dict[str, str]:
-        """The wsrep_ status variables, and the settings that matter, in lower case."""
+        """The status variables and the settings that matter, their names in lower case."""
         question = (
-            "SHOW GLOBAL STATUS LIKE 'wsrep\\_%'; SHOW GLOBAL VARIABLES WHERE Variable_name IN"
-            " ('read_only', 'wsrep_reject_queries', 'wsrep_sst_donor_rejects_queries');"
+            "SHOW GLOBAL STATUS WHERE Variable_name LIKE 'wsrep\\_%' OR Variable_name = 'slaves_running';"
+            " SHOW GLOBAL VARIABLES WHERE Variable_name IN"
+            " ('gtid_binlog_pos', 'read_only', 'wsrep_reject_queries', 'wsrep_sst_donor_rejects_queries');"
         )
         try:
             rows = self.ask(question)
@@ -416,8 +417,8 @@ class Galera:
             epoch=epoch,
             writer=writer,
             writable=now.get("read_only") == "OFF",
-            channel=self.replication().get("Slave_SQL_Running") == "Yes",
-            position=self.ask("SELECT @@GLOBAL.gtid_binlog_pos;", root=True)[0][0],
+            channel=now.get("slaves_running", "0") != "0",
+            position=now.get("gtid_binlog_pos", ""),
         )
 
     def far(self) -> tuple[str, Standing] | None:
