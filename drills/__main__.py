@@ -9,6 +9,7 @@ import importlib
 import random
 import sys
 import time
+import traceback
 
 from drills import deployment
 from drills.drill import Drill, NotSeen
@@ -40,6 +41,9 @@ def run(drill: Drill, stack: Running, runs: int) -> Result:
             result.runs.append(list(drill.run(stack)))
         except (NotSeen, CommandFailed) as error:
             result.broken = str(error)
+        except Exception as error:  # the other drills are worth running all the same
+            traceback.print_exc()
+            result.broken = f"{type(error).__name__}: {error}"
         print(f"  {time.monotonic() - began:.0f} s: {result.summary()}", file=sys.stderr, flush=True)
         if result.broken:
             break

@@ -74,6 +74,11 @@ class Ledger:
     reads: list[Read] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
 
+    def go_on(self) -> None:
+        """Until one more write is acknowledged that begins now or later."""
+        now = time.time()
+        seconds_until(lambda: any(one.began > now for one in self.acknowledged), "one more write", 120)
+
     @property
     def acknowledged(self) -> list[Write]:
         """In the order in which the clients heard of it."""
@@ -219,7 +224,9 @@ def kept(write: Connect, read: Connect, rate: float, settled: float, table: str 
         # Of a Galera cluster: not before this member has what the others acknowledged.
         execute(connection, "SET SESSION wsrep_sync_wait = 1")
         result.rows = [int(number) for (number,) in execute(connection, ALL.format(table))]
-        execute(connection, f"DROP TABLE {table}")
+    # A server whose disk was full answers, but takes a minute until it writes again.
+    drop = f"DROP TABLE IF EXISTS {table}"
+    seconds_until(lambda: answer(write, drop) is not None, "the ledger's table dropped", 2 * settled)
 
 
 def again_and_again(what: Callable[[Connection], None], connect: Connect, pause: float, over: threading.Event) -> None:

@@ -1,6 +1,7 @@
 """A MysqlPair: who writes, and back to where it began."""
 
 import json
+import subprocess
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ def status(stack: Running, machine: str) -> dict[str, Any]:
     """What the database of a machine says of itself; empty while it says nothing."""
     try:
         found: dict[str, Any] = json.loads(stack.on(machine, "sudo mysql-pair status", timeout=30))
-    except CommandFailed:
+    except (CommandFailed, subprocess.TimeoutExpired):
         return {}
     return found
 

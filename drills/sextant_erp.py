@@ -102,6 +102,7 @@ def layer_lost(machine: str, how: str, fault: faults.Fault, clean: float, gap: f
         broken = functools.partial(fault, stack)
         with written(stack, OTHER) as book:
             served = under_load(pages(stack), broken, rate=RATE, seconds=20, failed=round(RATE * clean), clean=clean)
+            book.go_on()
         return [*served, *book.figures(gap=gap, servers=1)]
 
     return Drill(name=f"{machine} {how}", claims=("ERP-3",), promise=NO_TRAFFIC, limit=limit, run=run)

@@ -161,6 +161,7 @@ def primary_lost(how: str, fault: Fault, seconds: int, gap: float, limit: str) -
                 time.sleep(seconds)
             back = time.time()
             again = seconds_until(lambda: pair.status(stack, "db-1").get("role") == "writer", "db-1 writing", 180)
+            book.go_on()
             time.sleep(AFTER)
         return [
             *book.figures(gap=gap, servers=1),

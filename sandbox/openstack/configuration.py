@@ -200,7 +200,7 @@ running_deleted_instance_action = reap
 report_interval = 60
 service_down_time = 100000
 update_resources_interval = 600
-sync_power_state_interval = -1
+sync_power_state_interval = 5
 vif_plugging_is_fatal = false
 vif_plugging_timeout = 0
 {_database("nova_api", "api_database")}{_database("nova")}
