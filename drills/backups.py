@@ -47,7 +47,8 @@ def rot(stack: Running, machine: str, name: str) -> Iterator[None]:
     s3 = f"""set -eu; . /etc/casebook/backup-{name}.env
         s3() {{
             printf 'user = "%s:%s"\\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" |
-                curl -fsS --aws-sigv4 "aws:amz:$AWS_DEFAULT_REGION:s3" --config - "$@"
+                curl -fsS --aws-sigv4 "aws:amz:$AWS_DEFAULT_REGION:s3" --config - \\
+                    --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$@"
         }}
         """
     pack = stack.on(machine, f"sudo backup-{name} restic --quiet --no-lock list packs").split()[0]
