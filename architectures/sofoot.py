@@ -163,6 +163,7 @@ def build(settings: Settings) -> None:
         machines=haproxies,
         allowed_cidrs=[nat],
         metrics_cidrs=[f"{monitoring.public_ip}/32"],
+        probed_by=[nat],
         backends={"web": Backend(servers=web.servers)},
         frontends={
             "http": Frontend(port=80, backend="web", proxy_protocol_from=(nat,)),
@@ -182,7 +183,7 @@ def build(settings: Settings) -> None:
         network=network,
         nat_cidr=nat,
         servers={machine.name: machine.address for machine in haproxies},
-        listeners=[Listener(port=80), Listener(port=443)],
+        listeners=[Listener(port=port, probe=front.probe) for port in (80, 443)],
         opts=pulumi.ResourceOptions(depends_on=[front]),
     )
 
@@ -252,7 +253,7 @@ def build(settings: Settings) -> None:
             "the world": {"load balancer": [80, 443]},
             "editors_cidrs": {"back-office": [443]},
             "admin_cidrs": {"every machine": [22]},
-            "load balancer": {"haproxy-*": [80, 443]},
+            "load balancer": {"haproxy-*": [80, 443, 8404]},
             "haproxy-*": {"web-*": [80]},
             "web-*": {"db-*": [3306]},
             "back-office": {"db-*": [3306]},

@@ -235,6 +235,8 @@ class HaproxyTierArgs(Args):
     metrics_port: Port = 8404
     # Who reaches them.
     metrics_cidrs: Many[Cidr] = ()
+    # Load balancers that ask there whether a member is well, with `probe`.
+    probed_by: Many[Cidr] = ()
     # How long anything may take.
     timeouts: Timeouts = Timeouts()
     # Connections at once for each member.

@@ -6,6 +6,7 @@ from casebook.certificate import Certificate
 from casebook.component import Component
 from casebook.configuration import Allow, Configuration, Directory, File, Ready, Service
 from casebook.haproxy_tier.args import PEERS_PORT, HaproxyTierArgs, router_id
+from casebook.load_balancer_ip import Probe
 from casebook.templates import render
 
 CONFIGURATION = "/etc/haproxy/haproxy.cfg"
@@ -24,8 +25,9 @@ class HaproxyTier(Component[HaproxyTierArgs]):
 
     Attributes, known at preview: `servers`, the members' addresses by name, for what stands in front; `addresses`, the
     same as /32, for the firewalls of what stands behind.
-    `virtual`, the addresses that move, by name. Sources: SOF-1, SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6;
-    keepalived.conf(5); RFC 3768; Mozilla's server side TLS.
+    `virtual`, the addresses that move, by name; `probe`, by which a load balancer in `probed_by` finds out that a member
+    hangs. Sources: SOF-1, SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server
+    side TLS.
     """
 
     Arguments = HaproxyTierArgs
@@ -33,6 +35,7 @@ class HaproxyTier(Component[HaproxyTierArgs]):
     def declare(self, args: HaproxyTierArgs) -> None:
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.virtual = args.virtual
+        self.probe = Probe(type="http", port=args.metrics_port, url="/usable")
         self.addresses = [f"{address}/32" for address in self.servers.values()]
         before: list[pulumi.Resource] = []
         for machine in args.machines:
@@ -64,7 +67,7 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
     )
     open_to = {one.port: one.allowed_cidrs or args.allowed_cidrs for one in args.frontends.values()}
     allow = [Allow(port=port, sources=sources) for port, sources in sorted(open_to.items())]
-    allow.append(Allow(port=args.metrics_port, sources=args.metrics_cidrs))
+    allow.append(Allow(port=args.metrics_port, sources=(*args.metrics_cidrs, *args.probed_by)))
     allow.extend([Allow(port=PEERS_PORT, sources=others)] if peers else [])
     allow.extend([Allow(protocol="vrrp", sources=others)] if args.virtual else [])
     moving = virtual_files(args, member) if args.virtual else ()

@@ -117,6 +117,12 @@ def test_only_the_balancer_reaches_the_frontends() -> None:
     ]
 
 
+@pytest.mark.claim("SOF-10")
+def test_a_balancer_that_probes_reaches_the_page_that_it_asks_for() -> None:
+    rules = bundle(haproxy={"probed_by": [NAT]})["files"]["/etc/nftables.d/haproxy.nft"]["lines"]
+    assert f"add rule inet filter input ip saddr {{ 10.8.0.0/24, {NAT} }} tcp dport 8404 accept" in rules
+
+
 @pytest.mark.claim("NRT-16")
 def test_a_frontend_may_be_for_some_addresses_alone() -> None:
     office = Frontend(port=8080, backend="web", allowed_cidrs=("203.0.113.0/24",))
