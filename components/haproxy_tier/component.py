@@ -25,7 +25,7 @@ class HaproxyTier(Component[HaproxyTierArgs]):
 
     Attributes, known at preview: `servers`, the members' addresses by name, for what stands in front; `addresses`, the
     same as /32, for the firewalls of what stands behind.
-    `virtual`, the addresses that move, by name; `probe`, by which a load balancer in `probed_by` finds out that a member
+    `virtual`, the addresses that move, by name; `probe`, by which a balancer in `probed_by` finds out that a member
     hangs. Sources: SOF-1, SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server
     side TLS.
     """
