@@ -6,7 +6,7 @@ CONNECTS = (
 )
 HANGS = (
     "a server that hangs still takes connections; OVHcloud probes no more often than every 30 s, a probe has as long "
-    "for its answer, and the second failure counts: 62 s, and 5 s until the last visitor gives up (api.ovh.com, "
+    "for its answer, and the second failure counts: 91 s, and 5 s until the last visitor gives up (api.ovh.com, "
     "/ipLoadbalancing/{serviceName}/tcp/farm: probe.interval)"
 )
 STARTED_AGAIN = "systemd starts a daemon that died again after a second (components/units.py)"
@@ -30,6 +30,6 @@ ROOM_AGAIN = (
 # How a server behind the load balancer is lost: for how many seconds, after how many it costs nothing more, and why.
 BEHIND_THE_BALANCER = {
     "loses power": (30, 15, CONNECTS),
-    "freezes": (75, 67, HANGS),
+    "freezes": (100, 96, HANGS),
     "is cut off": (30, 15, CONNECTS),
 }
