@@ -136,14 +136,15 @@ def a_neighbour(stack: Running, source: str, network: str) -> list[Figure]:
     if stack.machines[source]["private"]:
         raise NotSeen(f"{source} is in the private network itself")
     device = json.loads(stack.on(source, "ip -json -4 route show default"))[0]["dev"]
-    reached = 0
+    reached, said = 0, printed(stack, source)
     hops = [stack.machines[name]["public"] for name in inside if stack.machines[name]["public"]]
     try:
         for hop in hops:
             stack.on(source, f"sudo ip route replace {network} via {hop} dev {device} onlink")
             found = from_a_machine(stack, source, inside, interesting(stack))
             # A machine answers at any of its addresses whom it lets in at one.
-            reached += differing(f"{source} by {hop}", found, printed(stack, source))[0]
+            beyond = {name: open_there - said.get(name, set()) for name, open_there in found.items()}
+            reached += differing(f"{source} by {hop}", beyond, {})[0]
     finally:
         stack.on(source, f"sudo ip route flush {network}")
     return [
