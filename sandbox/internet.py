@@ -12,11 +12,13 @@ from sandbox.shell import ip, nft
 DNS_PORT, EDGE_PORT = 53, 443
 MTU = 1500
 FLUSH = "table ip sandbox\ndelete table ip sandbox\n"
+PRIVATE = "{ 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 }"  # on the way to nowhere, as on the Internet
 # Whatever name server a machine uses, the sandbox's answers.
 RULES = f"""\
 table ip sandbox {{
     chain names {{
         type nat hook prerouting priority dstnat
+        ip daddr {PRIVATE} return
         iifname {INTERNET} ip daddr != {NETWORK} meta l4proto {{ tcp, udp }} th dport {DNS_PORT} dnat to {GATEWAY}
     }}
     chain arriving {{
