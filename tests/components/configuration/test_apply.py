@@ -7,6 +7,7 @@ import pwd
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,7 +187,7 @@ class Vendor:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str]]]:
     """GnuPG's home with two keys, and their fingerprints as GnuPG prints them."""
     home = tmp_path_factory.mktemp("gnupg", numbered=False)
     home.chmod(0o700)
@@ -194,7 +195,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     for address, kind in (("a@vendor.example", "rsa2048"), ("b@vendor.example", "ed25519")):
         subprocess.run([*gpg, "--passphrase", "", "--quick-generate-key", address, kind], check=True)
     listed = subprocess.run([*gpg, "--with-colons", "--list-keys"], check=True, capture_output=True, text=True).stdout
-    return home, [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")]
+    yield home, [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")]
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
 
 
 @pytest.fixture(params=["armored", "binary"])
