@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,21 +56,22 @@ class State(NamedTuple):
             for values in (resource.get("inputs"), resource.get("outputs")):
                 command = resource["type"].startswith("command:")
                 kept = {"connection": (values or {}).get("connection")} if command else values
-                for text in texts(kept):
+                for text in texts(kept, known=OPEN if command else ()):
                     found[text] = resource["urn"].rpartition("::")[2]
         return found
 
 
-def texts(value: Any, secret: bool = False) -> Iterator[str]:
-    """What of a value of the state is secret; of a key in several lines one that no other key has."""
+def texts(value: Any, secret: bool = False, known: Sequence[str] = ()) -> Iterator[str]:
+    """What of a value of the state is secret, but for fields that are `known`; of a key in several lines one that no
+    other key has."""
     if isinstance(value, Mapping) and value.get(SECRET) == MARK:
-        yield from texts(json.loads(value["plaintext"]), secret=True)
+        yield from texts(json.loads(value["plaintext"]), True, known)
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            yield from texts(item, secret) if name not in OPEN else ()
+            yield from texts(item, secret, known) if name not in known else ()
     elif isinstance(value, list):
         for item in value:
-            yield from texts(item, secret)
+            yield from texts(item, secret, known)
     elif secret and isinstance(value, str):
         # The first line of a key is its format's name.
         lines = [line for line in value.splitlines() if "-----" not in line]
