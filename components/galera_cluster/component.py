@@ -17,7 +17,7 @@ from casebook.templates import render
 
 PROGRAM = Path(__file__).with_name("galera.py")
 INSTALLED = "/usr/local/sbin/galera"
-PACKAGES = ("galera-4", "mariadb-backup", "mariadb-server", "socat")
+PACKAGES = ("galera-4", "mariadb-backup", "mariadb-server", "python3-pymysql", "socat")
 PASSWORDS = ("application", "health", "replica", "sst")
 DECADE = 10 * 365 * 24
 AUTHORITY, CERTIFICATE, KEY = (f"/etc/galera/{name}" for name in ("authority.crt", "member.crt", "member.key"))

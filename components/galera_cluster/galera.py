@@ -34,11 +34,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
+
+import pymysql
 
 CONFIGURATION = Path(os.environ.get("GALERA", "/etc/galera/settings.json"))
 SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
@@ -48,6 +50,9 @@ PATIENCE = 90.0  # seconds until `run` gives up; the keeper starts the server ag
 CALM = 5  # times as seldom does a member that is well ask the others: each asks all, which ten members feel
 FRESH = 0.5  # seconds for which an answer to load balancers and members holds
 PARTED = 30.0  # seconds in which members that lost each other find each other again by themselves
+SOON = "SET SESSION wsrep_sync_wait=0"  # where a member waits for the others, a question would wait too
+DENIED = (1044, 1045, 1130, 1142)  # the first day: the health account, or a right of it, is not made yet
+IDLE: list["pymysql.Connection[pymysql.cursors.Cursor]"] = []  # the health account's
 
 
 REPLICA_RIGHTS = (
@@ -161,37 +166,50 @@ class Galera:
 
     # The server
 
-    def ask(self, statements: str, *more: str, root: bool = False) -> list[list[str]]:
-        """Rows of the answer. Statements go in on standard input, where nobody sees them; the health account, on the
-        extra port, unless `root` of the socket is wanted."""
+    def as_root(self, statements: str, *more: str) -> list[list[str]]:
+        """Rows of the answer to root of the socket. Statements go in on standard input, where nobody sees them."""
         way = ["--no-defaults", f"--socket={self.settings['socket']}", "--user=root"]
-        if not root:
-            way = [f"--defaults-file={self.settings['client']}"]
         command = ["mariadb", *way, "--batch", "--skip-column-names", "--connect-timeout=1", *more]
-        # Where a member waits for the others, so would a question.
-        whole = f"SET SESSION wsrep_sync_wait=0; {statements}"
         try:
-            done = subprocess.run(command, input=whole, capture_output=True, text=True, timeout=60 if root else 1.5)
+            done = subprocess.run(command, input=f"{SOON}; {statements}", capture_output=True, text=True, timeout=60)
         except subprocess.TimeoutExpired:
             raise Unanswered("the server does not answer") from None
         if done.returncode:
             raise Unanswered(done.stderr.strip())
         return [line.split("\t") for line in done.stdout.splitlines()]
 
+    def ask(self, *questions: str) -> Sequence[Sequence[str]]:
+        """Rows of the answers to the health account, over a connection that is kept: members and load balancers ask
+        every second, and a client that is started for each question costs ten members half a core."""
+        while True:
+            kept = IDLE.pop() if IDLE else None
+            try:
+                connection = kept or pymysql.connect(
+                    read_default_file=self.settings["client"],
+                    autocommit=None,
+                    connect_timeout=1,
+                    read_timeout=1.5,
+                    write_timeout=1.5,
+                )
+                with connection.cursor() as cursor:
+                    rows = [row for each in (SOON, *questions) if cursor.execute(each) for row in cursor.fetchall()]
+            except pymysql.err.MySQLError as error:
+                if kept:  # the server may have been restarted since
+                    continue
+                if error.args[0] in DENIED:
+                    return self.as_root(f"{'; '.join(questions)};")
+                raise Unanswered(str(error.args[-1])) from None
+            IDLE.append(connection)
+            return rows
+
     def figures(self) -> dict[str, str]:
         """The status variables and the settings that matter, their names in lower case."""
-        question = (
-            "SHOW GLOBAL STATUS WHERE Variable_name LIKE 'wsrep\\_%' OR Variable_name = 'slaves_running';"
-            " SHOW GLOBAL VARIABLES WHERE Variable_name IN"
-            " ('gtid_binlog_pos', 'read_only', 'wsrep_reject_queries', 'wsrep_sst_donor_rejects_queries');"
+        named = "('gtid_binlog_pos', 'read_only', 'wsrep_reject_queries', 'wsrep_sst_donor_rejects_queries')"
+        questions = (
+            "SHOW GLOBAL STATUS WHERE Variable_name LIKE 'wsrep\\_%' OR Variable_name = 'slaves_running'",
+            f"SHOW GLOBAL VARIABLES WHERE Variable_name IN {named}",
         )
-        try:
-            rows = self.ask(question)
-        except Unanswered as error:
-            if not any(f"ERROR {denied}" in str(error) for denied in (1045, 1130)):
-                raise
-            rows = self.ask(question, root=True)  # the first day: the health account is not made yet
-        return {row[0].lower(): row[1] if len(row) > 1 else "" for row in rows}
+        return {row[0].lower(): row[1] if len(row) > 1 else "" for row in self.ask(*questions)}
 
     def runs(self) -> bool:
         try:
@@ -336,7 +354,7 @@ class Galera:
         user = quoted(self.settings["user"])
         with suppress(Unanswered):
             sessions = f"SELECT COUNT(*) FROM information_schema.processlist WHERE user={user};"  # noqa: S608
-            while time.monotonic() < deadline and self.ask(sessions, root=True)[0][0] != "0":
+            while time.monotonic() < deadline and self.as_root(sessions)[0][0] != "0":
                 time.sleep(0.5)
 
     # Health
@@ -375,15 +393,15 @@ class Galera:
         # (name, host) to its password and rights.
         wanted = {
             ("sst", "localhost"): (secrets["sst"], "RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.*"),
-            ("health", "127.0.0.1"): (secrets["health"], "USAGE ON *.*"),
+            ("health", "127.0.0.1"): (secrets["health"], "SELECT ON casebook_galera.*"),
         }
         for cidr in self.settings["allowed_cidrs"]:
             wanted[user, host_pattern(cidr)] = (secrets["application"], f"ALL ON `{database}`.*")
         for address in self.elsewhere:
             wanted["replica", address] = (secrets["replica"], REPLICA_RIGHTS)
-        rows = self.ask("SELECT User, Host, authentication_string FROM mysql.user;", root=True)
+        rows = self.as_root("SELECT User, Host, authentication_string FROM mysql.user;")
         known = {(row[0], row[1]): row[2] for row in rows}
-        rows = self.ask(f"SELECT User, Host FROM mysql.db WHERE Db={quoted(database)};", root=True)  # noqa: S608
+        rows = self.as_root(f"SELECT User, Host FROM mysql.db WHERE Db={quoted(database)};")  # noqa: S608
         granted = {(row[0], row[1]) for row in rows}
         statements = []
         for (name, host), (password, rights) in wanted.items():
@@ -399,18 +417,18 @@ class Galera:
         gone = [account for account in known if account[0] in (user, "replica") and account not in wanted]
         statements += [f"DROP USER {quoted(name)}@{quoted(host)};" for name, host in gone]
         if statements:
-            self.ask("\n".join(["SET SESSION wsrep_on=OFF, sql_log_bin=0;", *statements]), root=True)
+            self.as_root("\n".join(["SET SESSION wsrep_on=OFF, sql_log_bin=0;", *statements]))
 
     def make_database(self) -> None:
         if not (self.data / self.settings["database"]).exists():
-            self.ask(f"CREATE DATABASE IF NOT EXISTS `{self.settings['database']}`;", root=True)
+            self.as_root(f"CREATE DATABASE IF NOT EXISTS `{self.settings['database']}`;")
 
     # Two sites
 
     def with_site(self, own: Standing, now: Mapping[str, str]) -> Standing:
         epoch, writer = 0, ""
         with suppress(Unanswered, IndexError):  # no such table, or an empty one: no copy of the data yet
-            rows = self.ask("SELECT epoch, name FROM casebook_galera.writer ORDER BY epoch DESC LIMIT 1;", root=True)
+            rows = self.ask("SELECT epoch, name FROM casebook_galera.writer ORDER BY epoch DESC LIMIT 1")
             epoch, writer = int(rows[0][0]), rows[0][1]
         return own._replace(
             synced=own.synced and bool(writer or self.settings["writes_first"]),
@@ -460,7 +478,7 @@ class Galera:
                 if not leads:
                     return "waits for the member that has the channel"
                 self.apply_all(own, far.position)
-            self.ask("SET GLOBAL read_only=0;", root=True)
+            self.as_root("SET GLOBAL read_only=0;")
         self.unfollow()
         self.make_database()
         return "writes"
@@ -471,21 +489,21 @@ class Galera:
             return f"has copied {far.writer}"
         if not self.settings["writes_first"]:
             raise Refused("there is nothing to follow yet: the other cluster does not answer")
-        self.ask(WRITER_TABLE + decision(1, self.cluster) + "SET GLOBAL read_only=0;", root=True)
+        self.as_root(WRITER_TABLE + decision(1, self.cluster) + "SET GLOBAL read_only=0;")
         return "writes, from the first day"
 
     def be_read_only(self, own: Standing) -> None:
         if own.writable:
-            self.ask("SET GLOBAL read_only=1;", root=True)
+            self.as_root("SET GLOBAL read_only=1;")
             user = quoted(self.settings["user"])
-            rows = self.ask(f"SELECT id FROM information_schema.processlist WHERE user={user};", root=True)  # noqa: S608
+            rows = self.as_root(f"SELECT id FROM information_schema.processlist WHERE user={user};")  # noqa: S608
             for (session,) in rows:
                 with suppress(Unanswered):
-                    self.ask(f"KILL {session};", root=True)
+                    self.as_root(f"KILL {session};")
 
     def replication(self) -> dict[str, str]:
         """SHOW REPLICA STATUS, by column; empty where nothing is replicated."""
-        rows = self.ask("SHOW REPLICA STATUS\\G", "--column-names", root=True)
+        rows = self.as_root("SHOW REPLICA STATUS\\G", "--column-names")
         pairs = (row[0].strip().partition(": ") for row in rows)
         return {name.removesuffix(":"): value for name, _, value in pairs}
 
@@ -501,25 +519,24 @@ class Galera:
                 f"{self.cluster} holds transactions, up to {more}, that {far.writer} lacks; save what matters "
                 "(mariadb-binlog shows them), then empty /var/lib/mysql on all members here: they copy the others"
             )
-        applied = self.ask("SELECT @@GLOBAL.gtid_slave_pos;", root=True)[0][0]
+        applied = self.as_root("SELECT @@GLOBAL.gtid_slave_pos;")[0][0]
         password = json.loads(Path(self.settings["accounts"]).read_text())["replica"]
-        self.ask(
+        self.as_root(
             f"STOP REPLICA; SET GLOBAL gtid_slave_pos={quoted(latest(applied, own.position))};"
             f"CHANGE MASTER TO MASTER_HOST={quoted(address)}, MASTER_PORT={self.settings['port']},"
             f"MASTER_USER='replica', MASTER_PASSWORD={quoted(password)},"
             "MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2, MASTER_HEARTBEAT_PERIOD=5, MASTER_SSL=1,"
-            f"MASTER_SSL_CA={quoted(self.settings['authority'])}; START REPLICA;",
-            root=True,
+            f"MASTER_SSL_CA={quoted(self.settings['authority'])}; START REPLICA;"
         )
         return f"follows {address}"
 
     def unfollow(self) -> None:
         if self.replication():
-            self.ask("STOP REPLICA; RESET REPLICA ALL;", root=True)
+            self.as_root("STOP REPLICA; RESET REPLICA ALL;")
 
     def apply_all(self, own: Standing, position: str) -> None:
         position = latest(position, "")
-        if own.channel and self.ask(f"SELECT MASTER_GTID_WAIT({quoted(position)}, 20);", root=True) != [["0"]]:
+        if own.channel and self.as_root(f"SELECT MASTER_GTID_WAIT({quoted(position)}, 20);") != [["0"]]:
             raise Refused(f"not everything up to {position} has been applied yet")
 
     def copy(self, address: str) -> None:
@@ -595,7 +612,7 @@ class Galera:
             decided = decide(own, others, self.gone())
             if decided.action == "begin":
                 # Without a restart it keeps its cache of write-sets: the others need no copy of everything.
-                self.ask("SET GLOBAL wsrep_provider_options='pc.bootstrap=YES';", root=True)
+                self.as_root("SET GLOBAL wsrep_provider_options='pc.bootstrap=YES';")
                 self.absent.unlink(missing_ok=True)
                 return f"began again: {decided.reason}"
             return f"outside the cluster: {decided.reason}"
@@ -705,7 +722,7 @@ class Galera:
                 raise Refused(
                     "the other cluster does not answer; make sure that it is off, then: galera promote --other-is-off"
                 )
-            self.ask(decision(own.epoch + 1, self.cluster) + "SET GLOBAL read_only=0;", root=True)
+            self.as_root(decision(own.epoch + 1, self.cluster) + "SET GLOBAL read_only=0;")
             return f"{self.cluster} writes; the other cluster follows when it is back"
         address, far = found  # the decision goes where writes go, and comes here behind the last of them
         epoch = max(own.epoch, far.epoch) + 1
@@ -739,7 +756,7 @@ class Galera:
             if time.monotonic() > deadline:
                 raise Refused(f"upgraded, but {why}")
             time.sleep(1)
-        return f"{self.name} serves with {self.ask('SELECT VERSION();')[0][0]}; now the next member"
+        return f"{self.name} serves with {self.ask('SELECT VERSION()')[0][0]}; now the next member"
 
 
 class Server(http.server.ThreadingHTTPServer):
