@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from drills.drill import Drill, Figure, NotSeen
@@ -91,10 +92,14 @@ def without_a_server(seed: int, stack: Running) -> list[Figure]:
     machine = moments.choice([name for name, where in stack.machines.items() if where["kind"] == "dedicated server"])
     destroy(stack.name)
     before = boot_id(stack, machine)
+
+    def installed() -> bool:
+        with suppress(CommandFailed):  # it restarts while it is asked
+            return answers(stack, machine) and boot_id(stack, machine) != before
+        return False
+
     with subprocess.Popen(command("up", stack.name), cwd=CHECKOUT, stdout=subprocess.DEVNULL) as process:
-        seconds_until(
-            lambda: answers(stack, machine) and boot_id(stack, machine) != before, f"{machine} installed", LONGEST
-        )
+        seconds_until(installed, f"{machine} installed", LONGEST)
         time.sleep(moments.uniform(0, 10))
         if process.poll() is not None:
             raise NotSeen("up had ended already")
