@@ -1,4 +1,4 @@
-"""Backups of components/backup, away from the machine that made them: restored on another, damaged, and how old."""
+"""Backups and archives, away from the machine that made them: restored on another, damaged, and how old."""
 
 import contextlib
 import time
@@ -7,6 +7,20 @@ from collections.abc import Iterator
 from stacks.running import CommandFailed, Running
 
 SCRATCH = "/var/tmp/drill"  # noqa: S108 (a machine's own, made and removed by root)
+# On the machine of an archive: damage its newest copy, or delete it.
+ROT = """
+import json, sys
+sys.path.insert(0, "/usr/local/lib/casebook")
+from archive import Storage
+storage = Storage(json.load(open(f"/etc/casebook/archive-{sys.argv[2]}.json")))
+folder = f"{sys.argv[2]}/{storage.copies()[-1]}"
+if sys.argv[1] == "damage":
+    _, sound = storage.ask("GET", f"{folder}/0000")
+    storage.ask("PUT", f"{folder}/0000", sound[:-9] + bytes([sound[-9] ^ 1]) + sound[-8:], {"X-Delete-After": "86400"})
+else:
+    for part in ("complete", "0000"):
+        storage.ask("DELETE", f"{folder}/{part}")
+"""
 
 
 def key(stack: Running, machine: str, name: str) -> str:
@@ -20,9 +34,9 @@ def restic(stack: Running, machine: str, opened: str, command: str) -> str:
     return stack.on(machine, f"sudo sh -c '{script}'", stdin=opened, timeout=600)
 
 
-def next_in(stack: Running, machine: str, name: str) -> float:
-    """Seconds until the next backup is due: what is written until then is in none."""
-    elapses = stack.on(machine, f"systemctl show --value --property=NextElapseUSecRealtime backup-{name}.timer")
+def next_in(stack: Running, machine: str, unit: str) -> float:
+    """Seconds until the next one is due: what is written until then is in none."""
+    elapses = stack.on(machine, f"systemctl show --value --property=NextElapseUSecRealtime {unit}.timer")
     return float(stack.on(machine, f"date --date='{elapses.strip()}' +%s")) - time.time()
 
 
@@ -73,3 +87,26 @@ def succeeds(stack: Running, machine: str, command: str) -> bool:
     except CommandFailed:
         return False
     return True
+
+
+def unarchived(stack: Running, machine: str, name: str, on: str) -> float:
+    """Restore an archive's newest copy, into SCRATCH, on a machine that knows nothing of it; how long that took.
+
+    What opens it, the operator has from the stack's state; it goes in on standard input.
+    """
+    settings = stack.on(machine, f"sudo cat /etc/casebook/archive-{name}.json")
+    began = time.monotonic()
+    restore = f"/usr/local/lib/casebook/archive.py /dev/stdin restore {SCRATCH}/{name}"
+    stack.on(on, f"sudo python3 {restore}", stdin=settings, timeout=600)
+    return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def rotten_archive(stack: Running, machine: str, name: str) -> Iterator[None]:
+    """The newest copy, made for it, has one bit that is another; it is deleted in the end."""
+    stack.on(machine, f"sudo archive-{name} run", timeout=300)
+    stack.on(machine, f"sudo python3 - damage {name}", stdin=ROT)
+    try:
+        yield
+    finally:
+        stack.on(machine, f"sudo python3 - delete {name}", stdin=ROT)

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from fnmatch import filter as matching
 from ipaddress import ip_address, ip_network
@@ -53,7 +54,12 @@ MADE_AGAIN = (
     "libmemcached gives up a connection after 0.1 s and an answer after 1 s; the block is made again "
     "(architectures/applications/nextradiotv)"
 )
+SAVED = "databases, logs and git are saved in object storage, and can be restored"
 SILENT = f"{SUSPICION}; a client that has asked a silent member gives up after {TIMEOUT} s and may meet it again"
+GIVEN_UP = (
+    "a node that is silent is given up after three checks that nobody answers, some 15 s (components/search_pair); "
+    "the application asks one machine for 2 s, then the other"
+)
 TOLD = "two minutes without an answer; 30 s in which Alertmanager gathers, and looks of 10 s (components/monitoring)"
 ONE_COMPUTER = "platforms, back office and visitors share the machine that is named below"
 
@@ -359,6 +365,159 @@ def all_members_lost(stack: Running) -> list[Figure]:
     ]
 
 
+# Search
+
+
+def searched(stack: Running, seconds: float) -> dict[str, Any]:
+    """What an application saw that indexed and searched, of either machine whichever answered."""
+    command = f"python3 - {seconds} {' '.join(stack.outputs['search'].values())}"
+    found: dict[str, Any] = json.loads(stack.on("php-1", command, stdin=SEARCHING, timeout=seconds + 60))
+    return found
+
+
+SEARCHING = """
+import json, sys, time, urllib.request
+end, servers = time.monotonic() + float(sys.argv[1]), sys.argv[2:]
+def ask(method, path, body=None):
+    for server in servers:
+        url, kind = f"http://{server}:9200/drill/{path}", {"Content-Type": "application/json"}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body, kind, method=method), timeout=2):
+                return True
+        except OSError:
+            pass
+    return False
+acknowledged, asked, searches, unanswered, gap, last = [], 0, 0, 0, 0, time.monotonic()
+while (now := time.monotonic()) < end:
+    asked += 1
+    if ask("PUT", f"_doc/{asked}", b'{"title": "drill"}'):
+        acknowledged.append(str(asked))
+        gap, last = max(gap, time.monotonic() - last), time.monotonic()
+    searches += 1
+    unanswered += not ask("GET", "_search?q=title:drill&size=1")
+    time.sleep(0.2)
+gap = max(gap, time.monotonic() - last)
+print(json.dumps(dict(acknowledged=acknowledged, searches=searches, unanswered=unanswered, gap=gap)))
+"""
+
+
+def indexed(stack: Running, address: str) -> set[str]:
+    """What one machine has in its own copy."""
+    url = f"http://{address}:9200/drill"
+    stack.on("php-1", f"curl -fsS -X POST {url}/_refresh")
+    said = stack.on("php-1", f"curl -fsS '{url}/_search?size=10000&_source=false&preference=_only_local'")
+    return {hit["_id"] for hit in json.loads(said)["hits"]["hits"]}
+
+
+def search_lost(how: str, seconds: int) -> Drill:
+    """The machine that indexes is lost; the other has to take that over."""
+
+    def run(stack: Running) -> list[Figure]:
+        one, other = stack.outputs["search"].values()
+        shards = f"curl -fsS 'http://{one}:9200/_cat/shards/drill?h=prirep,state,node'"
+        stack.on("php-1", f"curl -fsS -X PUT http://{one}:9200/drill")
+        try:
+            seconds_until(lambda: stack.on("php-1", shards).count("STARTED") == 2, "two copies of an index", 30)
+            [machine] = re.findall(r"^p STARTED (\S+)", stack.on("php-1", shards), re.MULTILINE)
+            with ThreadPoolExecutor() as pool:
+                application = pool.submit(searched, stack, BEFORE + seconds + AFTER)
+                time.sleep(BEFORE)
+                with faults.ways(machine, seconds)[how](stack):
+                    time.sleep(seconds)
+                ready = functools.partial(backups.succeeds, stack, machine, "sudo search-pair ready")
+                back = seconds_until(ready, f"{machine} ready", 300)
+                found = application.result()
+            lost = set(found["acknowledged"]) - indexed(stack, one) & indexed(stack, other)
+        finally:
+            stack.on("php-1", f"curl -fsS -X DELETE http://{one}:9200/drill")
+        return [
+            Figure("searches", found["searches"]),
+            Figure("searches that neither answered", found["unanswered"], goal=0),
+            Figure("articles acknowledged", len(found["acknowledged"])),
+            Figure("of these missing on either afterwards", len(lost), goal=0),
+            Figure("nothing acknowledged for", round(found["gap"], 1), "s", goal=30),
+            Figure("complete again after", round(back, 1), "s"),
+        ]
+
+    return Drill(
+        name=f"the search server that indexes {how}",
+        claims=("NRT-20",),
+        promise="a replicated pair: either machine can index and search alone",
+        limit=GIVEN_UP,
+        run=run,
+    )
+
+
+# Archives
+
+
+def database_unarchived(stack: Running) -> list[Figure]:
+    """The copy that office-db-3 has made, into a database that is new, on the development server."""
+    label = f"drill {time.time()}"
+    articles = stack.outputs["database"]["name"]
+    stack.on(
+        "office-db-3", "sudo mariadb", stdin=f"CREATE OR REPLACE TABLE {articles}.drill AS SELECT '{label}' AS label"
+    )
+    try:
+        stack.on("office-db-3", "sudo archive-database run", timeout=600)
+        due = backups.next_in(stack, "office-db-3", "archive-database")
+        with backups.new_database(stack, "development") as client:
+            took = backups.unarchived(stack, "office-db-3", "database", on="development")
+            began = time.monotonic()
+            stack.on("development", f"sudo cat {backups.SCRATCH}/database/database.sql | {client}", timeout=600)
+            took += time.monotonic() - began
+            labels = stack.on("development", f"{client} -N {articles}", stdin="SELECT label FROM drill")
+    finally:
+        stack.on("office-db-3", "sudo mariadb", stdin=f"DROP TABLE {articles}.drill")
+    return [
+        Figure("the row is in it", labels.splitlines().count(label), goal=1, least=True),
+        Figure("restored after", round(took, 1), "s"),
+        Figure("next copy in", round(due / 3600, 1), "h", goal=24),
+    ]
+
+
+def files_unarchived(machine: str, name: str, folder: str, on: str) -> Callable[[Running], list[Figure]]:
+    def run(stack: Running) -> list[Figure]:
+        mark, label = f"{folder}/drill.txt", f"drill {time.time()}"
+        stack.on(machine, f"echo {label} | sudo tee {mark}")
+        try:
+            stack.on(machine, f"sudo archive-{name} run", timeout=600)
+            due = backups.next_in(stack, machine, f"archive-{name}")
+            took = backups.unarchived(stack, machine, name, on=on)
+            there = f"{backups.SCRATCH}/{name}"
+            found = stack.on(on, f"sudo cat {there}{mark}").strip()
+            files = int(stack.on(on, f"sudo find {there} -type f | wc -l"))
+        finally:
+            stack.on(on, f"sudo rm -rf {backups.SCRATCH}")
+            stack.on(machine, f"sudo rm {mark}")
+        return [
+            Figure("files restored", files),
+            Figure("what was written at last is among them", int(found == label), goal=1, least=True),
+            Figure("restored after", round(took, 1), "s"),
+            Figure("next copy in", round(due / 3600, 1), "h", goal=24),
+        ]
+
+    return run
+
+
+def archive_rots(stack: Running) -> list[Figure]:
+    """The newest copy of the database is damaged; the one before it shares nothing with it."""
+    restore = f"sudo archive-database restore {backups.SCRATCH}"
+    stack.on("office-db-3", "sudo archive-database run", timeout=300)
+    sound = stack.on("office-db-3", "sudo archive-database list").splitlines()[-1].split()[0]
+    time.sleep(1)  # copies are named by the second
+    try:
+        with backups.rotten_archive(stack, "office-db-3", "database"):
+            noticed = not backups.succeeds(stack, "office-db-3", restore)
+            before = backups.succeeds(stack, "office-db-3", f"{restore} {sound}")
+    finally:
+        stack.on("office-db-3", f"sudo rm -rf {backups.SCRATCH}")
+    return [
+        Figure("rot noticed", int(noticed), goal=1, least=True),
+        Figure("the copy before it is restored", int(before), goal=1, least=True),
+    ]
+
+
 # Crowds, and a host
 
 
@@ -568,6 +727,34 @@ DRILLS = [
         promise="what was acknowledged is there when they are back, without an operator's command",
         limit=ALL_TELL,
         run=all_members_lost,
+    ),
+    *(search_lost(how, 40) for how in faults.ways("", 0)),
+    Drill(
+        name="the database's archive is restored on another machine",
+        claims=("NRT-12",),
+        promise=SAVED,
+        limit="every night; the development server takes the part of the new one",
+        run=database_unarchived,
+    ),
+    *(
+        Drill(
+            name=f"the archive of the {name} is restored on another machine",
+            claims=("NRT-12",),
+            promise=SAVED,
+            limit="every night",
+            run=files_unarchived(machine, name, folder, on),
+        )
+        for machine, name, folder, on in (
+            ("logs", "logs", "/var/log", "development"),
+            ("development", "git", "/srv/git", "logs"),
+        )
+    ),
+    Drill(
+        name="an archive rots",
+        claims=("NRT-12",),
+        promise="a copy that is damaged is noticed, and spoils no other",
+        limit="when it is restored: gpg finds a changed bit (components/archive)",
+        run=archive_rots,
     ),
     Drill(
         name="the back office beside a crowd",

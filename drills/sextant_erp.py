@@ -249,7 +249,7 @@ def restored(stack: Running) -> list[Figure]:
     entry = ("-d", f"label={label}", "-d", "amount=12.50", f"{stack.outputs['url']}/entries")
     world("curl", "-skf", "--max-time", "20", "-o", "/dev/null", *entry)
     stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
-    due = backups.next_in(stack, OTHER, name)
+    due = backups.next_in(stack, OTHER, f"backup-{name}")
     began = time.monotonic()
     dump = stack.on("backup", f"sudo backup-server restic {name} dump --quiet --tag mysql latest mysql.sql")
     with backups.new_database(stack, MASTER) as client:

@@ -227,7 +227,7 @@ def database_restored(stack: Running) -> list[Figure]:
     stack.on("db-1", "sudo mariadb", stdin=f"CREATE OR REPLACE TABLE sofoot.drill AS SELECT '{label}' AS label")
     seconds_until(lambda: label in stack.on("db-2", "sudo mariadb sofoot -e 'SELECT * FROM drill'"), "the row", 30)
     stack.on("db-2", "sudo systemctl start backup-database", timeout=300)
-    due = backups.next_in(stack, "db-2", "database")
+    due = backups.next_in(stack, "db-2", "backup-database")
     opened = backups.key(stack, "db-2", "database")
     began = time.monotonic()
     dump = backups.restic(stack, "back-office", opened, "dump --tag mysql latest mysql.sql")
@@ -250,7 +250,7 @@ def site_restored(stack: Running) -> list[Figure]:
     stack.on("back-office", "sudo systemctl start backup-site", timeout=300)
     sums = "find srv/edit srv/www -type f -print0 | sort -z | xargs -0 sha256sum"
     saved = stack.on("back-office", f"cd / && sudo sh -c '{sums}'")
-    due = backups.next_in(stack, "back-office", "site")
+    due = backups.next_in(stack, "back-office", "backup-site")
     opened = backups.key(stack, "back-office", "site")
     began = time.monotonic()
     try:
