@@ -214,7 +214,8 @@ def killed_after(stack: str, seconds: float, when: Callable[[], bool] = lambda: 
         status = process.poll()
         while living := of_session(process.pid):
             for one in living:
-                os.kill(one, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
             process.wait()
         if status:
             said.seek(0)

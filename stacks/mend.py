@@ -38,6 +38,7 @@ UNCERTAIN = {
 def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     """Bring the state in line with what exists; returns it."""
     release_dead_lock(stack, environment)
+    make_readable(stack, environment)
     whole = exported(stack, environment)
     adopted = HOME / "stacks" / f"{stack}.adopted.json"  # is there while that is not finished
     if adopted.exists():
@@ -147,10 +148,7 @@ def targeted(action: str, stack: str, resources: list[dict[str, Any]], environme
 
 def release_dead_lock(stack: str, environment: dict[str, str]) -> None:
     """Take away the lock of a pulumi that is no more. Only the file backend keeps locks as files."""
-    backend = urlparse(environment.get("PULUMI_BACKEND_URL", ""))
-    if backend.scheme != "file":
-        return
-    for file in (Path(backend.path) / ".pulumi/locks").rglob("*.json"):
+    for file in kept(environment, "locks", "*.json"):
         if file.parent.name != stack:
             continue
         try:
@@ -164,6 +162,25 @@ def release_dead_lock(stack: str, environment: dict[str, str]) -> None:
             raise Stop(f"pulumi (process {pid}) is at work on {stack}; wait until it has ended")
         file.unlink(missing_ok=True)
         print(f"casebook: removed the lock of process {pid}, a pulumi that was killed")
+
+
+def make_readable(stack: str, environment: dict[str, str]) -> None:
+    """Take away what a killed pulumi had begun to write. The file backend puts a state in place at once, but not the
+    note of its type beside it: half of one makes the whole state unreadable ("failed to load checkpoint"), none does
+    no harm."""
+    for note in kept(environment, "stacks", f"{stack}.json*.attrs"):
+        try:
+            json.loads(note.read_text())
+        except ValueError:
+            note.unlink()
+    for begun in kept(environment, "stacks", f"{stack}.json.*.tmp"):
+        begun.unlink()
+
+
+def kept(environment: dict[str, str], kind: str, pattern: str) -> list[Path]:
+    """Files of Pulumi's file backend; none with another."""
+    backend = urlparse(environment.get("PULUMI_BACKEND_URL", ""))
+    return list(Path(backend.path, ".pulumi", kind).rglob(pattern)) if backend.scheme == "file" else []
 
 
 def is_pulumi(pid: int) -> bool:

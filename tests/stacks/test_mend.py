@@ -12,8 +12,8 @@ import pytest
 
 from stacks import mend
 from stacks.clouds import Clouds
-from stacks.mend import failed_operations, release_dead_lock, renewals, settle
-from stacks.target import Stop
+from stacks.mend import failed_operations, make_readable, pulumi, release_dead_lock, renewals, settle
+from stacks.target import Stop, prepare
 from stacks.things import LISTINGS, S3_KEY, USER, Thing
 
 
@@ -49,6 +49,20 @@ def test_a_pulumi_that_works_keeps_its_lock(tmp_path: Path) -> None:
             release_dead_lock("sofoot", {"PULUMI_BACKEND_URL": f"file://{tmp_path}"})
         working.kill()
     assert file.exists()
+
+
+def test_a_state_that_was_being_written_is_readable_again(tmp_path: Path) -> None:
+    given = {**prepare(cloud=False), "PULUMI_BACKEND_URL": f"file://{tmp_path}"}
+    pulumi("stack", "init", "sofoot", environment=given)
+    [state] = (tmp_path / ".pulumi/stacks").rglob("sofoot.json")
+    note, begun = state.with_suffix(".json.attrs"), state.with_suffix(".json.18ea23.tmp")
+    note.write_text("")
+    begun.write_text("{")
+    with pytest.raises(Stop, match="EOF"):
+        pulumi("stack", "export", "--stack", "sofoot", environment=given)
+    make_readable("sofoot", given)
+    assert "deployment" in pulumi("stack", "export", "--stack", "sofoot", environment=given)
+    assert not begun.exists()
 
 
 def test_other_stacks_and_other_computers_keep_theirs(tmp_path: Path) -> None:
