@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from stacks.mend import events_of, mend, renewals, replacements
+from stacks.mend import events_of, make_readable, mend, release_dead_lock, renewals, replacements
 from stacks.target import CHECKOUT, HOME, Stop, empty_project, is_account, prepare
 
 FILES = CHECKOUT / "stacks"
@@ -95,6 +95,9 @@ def command(action: str, stack: str, values: list[str], renewed: list[str], opti
     """`options` go to pulumi as they are."""
     stack_file(stack)
     environment = prepare(cloud=action != "outputs")
+    if action in ("up", "destroy"):
+        release_dead_lock(stack, environment)
+        make_readable(stack, environment)
     select(stack, environment)
     chosen = ("--stack", stack)
     file = config_file(stack)

@@ -37,8 +37,6 @@ UNCERTAIN = {
 
 def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     """Bring the state in line with what exists; returns it."""
-    release_dead_lock(stack, environment)
-    make_readable(stack, environment)
     whole = exported(stack, environment)
     adopted = HOME / "stacks" / f"{stack}.adopted.json"  # is there while that is not finished
     if adopted.exists():
