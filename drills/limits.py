@@ -22,6 +22,10 @@ VRRP = (
     "three advertisements of VRRP, one a second, have to be missed: 3.4 s; a visitor whose request hangs gives up "
     "after 5 s (components/haproxy_tier)"
 )
+NOT_THERE_YET = (
+    "the sites follow each other asynchronously: what the first acknowledged within its last second can be missing "
+    "(components/drp_replica_site); visitors follow the name within its 60 s"
+)
 ROOM_AGAIN = (
     "MariaDB that cannot write its binary log looks every 60 s whether there is room again (its error log: expect up "
     "to 60 secs delay)"

@@ -20,12 +20,13 @@ from drills import alerts, backups, faults, ports
 from drills.drill import Drill, Figure, NotSeen
 from drills.galera import ALL_TELL, SUSPICION, Cluster, came_back
 from drills.ledger import TIMEOUT, Ledger, ledger
-from drills.limits import STARTED_AGAIN, VRRP
+from drills.limits import NOT_THERE_YET, STARTED_AGAIN, VRRP
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
 from drills.scaling import changed
 from drills.serving import AFTER, BEFORE, under_load
+from drills.sites import Sites, by_name, from_here, gap, visited
 from stacks.running import Running, from_the_world, world
 
 RATE = 40  # requests a second, ten for each front
@@ -448,6 +449,51 @@ def search_lost(how: str, seconds: int) -> Drill:
     )
 
 
+# The second site
+
+
+def second_site(stack: Running) -> list[Figure]:
+    """Every machine of the first site loses power at once. It is switched on again, and serves again by command."""
+    both = sites(stack)
+    both.at_home(stack)
+    label, page = f"drill-{time.time_ns()}", by_name(stack, f"/article/{articles(stack)[0]}")
+    form = f"curl -sk -d title={label}-$n -d text=text {office(stack)}"
+    titles = "sudo mariadb --skip-column-names --execute 'SELECT title FROM article' cms"
+    with visited(page) as readers, visited(form, from_here) as writers:
+        time.sleep(BEFORE)
+        with both.first_lost(stack) as moment:
+            commanded = both.taken_over(stack, moment)
+            time.sleep(20)
+            there = set(stack.on("drp-db-1", titles).splitlines())
+            on = time.time()
+        both.in_step(stack, "primary", 900)
+        came = time.time() - on
+    with visited(page) as returning:
+        time.sleep(BEFORE)
+        home = time.time()
+        both.home(stack)
+        time.sleep(20)
+    published = {f"{label}-{visit.number}" for visit in writers if visit.status == 200 and visit.ended < on}
+    if not published:
+        raise NotSeen("no article was published")
+    return [
+        Figure("articles published", len(published)),
+        Figure("of these missing in the second site", len(published - there), goal=20),
+        Figure("no page for", gap(readers, 200, moment), "s", goal=240),
+        *commanded,
+        Figure("the first site in step again after it was switched on", round(came), "s"),
+        Figure("articles missing at home", len(published & there - set(stack.on("db-1", titles).splitlines())), goal=0),
+        Figure("no page on the way home for", gap(returning, 200, home), "s", goal=120),
+    ]
+
+
+def sites(stack: Running) -> Sites:
+    if "drp-gateway" not in stack.machines:
+        raise NotSeen("it is up without its second site: casebook:settings.drp")
+    first = [name for name in stack.machines if not name.startswith("drp-") and name != "development"]
+    return Sites("drp-gateway", ["gateway"], [name for name in first if name != "gateway"])
+
+
 # Archives
 
 
@@ -729,6 +775,13 @@ DRILLS = [
         run=all_members_lost,
     ),
     *(search_lost(how, 40) for how in faults.ways("", 0)),
+    Drill(
+        name="the first site is lost, and the second takes over",
+        claims=("NRT-18",),
+        promise="DRP in Strasbourg: same architecture, smaller, synchronised, asleep until needed",
+        limit=NOT_THERE_YET,
+        run=second_site,
+    ),
     Drill(
         name="the database's archive is restored on another machine",
         claims=("NRT-12",),

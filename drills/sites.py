@@ -1,0 +1,136 @@
+"""Two sites, one of which follows the other (components/drp_replica_site): who asks by name, takeover, the way home."""
+
+import contextlib
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from drills import faults
+from drills.drill import Figure
+from drills.patience import seconds_until
+from sandbox import GATEWAY
+from stacks.running import Running, from_the_world, world
+from stacks.target import is_account
+
+STEP = 300  # seconds in which a site that is whole comes into step
+
+
+class Visit(NamedTuple):
+    """A request: its number, when the answer came (seconds since the epoch), and its status; 0 where none came."""
+
+    number: int
+    ended: float
+    status: int
+
+
+def by_name(stack: Running, path: str) -> str:
+    """What a shell in the world asks for a page of the stack with, wherever its name leads just then."""
+    url = urlsplit(stack.outputs["url"])
+    port = {"http": 80, "https": 443}[url.scheme]
+    # The sandbox's name server knows what the world's do not.
+    where = f"dig +short +time=2 {'' if is_account() else f'@{GATEWAY}'} {url.hostname} | shuf | head -1"
+    return f"curl -sk --resolve {url.hostname}:{port}:$({where}) {url.scheme}://{url.hostname}{path}"
+
+
+def asked(stack: Running, path: str) -> str:
+    """A page, once, by its name."""
+    return world("sh", "-c", f"{by_name(stack, path)} --fail --max-time 20")
+
+
+def from_here(*command: str) -> list[str]:
+    return list(command)
+
+
+@contextlib.contextmanager
+def visited(request: str, whence: Callable[..., list[str]] = from_the_world) -> Iterator[list[Visit]]:
+    """One request after the other while the block runs; all told once it has ended.
+
+    request  of `by_name`, or curl's, with more options; `$n` is the number of the visit
+    """
+    found: list[Visit] = []
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)  # who is in the world has no rights here
+        script = f"""n=0
+            while [ ! -e {folder}/stop ] && [ $n -lt 20000 ]; do
+                n=$((n + 1))
+                status=$({request} --max-time 5 -o {folder}/answer -w '%{{http_code}}')
+                echo $n $(date +%s.%N) $status
+                sleep 0.1
+            done"""
+        with subprocess.Popen(whence("sh", "-c", script), stdout=subprocess.PIPE, text=True) as visitor:
+            try:
+                yield found
+            finally:
+                Path(folder, "stop").touch()
+                printed, _ = visitor.communicate(timeout=60)
+    for line in printed.splitlines():
+        number, ended, status = line.split()
+        found.append(Visit(int(number), float(ended), int(status)))
+
+
+def gap(visits: Sequence[Visit], good: int, moment: float) -> float:
+    """Seconds around a moment without an answer of the `good` status."""
+    answers = [one.ended for one in visits if one.status == good]
+    again = min((ended for ended in answers if ended > moment + 1), default=time.time())
+    last = max((ended for ended in answers if ended <= again - 1), default=moment)
+    return round(again - min(last, moment), 1)
+
+
+class Sites(NamedTuple):
+    """The two sites of a stack.
+
+    conductor  the machine on which the commands are given
+    doors      the first site's machines through which all its others are reached
+    inside     those others
+    """
+
+    conductor: str
+    doors: Sequence[str]
+    inside: Sequence[str]
+
+    def command(self, stack: Running, word: str) -> str:
+        return stack.on(self.conductor, f"sudo drp {word}", timeout=600)
+
+    def status(self, stack: Running) -> dict[str, Any]:
+        """Both sites, as the conductor sees them."""
+        found: dict[str, Any] = json.loads(self.command(stack, "status"))
+        return found
+
+    def in_step(self, stack: Running, site: str, at_most: float = STEP) -> float:
+        """Seconds until a site follows the other."""
+        return seconds_until(
+            lambda: bool(self.status(stack)[site]["follows"]), f"the {site} site in step", at_most, every=2
+        )
+
+    def home(self, stack: Running) -> None:
+        """The first site serves again, by command."""
+        self.in_step(stack, "primary", 900)
+        self.command(stack, "handback")
+
+    def at_home(self, stack: Running) -> None:
+        """The first site serves, and the second is in step."""
+        if self.status(stack)["serves"] != "primary":
+            self.home(stack)
+        self.in_step(stack, "replica")
+
+    @contextlib.contextmanager
+    def first_lost(self, stack: Running) -> Iterator[float]:
+        """Every machine of the first site is without power. The doors go last, and come first."""
+        with contextlib.ExitStack() as broken:
+            moment = broken.enter_context(faults.power_loss_of_all(stack, self.inside))
+            broken.enter_context(faults.power_loss_of_all(stack, self.doors))
+            yield moment
+
+    def taken_over(self, stack: Running, moment: float) -> list[Figure]:
+        """By command, while the first site is lost since a moment."""
+        commanded = time.time()
+        self.command(stack, "takeover")
+        return [
+            Figure("of that until the command was given", round(commanded - moment), "s"),
+            Figure("of that the command took", round(time.time() - commanded), "s"),
+        ]
