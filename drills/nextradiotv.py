@@ -846,6 +846,13 @@ DRILLS = [
         ),
     ),
     Drill(
+        name="what a neighbour of the private network can reach",
+        claims=("NRT-2", "NRT-17"),
+        promise="ports reachable are ports printed",
+        limit="TCP ports that are likely or printed",
+        run=lambda stack: ports.a_neighbour(stack, "development", PRIVATE),
+    ),
+    Drill(
         name="somebody guesses passwords",
         claims=("NRT-15",),
         promise="SSH is protected against brute force",
