@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from drills import alerts, backups, faults, ports
+from drills.changes import serving
+from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
 from drills.galera import ALL_TELL, SUSPICION, Cluster, came_back
 from drills.ledger import TIMEOUT, Ledger, ledger
@@ -606,6 +608,33 @@ def five_times(stack: Running) -> list[Figure]:
     ]
 
 
+def one_more(stack: Running) -> list[Figure]:
+    """Bottom and top, as the document has it: what makes the pages, and what hands them out."""
+    sizes = {tier: len(matching(stack.machines, f"{tier}-*")) for tier in ("nginx", "php")}
+    more = [word for tier, size in sizes.items() for word in ("--set", f"public.{tier}={size + 1}")]
+    new = [f"{tier}-{size + 1}" for tier, size in sizes.items()]
+    url, *headers = made(stack)[0].splitlines()
+    options = " ".join(f"--header '{header}'" for header in headers)
+    look = f"for n in 1 2 3 4 5 6; do curl -s --max-time 5 -D - -o /dev/null {options} {url.removeprefix('GET ')}; done"
+
+    def serve() -> bool:
+        seen = world("sh", "-c", look, check=False)
+        return all(re.search(rf": {name}\s", seen) for name in new)
+
+    with serving(made(stack), RATE) as came:
+        began = time.monotonic()
+        up(stack.name, *more)
+        seconds_until(serve, f"pages of {' and '.join(new)}", 60)
+        both = time.monotonic() - began
+    with serving(made(stack), RATE) as went:
+        up(stack.name)
+    return [
+        Figure("both serve after", round(both), "s", goal=300),
+        *came,
+        *(figure._replace(name=f"{figure.name}, on the way back") for figure in went),
+    ]
+
+
 def host_lost(stack: Running) -> list[Figure]:
     """What one host has by anti-affinity: the first machine of each tier that has more than one."""
     at_home(stack)
@@ -822,6 +851,12 @@ DRILLS = [
         promise="traffic x 5 within 15 minutes",
         limit=f"a fifteenth of the time; {ONE_COMPUTER}",
         run=five_times,
+    ),
+    Drill(
+        name="one nginx and one PHP server more, and gone again",
+        claims=("NRT-19",),
+        promise="hourly machines added in five minutes at the bottom and the top",
+        run=one_more,
     ),
     Drill(
         name="one host is lost",
