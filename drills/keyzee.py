@@ -3,18 +3,20 @@
 import contextlib
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fnmatch import filter as matching
 from typing import NamedTuple
 
 from drills import faults, galera, ports
 from drills.drill import Drill, Figure, NotSeen
 from drills.limits import NOT_THERE_YET, SKIPPED, STARTED_AGAIN, VRRP
 from drills.peak import highest, rising
-from drills.serving import under_load
+from drills.serving import moving, under_load
 from drills.sites import Sites, Visit, asked, by_name, gap, visited
 from stacks.running import Running
 
 RATE = 30  # requests a second
+PRIVATE = "10.12.0.0/23"
 CLUSTER = galera.Cluster(members="rbx-db-*", over="rbx-mobile-2", claims=("KEY-4",))
 
 NO_REQUEST = "HAProxy stops sending to what does not answer"
@@ -54,6 +56,21 @@ def machine_lost(machine: str, daemon: str, tier: Tier) -> list[Drill]:
         *(lost(machine, how, fault, tier, 20, 10, tier.limit) for how, fault in faults.ways(machine, 25).items()),
         lost(machine, faults.FULL, faults.full(machine, 25), tier, 20, 0, ""),
     ]
+
+
+def way(how: str) -> Callable[[str], faults.Fault]:
+    return lambda machine: faults.ways(machine, 25)[how]
+
+
+def address_lost(how: str, fault: Callable[[str], faults.Fault], clean: float) -> Drill:
+    """Of the two HAProxies the one that has the address."""
+
+    def run(stack: Running) -> list[Figure]:
+        [machine] = [one for one in matching(stack.machines, "rbx-haproxy-*") if moving(stack, one, PRIVATE)]
+        broken = functools.partial(fault(machine), stack)
+        return under_load(pages(stack), broken, rate=RATE, seconds=20, failed=round(RATE * clean), clean=clean)
+
+    return Drill(name=f"the HAProxy with the address {how}", claims=("KEY-2",), promise=NO_REQUEST, limit=VRRP, run=run)
 
 
 # The sites
@@ -150,7 +167,9 @@ def requests_held(stack: Running) -> list[Figure]:
 
 
 DRILLS = [
-    *machine_lost("rbx-haproxy-1", "haproxy", Tier("KEY-2", 1, VRRP)),
+    address_lost("has haproxy killed", lambda machine: faults.kill(machine, "haproxy"), 5),
+    *(address_lost(how, way(how), 10) for how in faults.ways("", 0)),
+    address_lost(faults.FULL, lambda machine: faults.full(machine, 25), 0),
     *machine_lost("rbx-proxy-1", "nginx", Tier("KEY-2", 1 / 2, SKIPPED)),
     *machine_lost("rbx-mobile-1", "apache2", Tier("KEY-3", 1 / 2, SKIPPED)),
     *machine_lost("rbx-keys-1", "tomcat10", Tier("KEY-3", 1 / 2, SKIPPED, "/keys/")),

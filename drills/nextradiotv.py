@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from fnmatch import filter as matching
-from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,7 +26,7 @@ from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
 from drills.scaling import changed
-from drills.serving import AFTER, BEFORE, under_load
+from drills.serving import AFTER, BEFORE, moving, under_load
 from drills.sites import Sites, by_name, from_here, gap, visited
 from stacks.running import Running, from_the_world, world
 
@@ -125,30 +124,26 @@ def editing(stack: Running, seconds: float) -> Iterator[Load]:
 # A front
 
 
-def moving(stack: Running, machine: str) -> set[str]:
-    """The private network's addresses on a machine, besides its own."""
-    devices = json.loads(stack.on(machine, "ip -json -4 address"))
-    found = {one["local"] for device in devices for one in device["addr_info"]}
-    private = {address for address in found if ip_address(address) in ip_network(PRIVATE)}
-    return private - {stack.machines[machine]["private"]}
-
-
 def at_home(stack: Running) -> float:
     """Seconds until each front has its own address."""
     fronts = matching(stack.machines, "front-*")
-    return seconds_until(lambda: all(len(moving(stack, one)) == 1 for one in fronts), "each front's own address", 150)
+    return seconds_until(
+        lambda: all(len(moving(stack, one, PRIVATE)) == 1 for one in fronts), "each front's own address", 150
+    )
 
 
 def front_lost(front: str, how: str, fault: faults.Fault, clean: float) -> Drill:
     def run(stack: Running) -> list[Figure]:
         at_home(stack)
-        [address], after = moving(stack, front), list[float]()
+        [address], after = moving(stack, front, PRIVATE), list[float]()
         others = [one for one in matching(stack.machines, "front-*") if one != front]
 
         @contextlib.contextmanager
         def broken() -> Iterator[float]:
             with fault(stack) as moment:
-                seconds_until(lambda: any(address in moving(stack, one) for one in others), f"{address} elsewhere", 20)
+                seconds_until(
+                    lambda: any(address in moving(stack, one, PRIVATE) for one in others), f"{address} elsewhere", 20
+                )
                 after.append(time.time() - moment)
                 yield moment
 
@@ -209,7 +204,7 @@ def sql_lost(how: str, fault: Callable[[Running, str], AbstractContextManager[fl
     """Of the two SQL HAProxies the one that has the address."""
 
     def run(stack: Running) -> list[Figure]:
-        [machine] = [one for one in matching(stack.machines, "sql-*") if moving(stack, one)]
+        [machine] = [one for one in matching(stack.machines, "sql-*") if moving(stack, one, PRIVATE)]
         broken = functools.partial(fault, stack, machine)
         with written(stack) as books:
             served = under_load(made(stack), broken, rate=RATE, seconds=20, failed=RATE * 4, clean=9)

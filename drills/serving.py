@@ -1,8 +1,10 @@
 """A site under load that loses something: the requests that fail, and how soon none does any more."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from ipaddress import ip_address, ip_network
 
 from drills.drill import Figure
 from drills.load import load
@@ -47,3 +49,10 @@ def serves(stack: Running, machine: str) -> Callable[[], bool]:
     """Whether one of some visitors meets the machine."""
     look = f"for n in 1 2 3; do curl -skI --max-time 5 {stack.outputs['url']}; done"
     return lambda: f"x-served-by: {machine}" in world("sh", "-c", look, check=False).lower()
+
+
+def moving(stack: Running, machine: str, network: str) -> set[str]:
+    """Addresses of a private network that are on a machine, besides its own: a HAProxy tier's, which move."""
+    devices = json.loads(stack.on(machine, "ip -json -4 address"))
+    found = {one["local"] for device in devices for one in device["addr_info"]}
+    return {one for one in found if ip_address(one) in ip_network(network)} - {stack.machines[machine]["private"]}
