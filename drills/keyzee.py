@@ -53,7 +53,7 @@ def machine_lost(machine: str, daemon: str, tier: Tier) -> list[Drill]:
     killed, limit = faults.kill(machine, daemon), f"{STARTED_AGAIN}; {tier.limit}"
     return [
         lost(machine, f"has {daemon} killed", killed, tier, 10, 5, limit),
-        *(lost(machine, how, fault, tier, 20, 10, tier.limit) for how, fault in faults.ways(machine, 25).items()),
+        *(lost(machine, how, fault, tier, 20, 12, tier.limit) for how, fault in faults.ways(machine, 25).items()),
         lost(machine, faults.FULL, faults.full(machine, 25), tier, 20, 0, ""),
     ]
 
@@ -168,7 +168,7 @@ def requests_held(stack: Running) -> list[Figure]:
 
 DRILLS = [
     address_lost("has haproxy killed", lambda machine: faults.kill(machine, "haproxy"), 5),
-    *(address_lost(how, way(how), 10) for how in faults.ways("", 0)),
+    *(address_lost(how, way(how), 12) for how in faults.ways("", 0)),
     address_lost(faults.FULL, lambda machine: faults.full(machine, 25), 0),
     *machine_lost("rbx-proxy-1", "nginx", Tier("KEY-2", 1 / 2, SKIPPED)),
     *machine_lost("rbx-mobile-1", "apache2", Tier("KEY-3", 1 / 2, SKIPPED)),

@@ -1,6 +1,7 @@
 """Two sites, one of which follows the other (components/drp_replica_site): who asks by name, takeover, the way home."""
 
 import contextlib
+import itertools
 import json
 import subprocess
 import tempfile
@@ -74,11 +75,11 @@ def visited(request: str, whence: Callable[..., list[str]] = from_the_world) -> 
 
 
 def gap(visits: Sequence[Visit], good: int, moment: float) -> float:
-    """Seconds around a moment without an answer of the `good` status."""
-    answers = [one.ended for one in visits if one.status == good]
-    again = min((ended for ended in answers if ended > moment + 1), default=time.time())
-    last = max((ended for ended in answers if ended <= again - 1), default=moment)
-    return round(again - min(last, moment), 1)
+    """The longest time without an answer of the `good` status, from a moment on, in seconds."""
+    answers = sorted(one.ended for one in visits if one.status == good)
+    last = max((ended for ended in answers if ended <= moment), default=moment)
+    ends = [last, *(ended for ended in answers if ended > last), max((one.ended for one in visits), default=moment)]
+    return round(max(after - before for before, after in itertools.pairwise(ends)), 1)
 
 
 class Sites(NamedTuple):

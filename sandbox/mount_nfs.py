@@ -9,6 +9,7 @@ Runs on a machine, on Debian's python3-fusepy and libnfs13. Of the options it kn
 
 import ctypes
 import os
+import socket
 import sys
 import threading
 from typing import Any
@@ -16,6 +17,9 @@ from typing import Any
 import fusepy as fuse  # type: ignore[import-not-found]
 
 LIBRARY = "libnfs.so.13"
+# As the kernel's client (timeo=100, thrice): a connection on which nothing is acknowledged for so long is begun anew. A
+# firewall on the way that has been off knows nothing of it.
+UNACKNOWLEDGED = ctypes.c_int(30_000)  # milliseconds
 NAMES = ("dev", "ino", "mode", "nlink", "uid", "gid", "rdev", "size", "blksize", "blocks", "atime", "mtime", "ctime")
 
 
@@ -53,6 +57,7 @@ class Nfs:
         self.library = ctypes.CDLL(LIBRARY)
         self.library.nfs_init_context.restype = ctypes.c_void_p
         self.library.nfs_get_error.restype = ctypes.c_char_p
+        self.system = ctypes.CDLL(None)
         self.library.nfs_readdir.restype = ctypes.POINTER(Entry)
         self.lock = threading.Lock()
         self.context = ctypes.c_void_p(self.library.nfs_init_context())
@@ -63,6 +68,9 @@ class Nfs:
 
     def __call__(self, name: str, *given: Any) -> int:
         with self.lock:
+            connection = self.library.nfs_get_fd(self.context)  # another one since the last call, it may be
+            option = (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ctypes.byref(UNACKNOWLEDGED))
+            self.system.setsockopt(connection, *option, ctypes.sizeof(UNACKNOWLEDGED))
             answer: int = getattr(self.library, "nfs_" + name)(
                 self.context, *(value.encode() if isinstance(value, str) else value for value in given)
             )

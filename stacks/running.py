@@ -59,7 +59,7 @@ def ssh(address: str, command: str, *, stdin: str | None = None, timeout: float 
     words = [*ssh_client(via), f"debian@{address}", command]
     done = subprocess.run(words, text=True, capture_output=True, timeout=timeout, input=stdin)
     if done.returncode:
-        raise CommandFailed(f"{command!r} on {address}: {done.stderr}{done.stdout}")
+        raise CommandFailed(f"{command[:300]!r} on {address}: {done.stderr}{done.stdout}")
     return done.stdout
 
 
