@@ -42,6 +42,7 @@ class Tier(NamedTuple):
 
 def lost(machine: str, how: str, fault: faults.Fault, tier: Tier, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
+        sites(stack).at_home(stack)
         failed = round(RATE * clean * tier.share)
         broken = functools.partial(fault, stack)
         return under_load(pages(stack, tier.path), broken, rate=RATE, seconds=seconds, failed=failed, clean=clean)
@@ -66,6 +67,7 @@ def address_lost(how: str, fault: Callable[[str], faults.Fault], clean: float) -
     """Of the two HAProxies the one that has the address."""
 
     def run(stack: Running) -> list[Figure]:
+        sites(stack).at_home(stack)
         [machine] = [one for one in matching(stack.machines, "rbx-haproxy-*") if moving(stack, one, PRIVATE)]
         broken = functools.partial(fault(machine), stack)
         return under_load(pages(stack), broken, rate=RATE, seconds=20, failed=round(RATE * clean), clean=clean)
@@ -161,7 +163,18 @@ def site_lost(stack: Running) -> list[Figure]:
     ]
 
 
+def the_world(stack: Running) -> list[Figure]:
+    sites(stack).at_home(stack)
+    return ports.the_world(stack, {})
+
+
+def each_tier(stack: Running) -> list[Figure]:
+    sites(stack).at_home(stack)
+    return ports.each_tier(stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")])
+
+
 def requests_held(stack: Running) -> list[Figure]:
+    sites(stack).at_home(stack)
     held = highest(pages(stack))
     return [Figure("requests a second held", held), *rising(pages(stack), held, times=3, seconds=20)]
 
@@ -207,15 +220,13 @@ DRILLS = [
         name="what the world can reach",
         claims=("KEY-1",),
         promise="everything that comes in passes the firewall; ports reachable are ports printed",
-        run=lambda stack: ports.the_world(stack, {}),
+        run=the_world,
     ),
     Drill(
         name="what each tier can reach",
         claims=("KEY-1",),
         promise="ports reachable are ports printed",
         limit="TCP ports that are likely or printed",
-        run=lambda stack: ports.each_tier(
-            stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
-        ),
+        run=each_tier,
     ),
 ]

@@ -31,6 +31,40 @@ SSHD = "mkdir -p /run/sshd; /usr/sbin/sshd -D -e"
 # What a machine's journal would add to a line of sshd; one number would make all of them one session to Fail2ban.
 DATED = """while read -r line; do n=$((n + 1)); echo "$(date '+%b %d %T') gateway sshd[$n]: $line"; done"""
 CURL = "curl -s --max-time 3"
+SURICATA = (
+    "suricata -q 0 -c /etc/suricata/suricata.yaml --include /etc/suricata/gateway.yaml --pidfile /run/suricata.pid"
+)
+# Three connections from one port, each ended by the client.
+AGAIN = f"""
+import socket, time
+for _ in range(3):
+    with socket.socket() as connection:
+        connection.settimeout(5)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connection.bind(("", 40000))
+        connection.connect(("{PUBLIC}", 8080))
+        connection.send(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(99):
+            pass
+    time.sleep(1.5)
+"""
+# A connection that is asked nothing for a while.
+LASTING = f"""
+import pathlib, socket, time
+told = pathlib.Path("/run/lasting")
+with socket.create_connection(("{PUBLIC}", 8080)) as connection:
+    connection.settimeout(20)
+    connection.send(b"GET / HTTP/1.0\\r\\n")
+    told.write_text("open")
+    while not pathlib.Path("/run/again").exists():
+        time.sleep(0.1)
+    try:
+        connection.send(b"\\r\\n")
+        told.write_text(str(connection.recv(9)))
+    except OSError as error:
+        told.write_text(type(error).__name__)
+"""
 
 
 class Site(NamedTuple):
@@ -169,9 +203,7 @@ def test_a_known_bad_request_raises_an_alert_and_is_dropped(site: Site) -> None:
     assert works(site.world, bad)  # nothing reads it yet
     site.gateway.run("mkdir -p /var/log/suricata /run/suricata && /usr/local/sbin/suricata-queue on")
     assert works(site.world, good)  # a queue that nobody reads is passed by
-    site.gateway.start(
-        "suricata -q 0 -c /etc/suricata/suricata.yaml --include /etc/suricata/gateway.yaml --pidfile /run/suricata.pid"
-    )
+    site.gateway.start(SURICATA)
     until(lambda: works(site.gateway, "suricatasc -c uptime"), "Suricata does not answer")
     assert works(site.world, good)
     assert not works(site.world, bad)
@@ -179,6 +211,21 @@ def test_a_known_bad_request_raises_an_alert_and_is_dropped(site: Site) -> None:
     events = [json.loads(line) for line in site.gateway.run("cat /var/log/suricata/eve.json").splitlines()]
     [alert] = [e for e in events if e["event_type"] == "alert" and e["alert"]["signature_id"] == 9000002][:1]
     assert (alert["alert"]["action"], alert["src_ip"], alert["dest_ip"]) == ("blocked", WORLD, INSIDE)
+    # A client comes again from the port that it has just used, as many behind one address do.
+    site.world.run(f"sysctl -q net.ipv4.tcp_tw_reuse=1; python3 -c {shlex.quote(AGAIN)}")
+    # What a new Suricata has not seen begin is reset: its ends do not wait until TCP gives up.
+    site.world.start(f"python3 -c {shlex.quote(LASTING)}")
+    until(lambda: works(site.world, "test -e /run/lasting"), "no connection")
+    site.gateway.run(
+        "kill $(cat /run/suricata.pid); while kill -0 $(cat /run/suricata.pid) 2>/dev/null; do sleep 0.1; done"
+    )
+    site.gateway.run("rm -f /run/suricata.pid")
+    site.gateway.start(SURICATA)
+    until(lambda: works(site.gateway, "suricatasc -c uptime"), "Suricata does not answer")
+    site.world.run("touch /run/again")
+    until(
+        lambda: site.world.run("cat /run/lasting") == "ConnectionResetError", lambda: site.world.run("cat /run/lasting")
+    )
     # Without its queue the rules are of no use: it is the queue that brings it the packets.
     site.gateway.run("/usr/local/sbin/suricata-queue off")
     assert not works(site.gateway, "/usr/local/sbin/suricata-queue check")
