@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -34,21 +35,6 @@ CURL = "curl -s --max-time 3"
 SURICATA = (
     "suricata -q 0 -c /etc/suricata/suricata.yaml --include /etc/suricata/gateway.yaml --pidfile /run/suricata.pid"
 )
-# Three connections from one port, each ended by the client.
-AGAIN = f"""
-import socket, time
-for _ in range(3):
-    with socket.socket() as connection:
-        connection.settimeout(5)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        connection.bind(("", 40000))
-        connection.connect(("{PUBLIC}", 8080))
-        connection.send(b"GET / HTTP/1.0\\r\\n\\r\\n")
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(99):
-            pass
-    time.sleep(1.5)
-"""
 # A connection that is asked nothing for a while.
 LASTING = f"""
 import pathlib, socket, time
@@ -200,7 +186,7 @@ def test_administrators_jump_to_the_network_s_ssh_and_who_guesses_is_banned(site
 @pytest.mark.claim("KEY-1")
 def test_a_known_bad_request_raises_an_alert_and_is_dropped(site: Site) -> None:
     good, bad = f"{CURL} http://{PUBLIC}:8080/", f"{CURL} -H 'X-Id: ${{jndi:ldap://x/y}}' http://{PUBLIC}:8080/"
-    assert works(site.world, bad)  # nothing reads it yet
+    until(lambda: works(site.world, bad), "the server inside does not answer")  # nothing reads it yet
     site.gateway.run("mkdir -p /var/log/suricata /run/suricata && /usr/local/sbin/suricata-queue on")
     assert works(site.world, good)  # a queue that nobody reads is passed by
     site.gateway.start(SURICATA)
@@ -211,8 +197,12 @@ def test_a_known_bad_request_raises_an_alert_and_is_dropped(site: Site) -> None:
     events = [json.loads(line) for line in site.gateway.run("cat /var/log/suricata/eve.json").splitlines()]
     [alert] = [e for e in events if e["event_type"] == "alert" and e["alert"]["signature_id"] == 9000002][:1]
     assert (alert["alert"]["action"], alert["src_ip"], alert["dest_ip"]) == ("blocked", WORLD, INSIDE)
-    # A client comes again from the port that it has just used, as many behind one address do.
-    site.world.run(f"sysctl -q net.ipv4.tcp_tw_reuse=1; python3 -c {shlex.quote(AGAIN)}")
+    # A client that nobody has answered comes again from the same port, as one of many behind one address does.
+    site.inside.run("nft 'table inet hole { chain input { type filter hook input priority 0; tcp dport 80 drop; }; }'")
+    assert not works(site.world, f"{good} --local-port 40000")
+    site.inside.run("nft delete table inet hole")
+    time.sleep(8)
+    assert works(site.world, f"{good} --local-port 40000")
     # What a new Suricata has not seen begin is reset: its ends do not wait until TCP gives up.
     site.world.start(f"python3 -c {shlex.quote(LASTING)}")
     until(lambda: works(site.world, "test -e /run/lasting"), "no connection")
