@@ -8,23 +8,23 @@ from drills.drill import Figure, NotSeen
 from drills.load import load
 from stacks.running import Running
 
-SECONDS = 8  # of each try
+SECONDS = 8  # of a try
 SLOWEST = 1.0  # seconds for 99 % of the answers
 LASTS = 30  # seconds of the whole rate
 FIRST, LAST = 50, 12_800  # requests a second
 PORT = 8088
 
 
-def held(targets: Sequence[str], rate: int) -> bool:
+def held(targets: Sequence[str], rate: int, seconds: int = SECONDS) -> bool:
     """Whether every request of a rate is answered, and soon."""
-    with load(targets, rate=rate, seconds=SECONDS) as seen:
-        time.sleep(SECONDS)
-    enough = len(seen.requests) > 0.95 * rate * SECONDS
+    with load(targets, rate=rate, seconds=seconds) as seen:
+        time.sleep(seconds)
+    enough = len(seen.requests) > 0.95 * rate * seconds
     return enough and not seen.failed and seen.percentile(0.99) < SLOWEST
 
 
 def highest(targets: Sequence[str]) -> int:
-    """The highest rate that is held, to an eighth."""
+    """The highest rate that is held, for half a minute; to an eighth."""
     rate = FIRST
     if not held(targets, rate):
         raise NotSeen(f"not even {rate} requests a second are held")
@@ -33,6 +33,8 @@ def highest(targets: Sequence[str]) -> int:
     for step in (rate // 2, rate // 4, rate // 8):
         if held(targets, rate + step):
             rate += step
+    while not held(targets, rate, LASTS):
+        rate -= max(rate // 8, 1)
     return rate
 
 
