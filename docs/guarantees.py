@@ -18,8 +18,8 @@ physics or a daemon sets a limit, that limit is promised, and stands with its so
 did not hold is printed like any other.
 
 A machine of the sandbox that loses power loses every process and its network at once, but not what the kernel had yet
-to write to its disk, for the kernel is the host's. The moment of a fault is that of the first login that fails, or of
-the last before it: seconds are counted from up to two seconds before the fault.
+to write to its disk, for the kernel is the host's. Seconds are counted from the moment at which the fault was ordered
+to happen, which is a little before it does.
 """
 COLUMNS = ("what is broken", "claims", "promise, and its limit", "measured: median (worst; promised)", "held", "runs")
 SHORT = ("stack", "claim", "says", "drills that held", "worst that was measured")

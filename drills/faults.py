@@ -31,15 +31,9 @@ def answers(stack: Running, machine: str) -> bool:
         return False
 
 
-def silent_since(stack: Running, machine: str, how: str, at_most: float) -> float:
-    """The moment (since the epoch) of the first login that fails: when the fault happened, or a little earlier."""
-    deadline = time.monotonic() + at_most
-    while time.monotonic() < deadline:
-        began = time.time()
-        if not answers(stack, machine):
-            return began
-        time.sleep(0.2)
-    raise NotSeen(f"{machine} {how}: not seen within {at_most:g} s")
+def see_silent(stack: Running, machine: str, how: str, at_most: float) -> None:
+    """NotSeen, if whoever logs in still comes as far as a command."""
+    seconds_until(lambda: not answers(stack, machine), f"{machine} {how}", at_most, every=0.2)
 
 
 @contextlib.contextmanager
@@ -57,8 +51,8 @@ def power_loss_of_all(stack: Running, machines: Sequence[str]) -> Iterator[float
     """The same of several machines within a second or two. None of them may be the way to another."""
     boots = {machine: boot_id(stack, machine) for machine in machines}
 
-    def switch_off(machine: str) -> None:
-        in_a_second(stack, machine, "systemctl poweroff --force --force")
+    def switch_off(machine: str) -> float:
+        return in_a_second(stack, machine, "systemctl poweroff --force --force")
 
     def is_back(machine: str) -> float:
         def booted() -> bool:
@@ -67,8 +61,8 @@ def power_loss_of_all(stack: Running, machines: Sequence[str]) -> Iterator[float
         return seconds_until(booted, f"{machine} on again", 180 + 20 * len(machines))
 
     with ThreadPoolExecutor(len(machines)) as each:
-        list(each.map(switch_off, machines))
-        moments = list(each.map(lambda machine: silent_since(stack, machine, "without power", 30), machines))
+        moments = list(each.map(switch_off, machines))
+        list(each.map(lambda machine: see_silent(stack, machine, "without power", 30), machines))
         try:
             yield min(moments)
         finally:
@@ -102,8 +96,8 @@ def killed(stack: Running, machine: str, unit: str) -> Iterator[float]:
 @contextlib.contextmanager
 def frozen(stack: Running, machine: str, seconds: int) -> Iterator[float]:
     """No process but PID 1 runs, while the kernel still takes connections. Thaws by itself after `seconds`."""
-    in_a_second(stack, machine, f"kill -STOP -1; sleep {seconds}; kill -CONT -1")
-    with gone(stack, machine, "frozen", seconds) as moment:
+    moment = in_a_second(stack, machine, f"kill -STOP -1; sleep {seconds}; kill -CONT -1")
+    with gone(stack, machine, "frozen", seconds):
         yield moment
 
 
@@ -115,8 +109,8 @@ def cut_off(stack: Running, machine: str, seconds: int) -> Iterator[float]:
         for hook, name in (("input", "iifname"), ("output", "oifname"))
     )
     table = f"nft -f - <<X\ntable inet drill {{\n{chains}\n}}\nX\n"
-    in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet drill")
-    with gone(stack, machine, "cut off", seconds) as moment:
+    moment = in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet drill")
+    with gone(stack, machine, "cut off", seconds):
         yield moment
 
 
@@ -132,8 +126,7 @@ def parted(stack: Running, machine: str, addresses: Sequence[str], seconds: int)
         for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr"))
     )
     table = f"nft -f - <<X\ntable inet parted {{\n{chains}\n}}\nX\n"
-    began = time.time()
-    in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet parted")
+    moment = in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet parted")
 
     def there() -> str:
         return stack.on(machine, "sudo nft list table inet parted 2>/dev/null || true")
@@ -143,7 +136,7 @@ def parted(stack: Running, machine: str, addresses: Sequence[str], seconds: int)
 
     seconds_until(dropping, f"{machine} dropping what comes from or goes to {elements}", 12, every=0.2)
     try:
-        yield began + 1
+        yield moment
     finally:
         seconds_until(lambda: not there(), f"{machine} parted no more", seconds + 30)
 
@@ -159,27 +152,28 @@ def full_disk(stack: Running, machine: str, seconds: int) -> Iterator[float]:
         return int(stack.on(machine, left))
 
     before = room()
-    in_a_second(stack, machine, f"{fill}; sleep {seconds}; rm -f {FILL} {FILL}.rest")
-    began = time.time()
+    moment = in_a_second(stack, machine, f"{fill}; sleep {seconds}; rm -f {FILL} {FILL}.rest")
     seconds_until(lambda: room() < 1024, f"{machine} with a full disk", 30)
     try:
-        yield began + 1
+        yield moment
     finally:
         seconds_until(lambda: room() > before // 2, f"{machine} with room on its disk", seconds + 60)
 
 
-def in_a_second(stack: Running, machine: str, script: str) -> None:
-    """Run a script on the machine when this login is over, whatever becomes of the way to it."""
+def in_a_second(stack: Running, machine: str, script: str) -> float:
+    """Run a script on the machine when this login is over, whatever becomes of the way to it; when, by its clock: a
+    fraction of a second too early, for it has to be started."""
     stack.on(machine, "sudo tee /run/drill >/dev/null", stdin=script)
-    stack.on(machine, "sudo systemd-run --quiet --on-active=1 --timer-property=AccuracySec=100ms sh /run/drill")
+    timer = "sudo systemd-run --quiet --on-active=1 --timer-property=AccuracySec=100ms sh /run/drill"
+    return float(stack.on(machine, f"date +%s.%N; {timer}")) + 1
 
 
 @contextlib.contextmanager
-def gone(stack: Running, machine: str, how: str, seconds: int) -> Iterator[float]:
+def gone(stack: Running, machine: str, how: str, seconds: int) -> Iterator[None]:
     """For something that ends by itself: seen to have begun, and in the end seen to be over."""
-    moment = silent_since(stack, machine, how, 12)
+    see_silent(stack, machine, how, 12)
     try:
-        yield moment
+        yield
     finally:
         seconds_until(lambda: answers(stack, machine), f"{machine} back after it was {how}", seconds + 30)
 
