@@ -108,8 +108,10 @@ def cut_off(stack: Running, machine: str, seconds: int) -> Iterator[float]:
         f"chain {hook} {{ type filter hook {hook} priority -350; {name} != lo drop; }}"
         for hook, name in (("input", "iifname"), ("output", "oifname"))
     )
-    table = f"nft -f - <<X\ntable inet drill {{\n{chains}\n}}\nX\n"
-    moment = in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet drill")
+    # With ARP, by which a machine that hears nobody would claim what others have.
+    tables = "\n".join(f"table {family} drill {{\n{chains}\n}}" for family in ("inet", "arp"))
+    mended = "nft delete table inet drill; nft delete table arp drill"
+    moment = in_a_second(stack, machine, f"nft -f - <<X\n{tables}\nX\nsleep {seconds}; {mended}")
     with gone(stack, machine, "cut off", seconds):
         yield moment
 
