@@ -18,6 +18,15 @@ from drills.drill import NotSeen
 from drills.patience import seconds_until
 from stacks.running import CommandFailed, Running
 
+# At the devices themselves: what keepalived says by ARP passes no other hook.
+CUT = """n=0
+for device in /sys/class/net/*; do
+    n=$((n + 1)); device=${device##*/}
+    [ $device = lo ] || for hook in ingress egress; do
+        echo "add chain netdev drill $hook$n { type filter hook $hook device \\"$device\\" priority 0; policy drop; }"
+    done
+done | { echo add table netdev drill; cat; } | nft -f -
+"""
 Fault = Callable[[Running], AbstractContextManager[float]]
 FULL = "has a full disk"
 FILL = "/var/tmp/drill-fill"  # noqa: S108 (a machine's own, made and removed by root)
@@ -104,14 +113,7 @@ def frozen(stack: Running, machine: str, seconds: int) -> Iterator[float]:
 @contextlib.contextmanager
 def cut_off(stack: Running, machine: str, seconds: int) -> Iterator[float]:
     """Every link of the machine is cut, in both directions; they are joined again by themselves after `seconds`."""
-    chains = "\n".join(
-        f"chain {hook} {{ type filter hook {hook} priority -350; {name} != lo drop; }}"
-        for hook, name in (("input", "iifname"), ("output", "oifname"))
-    )
-    # With ARP, by which a machine that hears nobody would claim what others have.
-    tables = "\n".join(f"table {family} drill {{\n{chains}\n}}" for family in ("inet", "arp"))
-    mended = "nft delete table inet drill; nft delete table arp drill"
-    moment = in_a_second(stack, machine, f"nft -f - <<X\n{tables}\nX\nsleep {seconds}; {mended}")
+    moment = in_a_second(stack, machine, f"{CUT}sleep {seconds}; nft delete table netdev drill")
     with gone(stack, machine, "cut off", seconds):
         yield moment
 
