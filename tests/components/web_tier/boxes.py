@@ -4,11 +4,9 @@ A box takes bundles as a real machine does, by the real apply program, and runs 
 played, by a short script. When the process that holds a box ends, nothing of it is left.
 """
 
-import ctypes
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -36,9 +34,9 @@ class Box:
         assert not missing, f"not installed: apt-get install {' '.join(missing)}"
         assert os.geteuid() == 0, "these tests make namespaces: run them as root"
         self.name, self._plugged = name, 0
-        # It lives until it is ended, or this process is.
+        # It lives until it is ended, or the thread that made it. (By setpriv: a preexec_fn forks with gRPC's handlers.)
         holder = "unshare --net --mount --pid --uts --fork --kill-child --mount-proc sleep infinity"
-        self._holder = subprocess.Popen(holder.split(), preexec_fn=_die_with_parent)
+        self._holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *holder.split()])
         self._pid = until(lambda: _child(self._holder.pid), f"box {name} has no process")
         until(lambda: self.run("test -e /proc/1/status && ! test -d /proc/2", check=False) == "", f"box {name}")
         layers = "mount -t tmpfs box /mnt && " + " && ".join(
@@ -103,8 +101,3 @@ class Box:
 def _child(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(children[0]) if children else 0
-
-
-def _die_with_parent() -> None:
-    """A test run that is killed leaves no box behind. (The parent is the thread that made the box: let it live.)"""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
