@@ -1,9 +1,10 @@
 """Keyzee broken: the gateway, a machine of each tier, its Galera cluster, the whole first site; what can be reached."""
 
 import contextlib
+import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import filter as matching
 from typing import NamedTuple
 
@@ -42,7 +43,6 @@ class Tier(NamedTuple):
 
 def lost(machine: str, how: str, fault: faults.Fault, tier: Tier, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
-        sites(stack).at_home(stack)
         failed = round(RATE * clean * tier.share)
         broken = functools.partial(fault, stack)
         return under_load(pages(stack, tier.path), broken, rate=RATE, seconds=seconds, failed=failed, clean=clean)
@@ -67,7 +67,6 @@ def address_lost(how: str, fault: Callable[[str], faults.Fault], clean: float) -
     """Of the two HAProxies the one that has the address."""
 
     def run(stack: Running) -> list[Figure]:
-        sites(stack).at_home(stack)
         [machine] = [one for one in matching(stack.machines, "rbx-haproxy-*") if moving(stack, one, PRIVATE)]
         broken = functools.partial(fault(machine), stack)
         return under_load(pages(stack), broken, rate=RATE, seconds=20, failed=round(RATE * clean), clean=clean)
@@ -127,7 +126,6 @@ def home_again(stack: Running) -> list[Figure]:
 def there_and_back(stack: Running) -> list[Figure]:
     """As it is rehearsed: both sites are whole."""
     both = sites(stack)
-    both.at_home(stack)
     with booked(stack) as book:
         time.sleep(5)
         moment = time.time()
@@ -145,7 +143,6 @@ def there_and_back(stack: Running) -> list[Figure]:
 def site_lost(stack: Running) -> list[Figure]:
     """Every machine of the first site loses power at once. It is switched on again, and serves again by command."""
     both = sites(stack)
-    both.at_home(stack)
     with booked(stack) as book:
         time.sleep(5)
         with both.first_lost(stack) as moment:
@@ -163,23 +160,22 @@ def site_lost(stack: Running) -> list[Figure]:
     ]
 
 
-def the_world(stack: Running) -> list[Figure]:
-    sites(stack).at_home(stack)
-    return ports.the_world(stack, {})
-
-
-def each_tier(stack: Running) -> list[Figure]:
-    sites(stack).at_home(stack)
-    return ports.each_tier(stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")])
-
-
 def requests_held(stack: Running) -> list[Figure]:
-    sites(stack).at_home(stack)
     held = highest(pages(stack))
     return [Figure("requests a second held", held), *rising(pages(stack), held, times=3, seconds=20)]
 
 
-DRILLS = [
+def at_home(drill: Drill) -> Drill:
+    """The same, once the first site serves and the second is in step, whatever an earlier drill has left."""
+
+    def run(stack: Running) -> Sequence[Figure]:
+        sites(stack).at_home(stack)
+        return drill.run(stack)
+
+    return dataclasses.replace(drill, run=run)
+
+
+ALL = [
     address_lost("has haproxy killed", lambda machine: faults.kill(machine, "haproxy"), 5),
     *(address_lost(how, way(how), 12) for how in faults.ways("", 0)),
     address_lost(faults.FULL, lambda machine: faults.full(machine, 25), 0),
@@ -220,13 +216,16 @@ DRILLS = [
         name="what the world can reach",
         claims=("KEY-1",),
         promise="everything that comes in passes the firewall; ports reachable are ports printed",
-        run=the_world,
+        run=lambda stack: ports.the_world(stack, {}),
     ),
     Drill(
         name="what each tier can reach",
         claims=("KEY-1",),
         promise="ports reachable are ports printed",
         limit="TCP ports that are likely or printed",
-        run=each_tier,
+        run=lambda stack: ports.each_tier(
+            stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
+        ),
     ),
 ]
+DRILLS = [at_home(drill) for drill in ALL]

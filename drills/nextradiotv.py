@@ -382,7 +382,7 @@ def ask(method, path, body=None):
             pass
     return False
 acknowledged, asked, searches, unanswered, gap, last = [], 0, 0, 0, 0, time.monotonic()
-while (now := time.monotonic()) < end:
+while time.monotonic() < end:
     asked += 1
     if ask("PUT", f"_doc/{asked}", b'{"title": "drill"}'):
         acknowledged.append(str(asked))
@@ -451,13 +451,13 @@ def second_site(stack: Running) -> list[Figure]:
     both.at_home(stack)
     label, page = f"drill-{time.time_ns()}", by_name(stack, f"/article/{articles(stack)[0]}")
     form = f"curl -sk -d title={label}-$n -d text=text {office(stack)}"
-    titles = "sudo mariadb --skip-column-names --execute 'SELECT title FROM article' cms"
+    client, titles = f"sudo mariadb -N {stack.outputs['database']['name']}", "SELECT title FROM article"
     with visited(page) as readers, visited(form, from_here) as writers:
         time.sleep(BEFORE)
         with both.first_lost(stack) as moment:
             commanded = both.taken_over(stack, moment)
             time.sleep(20)
-            there = set(stack.on("drp-db-1", titles).splitlines())
+            there = set(stack.on("drp-db-1", client, stdin=titles).splitlines())
             on = time.time()
         both.in_step(stack, "primary", 900)
         came = time.time() - on
@@ -466,6 +466,7 @@ def second_site(stack: Running) -> list[Figure]:
         home = time.time()
         both.home(stack)
         time.sleep(20)
+    kept = set(stack.on("db-1", client, stdin=titles).splitlines())
     published = {f"{label}-{visit.number}" for visit in writers if visit.status == 200 and visit.ended < on}
     if not published:
         raise NotSeen("no article was published")
@@ -475,7 +476,7 @@ def second_site(stack: Running) -> list[Figure]:
         Figure("no page for", gap(readers, 200, moment), "s", goal=240),
         *commanded,
         Figure("the first site in step again after it was switched on", round(came), "s"),
-        Figure("articles missing at home", len(published & there - set(stack.on("db-1", titles).splitlines())), goal=0),
+        Figure("articles missing at home", len(published & there - kept), goal=0),
         Figure("no page on the way home for", gap(returning, 200, home), "s", goal=120),
     ]
 

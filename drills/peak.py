@@ -34,7 +34,9 @@ def highest(targets: Sequence[str]) -> int:
         if held(targets, rate + step):
             rate += step
     while not held(targets, rate, LASTS):
-        rate -= max(rate // 8, 1)
+        rate -= rate // 8
+        if rate < FIRST:
+            raise NotSeen(f"not even {FIRST} requests a second are held for {LASTS} s")
     return rate
 
 

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from sandbox import machine
 from sandbox.machine import Machine
 from sandbox.shell import ip, nft, run
+from tests.waiting import until
 
 ADDRESS = "198.18.99.2"
 REFUSED = 7  # of curl; nobody there: 28, for it has waited in vain
@@ -56,10 +56,7 @@ def _powered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machin
 
 def until_seen(neighbour: str, *, seen: bool) -> None:
     """A neighbour's question for the address is answered, or is not."""
-    end = time.monotonic() + 10
-    while answers(neighbour) != seen:
-        assert time.monotonic() < end, f"seen: {not seen}"
-        time.sleep(0.05)
+    until(lambda: answers(neighbour) == seen, f"seen: {not seen}", seconds=10, every=0.05)
 
 
 def answers(neighbour: str) -> bool:
@@ -80,9 +77,8 @@ def test_a_machine_without_power_answers_nobody_and_begins_anew(powered: Machine
 
 def test_a_machine_that_switches_itself_off_or_reboots_does_so_too(powered: Machine) -> None:
     boots = powered.dir / "boots"
-    end = time.monotonic() + 10
-    while boots.read_text().count("booted") < 2 and time.monotonic() < end:
-        time.sleep(0.05)  # the first system answers a moment too, before it ends
+    # The first system answers a moment too, before it ends.
+    until(lambda: boots.read_text().count("booted") == 2, boots.read_text, seconds=10, every=0.05)
     assert boots.read_text() == "booted\nbooted\n", "it has rebooted once, without the first boot's address"
     (powered.dir / "off").touch()
     until_seen(f"{powered.name}-neighbour", seen=False)
