@@ -115,7 +115,8 @@ class NginxTierArgs(Args):
     response_headers: Mapping[Header, Annotated[Line, Field(pattern=r'^[^"\\$]*$')]] = Field(default_factory=dict)
     # Of the site.
     port: Port = 80
-    # How long what is behind may take to answer, in seconds.
+    # How long what is behind may take to answer, in seconds. One that hangs is left after it, and the next is asked
+    # what changes nothing (GET, HEAD): take as little as the site's slowest page allows.
     answer_seconds: int = Field(default=30, ge=1)
 
     @model_validator(mode="after")

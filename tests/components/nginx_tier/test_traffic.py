@@ -82,6 +82,7 @@ class Site:
             trusted_cidrs=[FRONT],
             php=php.servers,
             cache=PageCache(seconds=seconds),
+            answer_seconds=2,
             images=Images(origin="http://10.4.0.51:8000/pictures", widths=(100, 200)),
         )
         NginxTier(
@@ -169,6 +170,17 @@ def test_pages_outlive_all_php_servers(site: Site) -> None:
     for name in ("php-31", "php-32"):
         site.net[name].run("ip link set eth0 up")
     until(lambda: site.status("/back").startswith("200"), "PHP does not answer")
+
+
+@pytest.mark.claim("NRT-4")
+def test_a_server_that_hangs_is_left_for_another(site: Site) -> None:
+    # As one that is frozen: its kernel takes connections, and nobody reads them.
+    hangs = "add table inet hangs; add chain inet hangs in { type filter hook input priority -300; }"
+    hangs += "; add rule inet hangs in tcp dport 9000 tcp flags & psh == psh drop"
+    site.net["php-31"].run(f"nft '{hangs}'")
+    seen = [site.status(f"/hangs-{number}") for number in range(8)]
+    site.net["php-31"].run("nft delete table inet hangs")
+    assert seen == ["200 MISS"] * 8
 
 
 @pytest.mark.claim("NRT-8")
