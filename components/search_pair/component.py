@@ -62,9 +62,10 @@ def configuration(name: str, args: SearchPairArgs, machine: Machine, role: str) 
         "discovery.initial_state_timeout": "5s",
         # One machine indexes; the other takes over finished segments, and searches.
         "cluster.indices.replication.strategy": "SEGMENT",
-        # A machine that has fallen silent is given up after some 15 s; one that says goodbye, at once.
-        "cluster.fault_detection.follower_check.timeout": "5s",
-        "cluster.fault_detection.leader_check.timeout": "5s",
+        # A machine that says goodbye is given up at once; one that has fallen silent, after three of these, a second
+        # apart. If it led the cluster, first the others choose another leader, and then that one gives it up.
+        "cluster.fault_detection.follower_check.timeout": "2s",
+        "cluster.fault_detection.leader_check.timeout": "2s",
     }
     peers = tuple(f"{address}/32" for member, address in members.items() if member != machine.name)
     clients = () if votes_only else args.allowed_cidrs
