@@ -265,6 +265,8 @@ def settings(name: str, args: GaleraClusterArgs, machine: Machine) -> dict[str, 
         "notice_seconds": 5,
         "leave_seconds": 15,
         "pause": 2,
+        # An application that was not reached by the `up` which drew a password anew is reached by the next.
+        "grace_seconds": 3600,
     }
 
 

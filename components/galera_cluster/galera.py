@@ -64,6 +64,12 @@ WRITER_TABLE = (
     "epoch BIGINT PRIMARY KEY, name VARCHAR(64) NOT NULL, since TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);"
 )
 
+# Name, host, what opens the account, and whether what opened it before still does, for longer than it should.
+KNOWN = (
+    "SELECT User, Host, IFNULL(JSON_VALUE(Priv, '$.authentication_string'), ''), JSON_EXISTS(Priv, '$.auth_or') AND "
+    "UNIX_TIMESTAMP() - JSON_VALUE(Priv, '$.password_last_changed') >= {grace} FROM mysql.global_priv;"
+)
+
 
 class Refused(Exception):
     """A sentence for the operator."""
@@ -186,7 +192,7 @@ class Galera:
             try:
                 connection = kept or pymysql.connect(
                     read_default_file=self.settings["client"],
-                    autocommit=None,
+                    autocommit=None,  # as the server has it: False would be one more question each time
                     connect_timeout=1,
                     read_timeout=1.5,
                     write_timeout=1.5,
@@ -387,7 +393,10 @@ class Galera:
     # Accounts
 
     def make_accounts(self) -> None:
-        """What this member lacks of the accounts. Each makes its own: no password is replicated, or in a log."""
+        """What this member lacks of the accounts. Each makes its own: no password is replicated, or in a log.
+
+        A password that was replaced opens for `grace_seconds` more, for who has not been given the new one yet.
+        """
         secrets = json.loads(Path(self.settings["accounts"]).read_text())
         database, user = self.settings["database"], self.settings["user"]
         # (name, host) to its password and rights.
@@ -399,21 +408,24 @@ class Galera:
             wanted[user, host_pattern(cidr)] = (secrets["application"], f"ALL ON `{database}`.*")
         for address in self.elsewhere:
             wanted["replica", address] = (secrets["replica"], REPLICA_RIGHTS)
-        rows = self.as_root("SELECT User, Host, authentication_string FROM mysql.user;")
-        known = {(row[0], row[1]): row[2] for row in rows}
+        rows = self.as_root(KNOWN.format(grace=self.settings["grace_seconds"]))
+        known = {(name, host): (kept, over) for name, host, kept, over in rows}
         rows = self.as_root(f"SELECT User, Host FROM mysql.db WHERE Db={quoted(database)};")  # noqa: S608
         granted = {(row[0], row[1]) for row in rows}
         statements = []
         for (name, host), (password, rights) in wanted.items():
             account = f"{quoted(name)}@{quoted(host)}"
-            fresh = known.get((name, host)) != hashed(password)
+            kept, over = known.get((name, host), ("", "0"))
+            fresh = kept != hashed(password)
             if fresh:
                 statements.append(f"CREATE USER IF NOT EXISTS {account};")
             if fresh or (name == user and (name, host) not in granted):
                 statements.append(f"GRANT {rights} TO {account};")
-            if fresh:  # at last: what is broken off before is begun anew
+            if fresh or over == "1":  # at last: what is broken off before is begun anew
+                opens = [hashed(password), *([kept] if fresh and kept else [])]
+                ways = " OR ".join(f"mysql_native_password USING {quoted(one)}" for one in opens)
                 tls = "REQUIRE SSL" if name == "replica" else ""
-                statements.append(f"ALTER USER {account} IDENTIFIED BY {quoted(password)} {tls};")
+                statements.append(f"ALTER USER {account} IDENTIFIED VIA {ways} {tls};")
         gone = [account for account in known if account[0] in (user, "replica") and account not in wanted]
         statements += [f"DROP USER {quoted(name)}@{quoted(host)};" for name, host in gone]
         if statements:

@@ -147,6 +147,8 @@ def settings(args: MysqlPairArgs, machine: Machine, peer: Machine, primary: str)
         "lease": args.lease_seconds,
         "two_way": args.two_way,
         "pause": 3,
+        # An application that was not reached by the `up` which drew a password anew is reached by the next.
+        "grace_seconds": 3600,
         "socket": "/run/mysqld/mysqld.sock",
         "peer_options": PEER_OPTIONS,
         "state": "/var/lib/mysql-pair",

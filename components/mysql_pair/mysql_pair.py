@@ -455,16 +455,20 @@ class Pair:
     # Accounts
 
     def make_accounts(self) -> None:
-        """The accounts, on each server by itself: no password enters the binary log."""
-        user, password = self.settings["user"], quoted(self.settings["password"])
+        """The accounts, on each server by itself: no password enters the binary log.
+
+        A password that was replaced opens for `grace_seconds` more, for who has not been given the new one yet.
+        """
+        user, password = self.settings["user"], self.settings["password"]
         hosts = [host_pattern(cidr) for cidr in self.settings["allowed_cidrs"]]
         pair = f"'pair'@{quoted(self.settings['peer']['address'])}"
-        named = [(pair, quoted(self.settings["pair_password"]))]
-        named += [(f"{quoted(user)}@{quoted(host)}", password) for host in hosts]
-        statements = ["SET sql_log_bin=0;"]
-        for account, secret in named:
-            statements.append(f"CREATE USER IF NOT EXISTS {account}; ALTER USER {account} IDENTIFIED BY {secret};")
-        for account, _ in named[1:]:
+        statements = [
+            "SET sql_log_bin=0;",
+            *self.account("pair", self.settings["peer"]["address"], self.settings["pair_password"]),
+        ]
+        for host in hosts:
+            statements += self.account(user, host, password)
+            account = f"{quoted(user)}@{quoted(host)}"
             statements += [f"GRANT ALL ON `{name}`.* TO {account};" for name in self.settings["databases"]]
         statements.append(
             "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, PROCESS, RELOAD, REPLICATION SLAVE, BINLOG MONITOR,"
@@ -478,18 +482,35 @@ class Pair:
             statements += [f"DROP USER {quoted(owner)}@{quoted(host)};" for host in gone]
         self.here.ask("\n".join(statements))
 
+    def account(self, user: str, host: str, password: str) -> list[str]:
+        """Statements after which this password opens the account."""
+        name = f"{quoted(user)}@{quoted(host)}"
+        rows = self.here.ask(
+            "SELECT IFNULL(JSON_VALUE(Priv, '$.authentication_string'), ''), JSON_EXISTS(Priv, '$.auth_or'), "  # noqa: S608
+            f"UNIX_TIMESTAMP() - JSON_VALUE(Priv, '$.password_last_changed') >= {self.settings['grace_seconds']}, "
+            f"PASSWORD({quoted(password)}) FROM mysql.global_priv WHERE User={quoted(user)} AND Host={quoted(host)};"
+        )
+        kept, either, over, opens = rows[0] if rows else ("", "0", "0", "")
+        if rows and kept == opens and (either, over) != ("1", "1"):
+            return []
+        last = f" OR mysql_native_password USING {quoted(kept)}" if kept not in ("", opens) else ""
+        return [
+            f"CREATE USER IF NOT EXISTS {name};",
+            f"ALTER USER {name} IDENTIFIED VIA mysql_native_password USING PASSWORD({quoted(password)}){last};",
+        ]
+
     # Commands
 
     def keep(self) -> NoReturn:
         """Decide again and again; says what changes."""
         threading.Thread(target=pulse, daemon=True).start()
-        said, accounts, answered = "", False, time.monotonic()
+        said, accounts, answered = "", 0.0, time.monotonic()
         while True:
             try:
                 with self.alone():
-                    if not accounts:
+                    if time.monotonic() >= accounts:
                         self.make_accounts()
-                        accounts = True
+                        accounts = time.monotonic() + self.settings["grace_seconds"]
                     now = self.decide()
                 answered = time.monotonic()
             except (Refused, OSError) as error:

@@ -46,10 +46,10 @@ class Member:
         for name, text in files.items():
             (self.folder / name).write_text(text)
 
-    def set_room(self, mib: int) -> None:
-        """What the member needs on its disk, instead of filling that."""
-        file = self.folder / "settings.json"
-        file.write_text(json.dumps({**json.loads(file.read_text()), "room_mib": mib}))
+    def change(self, name: str, **values: object) -> None:
+        """Other values in a file that the keeper reads at every turn."""
+        file = self.folder / name
+        file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
 
     def inside(self, *command: str) -> list[str]:
         return ["ip", "netns", "exec", self.namespace, *command]
@@ -151,10 +151,13 @@ class Member:
 
     def write_row(self, value: int) -> str:
         """A row, written by the application; what went wrong."""
-        statement = f"CREATE TABLE IF NOT EXISTS app.t (v INT PRIMARY KEY); INSERT INTO app.t VALUES ({value})"
+        return self.refuses(f"CREATE TABLE IF NOT EXISTS app.t (v INT PRIMARY KEY); INSERT INTO app.t VALUES ({value})")
+
+    def refuses(self, statement: str, password: str = PASSWORD) -> str:
+        """What goes wrong with a statement of the application."""
         try:
             self.network.app(
-                *("mariadb", "--no-defaults", f"--host={self.address}", "--user=app", f"--password={PASSWORD}"),
+                *("mariadb", "--no-defaults", f"--host={self.address}", "--user=app", f"--password={password}"),
                 *("--connect-timeout=3", "-e", statement),
             )
         except (AssertionError, subprocess.TimeoutExpired) as error:

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from tests.components.galera_cluster.cluster import Member
+from tests.components.galera_cluster.cluster import PASSWORD, Member
 from tests.components.galera_cluster.conftest import Machines, arguments, files_of
 from tests.waiting import until
 
@@ -54,6 +54,24 @@ def test_every_member_takes_writes_and_all_have_them(cluster: list[Member]) -> N
         assert one.health() == (200, "Primary and Synced")
     assert len({one.figure("cluster_state_uuid") for one in cluster}) == 1
     assert cluster[0].sql("SELECT COUNT(DISTINCT User) FROM mysql.user WHERE User IN ('app', 'sst', 'health')") == "3"
+
+
+def test_a_password_that_was_drawn_anew_opens_beside_the_last_one(cluster: list[Member]) -> None:
+    one, *_ = cluster
+
+    def draw(password: str) -> None:
+        one.change("accounts.json", application=password)
+        until(lambda: one.refuses("SELECT 1", password) == "")
+
+    draw("second0password")
+    assert one.refuses("SELECT 1", PASSWORD) == ""
+    draw("third0password")
+    assert "Access denied" in one.refuses("SELECT 1", PASSWORD)
+    assert one.refuses("SELECT 1", "second0password") == ""
+    one.change("settings.json", grace_seconds=1)
+    until(lambda: "Access denied" in one.refuses("SELECT 1", "second0password"))
+    one.change("settings.json", grace_seconds=3600)
+    draw(PASSWORD)
 
 
 @pytest.mark.claim("KEY-4")
@@ -127,17 +145,17 @@ def test_the_operator_says_who_is_gone_and_an_empty_member_begins_nothing(cluste
 
 def test_a_member_with_a_full_disk_holds_nobody_up(cluster: list[Member]) -> None:
     first, second, third = cluster
-    third.set_room(10**9)
+    third.change("settings.json", room_mib=10**9)
     until(lambda: not third.runs(third.pid()))
     until(lambda: second.write_row(next(numbers)) == "")
     assert "MiB are left on its disk" in third.health()[1] + third.waits_for()
     # Without the second there would be no majority.
-    second.set_room(10**9)
+    second.change("settings.json", room_mib=10**9)
     until(lambda: "which needs it" in (second.folder / "keeper.log").read_text())
     assert "MiB are left on its disk" in second.health()[1]
     everybody_has([first, second], value := write(first))
     for one in (second, third):
-        one.set_room(1)
+        one.change("settings.json", room_mib=1)
         until(one.ready)
     everybody_has([third], value)
 

@@ -14,11 +14,11 @@ from tests.waiting import until
 Machines = tuple[Node, Node]
 
 
-def client(node: Node, statement: str, host: str = SERVICE) -> str:
+def client(node: Node, statement: str, host: str = SERVICE, password: str = SECRETS["application"]) -> str:
     """What goes wrong with a statement of the application."""
     try:
         node.network.app(
-            *("mariadb", "--no-defaults", f"--host={host}", "--user=app", f"--password={SECRETS['application']}"),
+            *("mariadb", "--no-defaults", f"--host={host}", "--user=app", f"--password={password}"),
             *("--connect-timeout=3", "-e", statement),
         )
     except AssertionError as error:
@@ -256,6 +256,21 @@ def test_clients_that_are_no_longer_allowed_lose_their_account(formed: Machines)
     first.reconfigure("10.8.0.20/32", "10.8.1.0/24")
     until(lambda: "not allowed" in write(first, 2))
     assert first.sql("SELECT Host FROM mysql.user WHERE User='app'") == "10.8.1.0/255.255.255.0"
+
+
+def test_a_password_that_was_drawn_anew_opens_beside_the_last_one(formed: Machines) -> None:
+    first, _ = formed
+    passwords = [SECRETS["application"], "second0password", "third0password"]
+
+    def opens() -> list[bool]:
+        return [client(first, "SELECT 1", password=one) == "" for one in passwords]
+
+    first.reconfigure(passwords[0], passwords[1])
+    until(lambda: opens() == [True, True, False])
+    first.reconfigure(passwords[1], passwords[2])
+    until(lambda: opens() == [False, True, True])
+    first.reconfigure('"grace_seconds": 3600', '"grace_seconds": 1')
+    until(lambda: opens() == [False, False, True])
 
 
 def test_figures_for_monitoring(formed: Machines) -> None:
