@@ -226,6 +226,8 @@ def site(
         machines=instances("keys", sizes.keys),
         application=APPLICATIONS / "keys",
         allowed_cidrs=[block("haproxy")],
+        # A password that was drawn anew is one that every member takes already.
+        opts=pulumi.ResourceOptions(depends_on=[database]),
         **reach_database,
     )
     mobiles = instances("mobile", sizes.mobile)
@@ -248,7 +250,7 @@ def site(
         server="apache",
         allowed_cidrs=[block("haproxy")],
         extensions=["mysql"],
-        opts=pulumi.ResourceOptions(depends_on=[files]),
+        opts=pulumi.ResourceOptions(depends_on=[files, database]),
         **reach_database,
     )
 

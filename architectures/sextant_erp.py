@@ -154,6 +154,8 @@ def build(settings: Settings) -> None:
                 "DATABASE_USER": database.user,
             },
             secrets={"DATABASE_PASSWORD": database.password},
+            # A password that was drawn anew is one that both servers take already.
+            opts=pulumi.ResourceOptions(depends_on=[database]),
         )
         web = NginxTier(
             f"web-{server.name}",
@@ -239,11 +241,16 @@ def build(settings: Settings) -> None:
         },
     )
     pulumi.export("machines", {machine.name: machine.whereabouts for machine in [*machines, watcher]})
+    # Who, by name or pattern, reaches which ports of whom: all that is open (drills/ports.py).
+    replicas = {machine.name: [3306] for machine in databases}
     pulumi.export(
         "exposure",
         {
             "the world": {"load balancer": [80, 443]},
             "admin_cidrs": {"every machine": [22]},
-            "monitoring": {"every machine": [9100], "servers": [22]},
+            "load balancer": replicas | {one.name: [80, *replicas.get(one.name, [])] for one in servers},
+            **{machine.name: replicas for machine in servers},
+            **{machine.name: replicas | {store.name: [2222] for store in stores} for machine in databases},
+            "monitoring": {"every machine": [9100], **{machine.name: [22] for machine in databases}},
         },
     )

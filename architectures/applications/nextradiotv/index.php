@@ -39,14 +39,20 @@ function write(string $sql, array $values): int {
     }
 }
 
+// Kept by each PHP process, which so remembers who is lost, leaves it out, and tries it again after 5 s.
 function caches(): Memcached {
-    $caches = new Memcached();
-    $caches->setOption(Memcached::OPT_LIBKETAMA_COMPATIBLE, true);
-    $caches->setOption(Memcached::OPT_CONNECT_TIMEOUT, 100);
-    $caches->setOption(Memcached::OPT_REMOVE_FAILED_SERVERS, true);
-    $caches->setOption(Memcached::OPT_SERVER_FAILURE_LIMIT, 1);
-    foreach (explode(' ', getenv('MEMCACHED')) as $server) {
-        $caches->addServer($server, 11211);
+    $caches = new Memcached('blocks');
+    if (!$caches->getServerList()) {
+        $caches->setOptions([
+            Memcached::OPT_LIBKETAMA_COMPATIBLE => true,
+            Memcached::OPT_CONNECT_TIMEOUT => 100,
+            Memcached::OPT_POLL_TIMEOUT => 200,
+            Memcached::OPT_REMOVE_FAILED_SERVERS => true,
+            Memcached::OPT_SERVER_FAILURE_LIMIT => 1,
+            Memcached::OPT_RETRY_TIMEOUT => 5,
+            Memcached::OPT_DEAD_TIMEOUT => 5,
+        ]);
+        $caches->addServers(array_map(fn(string $server) => [$server, 11211], explode(' ', getenv('MEMCACHED'))));
     }
     return $caches;
 }
@@ -57,8 +63,10 @@ function block(string $key, callable $make): string {
     $kept = $caches->get($key);
     header('X-Block: ' . ($kept === false ? 'made' : 'kept'), false);
     if ($kept === false) {
+        $answered = $caches->getResultCode() === Memcached::RES_NOTFOUND;
         $kept = $make();
-        $caches->set($key, $kept, 30);
+        // One that hangs is waited for once.
+        $answered && $caches->set($key, $kept, 30);
     }
     return $kept;
 }
