@@ -59,23 +59,26 @@ def clean(stack: Running, monitoring: str) -> None:
     )
 
 
-def mails(stack: Running, monitoring: str) -> list[str]:
+def mails(stack: Running, monitoring: str, alert: Alert) -> list[str]:
+    """Those in the administrator's box that tell of an alert."""
+    name, of = alert
     box = stack.on(monitoring, f"sudo sh -c 'cat {MAILBOX} 2>/dev/null || true'")
-    return [mail for mail in re.split(r"^(?=From )", box, flags=re.MULTILINE) if mail]
+    found = [mail for mail in re.split(r"^(?=From )", box, flags=re.MULTILINE) if mail]
+    return [mail for mail in found if re.search(rf"^Subject: .*\b{name}\b", mail, re.MULTILINE) and of in mail]
 
 
-def mailed(stack: Running, monitoring: str, machine: str, since: float, within: float) -> Figure:
-    """How long after a moment the first mail came that names the machine; NotSeen if there is none."""
-    for mail in mails(stack, monitoring):
-        if machine in mail:
-            stamp = " ".join(mail.splitlines()[0].split()[2:])
-            zone = stack.on(monitoring, "date +%z").strip()
-            came = datetime.strptime(f"{stamp} {zone}", "%a %b %d %H:%M:%S %Y %z").timestamp()
-            return Figure("mail in the administrator's box after", round(came - since), "s", goal=within)
-    raise NotSeen(f"no mail that names {machine}")
+def mailed(stack: Running, monitoring: str, alert: Alert, since: float, within: float) -> Figure:
+    """How long after a moment the first mail came that tells of an alert; NotSeen if there is none."""
+    told = mails(stack, monitoring, alert)
+    if not told:
+        raise NotSeen(f"no mail that tells of {' '.join(alert)}")
+    stamp = " ".join(told[0].splitlines()[0].split()[2:])
+    zone = stack.on(monitoring, "date +%z").strip()
+    came = datetime.strptime(f"{stamp} {zone}", "%a %b %d %H:%M:%S %Y %z").timestamp()
+    return Figure("mail in the administrator's box after", round(came - since), "s", goal=within)
 
 
-def mail_awaited(stack: Running, monitoring: str, machine: str, since: float, within: float) -> Figure:
+def mail_awaited(stack: Running, monitoring: str, alert: Alert, since: float, within: float) -> Figure:
     """The same of a mail that may be on its way yet."""
-    seconds_until(lambda: any(machine in mail for mail in mails(stack, monitoring)), "a mail", 240, every=5)
-    return mailed(stack, monitoring, machine, since, within)
+    seconds_until(lambda: bool(mails(stack, monitoring, alert)), "a mail", 240, every=5)
+    return mailed(stack, monitoring, alert, since, within)

@@ -7,8 +7,9 @@ from typing import Any
 
 from drills.deployment import up
 from drills.drill import Figure, NotSeen
+from drills.ledger import told
 from drills.load import load
-from stacks.running import Running
+from stacks.running import Running, world
 
 BEFORE, AFTER = 5, 5  # seconds of load around the change
 LONGEST = 1800
@@ -33,6 +34,11 @@ def serving(targets: Sequence[str], rate: int) -> Iterator[list[Figure]]:
     ]
 
 
+def held(stack: Running, machines: Sequence[str], *files: str) -> list[str]:
+    """What the machines hold in these files, by digest."""
+    return [stack.on(machine, f"sudo sha256sum {file}").split()[0] for machine in machines for file in files]
+
+
 def changed(stack: Running, look: Callable[[], Sequence[Any]], *options: str) -> None:
     """One `up` with these options; NotSeen where something that `look` returns is as before."""
     before = look()
@@ -40,3 +46,61 @@ def changed(stack: Running, look: Callable[[], Sequence[Any]], *options: str) ->
     same = sum(old == new for old, new in zip(before, look(), strict=True))
     if same:
         raise NotSeen(f"up {' '.join(options)} left {same} of {len(before)} as they were")
+
+
+def changed_and_back(
+    stack: Running, targets: Sequence[str], rate: int, look: Callable[[], Sequence[Any]], setting: str
+) -> list[Figure]:
+    """A setting is changed under load, and changed back."""
+    with serving(targets, rate) as figures:
+        changed(stack, look, "--set", setting)
+        changed(stack, look)
+    return figures
+
+
+def renewed(
+    stack: Running,
+    targets: Sequence[str],
+    rate: int,
+    look: Callable[[Running], Sequence[Any]],
+    secret: str,
+    taken: Callable[[Running, Running], Sequence[Figure]] = lambda *_: (),
+) -> list[Figure]:
+    """A secret is drawn anew under load; `taken` tells, of the stack before and after, what is taken now."""
+    with serving(targets, rate) as figures:
+        changed(stack, lambda: look(stack), "--renew", secret)
+        found = taken(stack, Running.named(stack.name))
+    return [*found, *figures]
+
+
+def password_renewed(
+    stack: Running,
+    targets: Sequence[str],
+    rate: int,
+    look: Callable[[Running], Sequence[Any]],
+    secret: str,
+    over: str,
+) -> list[Figure]:
+    """A database's password is drawn anew under load; the last one opens it as well, until the next.
+
+    over  a machine of the application's
+    """
+
+    def opens(known: Running) -> int:
+        """Whether the password that a stack tells opens its database."""
+        return int(told(known, over, "SELECT 1") is not None)
+
+    def taken(old: Running, new: Running) -> list[Figure]:
+        return [
+            Figure("the new one is taken", opens(new), goal=1, least=True),
+            Figure("the last one, too, for who has not been given the new one", opens(old), goal=1, least=True),
+        ]
+
+    figures = renewed(stack, targets, rate, look, secret, taken)
+    changed(stack, lambda: look(stack), "--renew", secret)
+    return [*figures, Figure("the last one is taken, once another is drawn", opens(stack), goal=0)]
+
+
+def serials(host: str) -> list[str]:
+    """The number of the certificate that visitors of a host see."""
+    return [world("sh", "-c", f"openssl s_client -connect {host}:443 </dev/null | openssl x509 -noout -serial")]

@@ -29,6 +29,7 @@ done | { echo add table netdev drill; cat; } | nft -f -
 """
 Fault = Callable[[Running], AbstractContextManager[float]]
 FULL = "has a full disk"
+LOGINS = 8  # at once: a gateway's sshd refuses some when more than ten have not logged in yet (MaxStartups)
 FILL = "/var/tmp/drill-fill"  # noqa: S108 (a machine's own, made and removed by root)
 
 
@@ -61,7 +62,7 @@ def power_loss_of_all(stack: Running, machines: Sequence[str]) -> Iterator[float
     boots = {machine: boot_id(stack, machine) for machine in machines}
 
     def switch_off(machine: str) -> float:
-        return in_a_second(stack, machine, "systemctl poweroff --force --force")
+        return soon(stack, machine, "systemctl poweroff --force --force", max(1.0, at - time.time()))
 
     def is_back(machine: str) -> float:
         def booted() -> bool:
@@ -69,10 +70,11 @@ def power_loss_of_all(stack: Running, machines: Sequence[str]) -> Iterator[float
 
         return seconds_until(booted, f"{machine} on again", 180 + 20 * len(machines))
 
-    with ThreadPoolExecutor(len(machines)) as each:
-        moments = list(each.map(switch_off, machines))
-        list(each.map(lambda machine: see_silent(stack, machine, "without power", 30), machines))
+    at = time.time() + len(machines) / 4
+    with ThreadPoolExecutor(LOGINS) as each:
         try:
+            moments = list(each.map(switch_off, machines))
+            list(each.map(lambda machine: see_silent(stack, machine, "without power", 30), machines))
             yield min(moments)
         finally:
             for machine in machines:
@@ -105,7 +107,7 @@ def killed(stack: Running, machine: str, unit: str) -> Iterator[float]:
 @contextlib.contextmanager
 def frozen(stack: Running, machine: str, seconds: int) -> Iterator[float]:
     """No process but PID 1 runs, while the kernel still takes connections. Thaws by itself after `seconds`."""
-    moment = in_a_second(stack, machine, f"kill -STOP -1; sleep {seconds}; kill -CONT -1")
+    moment = soon(stack, machine, f"kill -STOP -1; sleep {seconds}; kill -CONT -1")
     with gone(stack, machine, "frozen", seconds):
         yield moment
 
@@ -113,7 +115,7 @@ def frozen(stack: Running, machine: str, seconds: int) -> Iterator[float]:
 @contextlib.contextmanager
 def cut_off(stack: Running, machine: str, seconds: int) -> Iterator[float]:
     """Every link of the machine is cut, in both directions; they are joined again by themselves after `seconds`."""
-    moment = in_a_second(stack, machine, f"{CUT}sleep {seconds}; nft delete table netdev drill")
+    moment = soon(stack, machine, f"{CUT}sleep {seconds}; nft delete table netdev drill")
     with gone(stack, machine, "cut off", seconds):
         yield moment
 
@@ -130,7 +132,7 @@ def parted(stack: Running, machine: str, addresses: Sequence[str], seconds: int)
         for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr"))
     )
     table = f"nft -f - <<X\ntable inet parted {{\n{chains}\n}}\nX\n"
-    moment = in_a_second(stack, machine, f"{table}sleep {seconds}; nft delete table inet parted")
+    moment = soon(stack, machine, f"{table}sleep {seconds}; nft delete table inet parted")
 
     def there() -> str:
         return stack.on(machine, "sudo nft list table inet parted 2>/dev/null || true")
@@ -156,7 +158,7 @@ def full_disk(stack: Running, machine: str, seconds: int) -> Iterator[float]:
         return int(stack.on(machine, left))
 
     before = room()
-    moment = in_a_second(stack, machine, f"{fill}; sleep {seconds}; rm -f {FILL} {FILL}.rest")
+    moment = soon(stack, machine, f"{fill}; sleep {seconds}; rm -f {FILL} {FILL}.rest")
     seconds_until(lambda: room() < 1024, f"{machine} with a full disk", 30)
     try:
         yield moment
@@ -164,12 +166,12 @@ def full_disk(stack: Running, machine: str, seconds: int) -> Iterator[float]:
         seconds_until(lambda: room() > before // 2, f"{machine} with room on its disk", seconds + 60)
 
 
-def in_a_second(stack: Running, machine: str, script: str) -> float:
+def soon(stack: Running, machine: str, script: str, seconds: float = 1) -> float:
     """Run a script on the machine when this login is over, whatever becomes of the way to it; when, by its clock: a
     fraction of a second too early, for it has to be started."""
     stack.on(machine, "sudo tee /run/drill >/dev/null", stdin=script)
-    timer = "sudo systemd-run --quiet --on-active=1 --timer-property=AccuracySec=100ms sh /run/drill"
-    return float(stack.on(machine, f"date +%s.%N; {timer}")) + 1
+    timer = f"sudo systemd-run --quiet --on-active={seconds:.1f} --timer-property=AccuracySec=100ms sh /run/drill"
+    return float(stack.on(machine, f"date +%s.%N; {timer}")) + seconds
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 
 from drills import faults
 from drills.drill import Drill, Figure, NotSeen
-from drills.ledger import TIMEOUT, Account, Ledger, answer, client, ledger, tunnel
+from drills.ledger import TIMEOUT, Ledger, ledger, told
 from drills.patience import seconds_until
 from stacks.running import CommandFailed, Running
 
@@ -92,15 +92,9 @@ class Cluster:
         seconds_until(lambda: self.whole(stack), "every member synced", PATIENCE)
         return time.monotonic() - began, commands
 
-    def account(self, stack: Running) -> Account:
-        database = stack.outputs["database"]
-        return Account(database["name"], database["user"], database["password"])
-
     def writer(self, stack: Running) -> str:
         """The member that HAProxy has everybody write to."""
-        address = stack.outputs["database"]["address"]
-        with tunnel(stack, self.over, [address]) as [port]:
-            rows = answer(client(port, self.account(stack)), "SELECT @@hostname")
+        rows = told(stack, self.over, "SELECT @@hostname")
         if not rows or rows[0][0] not in self.names(stack):
             raise NotSeen(f"nobody writes: {rows}")
         return str(rows[0][0])
@@ -113,8 +107,7 @@ class Cluster:
     def written(self, stack: Running, settled: float = 60) -> Iterator[Ledger]:
         """Writes and reads of an application."""
         address = stack.outputs["database"]["address"]
-        account = self.account(stack)
-        with ledger(stack, over=self.over, write=address, read=address, account=account, settled=settled) as found:
+        with ledger(stack, over=self.over, write=address, read=address, settled=settled) as found:
             yield found
 
     def others(self, stack: Running, machine: str) -> list[str]:

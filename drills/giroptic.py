@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from drills import faults
+from drills.canary import CANARY
 from drills.drill import Drill, Figure, NotSeen
 from drills.limits import BEHIND_THE_BALANCER, STARTED_AGAIN
 from drills.load import Load, load
@@ -226,4 +227,5 @@ DRILLS = [
         limit="the backup itself is OVHcloud's; that it is switched on is what the API can tell",
         run=vps_backups,
     ),
+    CANARY,
 ]

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import filter as matching
 from typing import NamedTuple
 
-from drills import faults, galera, ports
+from drills import changes, faults, galera, ports
+from drills.canary import CANARY
 from drills.drill import Drill, Figure, NotSeen
 from drills.limits import NOT_THERE_YET, SKIPPED, STARTED_AGAIN, VRRP
-from drills.peak import highest, rising
+from drills.peak import SENSIBLE, highest, rising
 from drills.serving import moving, under_load
 from drills.sites import Sites, Visit, asked, by_name, gap, visited
 from stacks.running import Running
@@ -162,7 +163,46 @@ def site_lost(stack: Running) -> list[Figure]:
 
 def requests_held(stack: Running) -> list[Figure]:
     held = highest(pages(stack))
-    return [Figure("requests a second held", held), *rising(pages(stack), held, times=3, seconds=20)]
+    risen = rising(pages(stack), round(SENSIBLE * held), times=3, seconds=20)
+    return [Figure("requests a second held", held), *risen]
+
+
+# It is worked on
+
+
+def needed(stack: Running) -> list[str]:
+    """A page, and one that nobody sees without the database."""
+    return [*pages(stack), *pages(stack, "/reservations")]
+
+
+def member_certified(stack: Running) -> list[Figure]:
+    member = CLUSTER.names(stack)[0]
+    with CLUSTER.written(stack) as book:
+        figures = changes.renewed(
+            stack,
+            needed(stack),
+            RATE,
+            lambda stack: changes.held(stack, [member], "/etc/galera/member.crt"),
+            f"rbx-database-{member}",
+        )
+    return [*figures, *book.figures(gap=8)]
+
+
+def password_drawn_anew(stack: Running) -> list[Figure]:
+    return changes.password_renewed(
+        stack,
+        needed(stack),
+        RATE,
+        lambda stack: changes.held(stack, CLUSTER.names(stack), "/etc/galera/accounts.json"),
+        "rbx-database-application",
+        over=CLUSTER.over,
+    )
+
+
+def site_certified(stack: Running) -> list[Figure]:
+    [door, *_] = sites(stack).doors
+    address = stack.machines[door]["public"]
+    return changes.renewed(stack, needed(stack), RATE, lambda _: changes.serials(address), "rbx-www")
 
 
 def at_home(drill: Drill) -> Drill:
@@ -212,6 +252,20 @@ ALL = [
         "named below; connections are kept",
         run=requests_held,
     ),
+    *(
+        Drill(
+            name=name,
+            claims=("KEY-8",),
+            promise="300,000 vehicles, and an availability as close to 100 % as possible",
+            limit=limit,
+            run=run,
+        )
+        for name, run, limit in (
+            ("the database's password is drawn anew", password_drawn_anew, ""),
+            ("a certificate of the cluster is renewed", member_certified, "members restart in turn, the writer too"),
+            ("the site's certificate is renewed", site_certified, ""),
+        )
+    ),
     Drill(
         name="what the world can reach",
         claims=("KEY-1",),
@@ -227,5 +281,6 @@ ALL = [
             stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
         ),
     ),
+    CANARY,
 ]
 DRILLS = [at_home(drill) for drill in ALL]

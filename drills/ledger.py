@@ -40,6 +40,12 @@ class Account(NamedTuple):
     user: str
     password: str
 
+    @classmethod
+    def of(cls, stack: Running) -> "Account":
+        """The application's, as the stack tells it."""
+        told = stack.outputs["database"]
+        return cls(told["name"], told["user"], told["password"])
+
 
 class Write(NamedTuple):
     """One row: its number, when its client began and heard the answer, and the server that acknowledged it.
@@ -161,7 +167,6 @@ def ledger(
     over: str,
     write: str,
     read: str,
-    account: Account,
     rate: float = 20,
     settled: float = 60,
     table: str = TABLE,
@@ -175,6 +180,7 @@ def ledger(
     settled  seconds after the block within which the database answers again and holds still
     table    of its own for each of two ledgers at once
     """
+    account = Account.of(stack)
     with (
         tunnel(stack, over, [write, read]) as (writing, reading),
         kept(client(writing, account), client(reading, account), rate, settled, table) as found,
@@ -259,6 +265,12 @@ def answer(connect: Connect, statement: str) -> Sequence[tuple[Any, ...]] | None
             return execute(connection, statement)
     except FAILURES:
         return None
+
+
+def told(stack: Running, over: str, statement: str) -> Sequence[tuple[Any, ...]] | None:
+    """What the application on a machine is told by the stack's database; None: nothing, or it is not let in."""
+    with tunnel(stack, over, [stack.outputs["database"]["address"]]) as [port]:
+        return answer(client(port, Account.of(stack)), statement)
 
 
 def client(port: int, account: Account) -> Connect:

@@ -5,10 +5,13 @@ import functools
 import re
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from drills import alerts, backups, faults, pair
+from drills import alerts, backups, faults, pair, ports
+from drills.canary import CANARY
+from drills.changes import held, password_renewed
 from drills.drill import Drill, Figure, NotSeen
-from drills.ledger import Account, Ledger, ledger
+from drills.ledger import Ledger, ledger
 from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, ROOM_AGAIN, STARTED_AGAIN
 from drills.load import Load, load
 from drills.patience import seconds_until
@@ -62,9 +65,8 @@ def works(stack: Running, machine: str) -> bool:
 def written(stack: Running, over: str) -> Iterator[Ledger]:
     """The ledger of an application on a server that itself stays whole: it reads there, and writes to the master."""
     database = stack.outputs["database"]
-    account = Account(database["name"], database["user"], database["password"])
     read = f"{stack.machines[over]['private']}:{database['address'].partition(':')[2]}"
-    with ledger(stack, over=over, write=database["address"], read=read, account=account) as found:
+    with ledger(stack, over=over, write=database["address"], read=read) as found:
         yield found
 
 
@@ -120,7 +122,7 @@ def other_lost(how: str, fault: faults.Fault, seconds: int, clean: float, limit:
             *served,
             *book.figures(gap=1, servers=1),
             Figure("at work again after it came back", round(back, 1), "s"),
-            alerts.mailed(stack, "monitoring", OTHER, broken.moment, TOLD),
+            alerts.mailed(stack, "monitoring", ("Watchdog", OTHER), broken.moment, TOLD),
         ]
 
     return Drill(name=f"{OTHER} {how}", claims=("ERP-3", "ERP-8"), promise=NO_TRAFFIC, limit=limit, run=run)
@@ -136,7 +138,7 @@ def master_lost(how: str, fault: faults.Fault, clean: float, limit: str) -> Dril
         with written(stack, OTHER) as book:
             served = under_load(pages(stack), broken, rate=RATE, seconds=90, failed=share, clean=clean)
             back, commands = rejoined(stack, MASTER)
-        mail = alerts.mailed(stack, "monitoring", MASTER, broken.moment, TOLD)
+        mail = alerts.mailed(stack, "monitoring", ("Watchdog", MASTER), broken.moment, TOLD)
         stays = weights(stack) == {MASTER: (40, "active"), OTHER: (60, "active")}
         with written(stack, OTHER) as home:
             time.sleep(3)
@@ -207,7 +209,7 @@ def without_the_watchdog(stack: Running) -> list[Figure]:
 def without_the_backup_server(stack: Running) -> list[Figure]:
     at_rest(stack)
     with faults.power_loss(stack, "backup") as moment:
-        mail = alerts.mail_awaited(stack, "monitoring", "backup", moment, 185)
+        mail = alerts.mail_awaited(stack, "monitoring", ("MachineDown", "backup"), moment, 185)
     return [mail]
 
 
@@ -347,4 +349,38 @@ DRILLS = [
         limit="by the verification of every byte, once a week (components/backup)",
         run=corrupted,
     ),
+    Drill(
+        name="what the world can reach",
+        claims=("ERP-6",),
+        promise="ports reachable are ports printed",
+        run=lambda stack: ports.the_world(stack, {"load balancer": str(urlsplit(stack.outputs["url"]).hostname)}),
+    ),
+    Drill(
+        name="what each machine can reach",
+        claims=("ERP-6",),
+        promise="ports reachable are ports printed",
+        limit="TCP ports that are likely or printed",
+        run=lambda stack: ports.each_tier(stack, list(stack.machines)),
+    ),
+    Drill(
+        name="what a neighbour of the private network can reach",
+        claims=("ERP-6",),
+        promise="ports reachable are ports printed",
+        limit="TCP ports that are likely or printed",
+        run=lambda stack: ports.a_neighbour(stack, "monitoring", "10.9.0.0/24"),
+    ),
+    Drill(
+        name="the database's password is drawn anew",
+        claims=(),
+        promise="a secret is rotated, and nobody is locked out",
+        run=lambda stack: password_renewed(
+            stack,
+            pages(stack),
+            RATE,
+            lambda stack: held(stack, (MASTER, OTHER), "/etc/mysql-pair.json"),
+            "database-application",
+            over=OTHER,
+        ),
+    ),
+    CANARY,
 ]

@@ -12,7 +12,7 @@ from drills.canary import CANARY
 from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
 from drills.faults import FULL, Fault, full, kill, ways
-from drills.ledger import Account, Ledger, ledger
+from drills.ledger import Ledger, ledger
 from drills.limits import BEHIND_THE_BALANCER, DATABASE_STARTED_AGAIN, ROOM_AGAIN, SKIPPED, STARTED_AGAIN
 from drills.load import load
 from drills.patience import seconds_until
@@ -117,9 +117,8 @@ def one_more_and_one_less(stack: Running) -> list[Figure]:
 def written(stack: Running, read: str = "db-2") -> Iterator[Ledger]:
     """The ledger of a web server, which writes to whoever writes and reads from one of the two."""
     database = stack.outputs["database"]
-    account = Account(database["name"], database["user"], database["password"])
     address = f"{stack.machines[read]['private']}:{database['address'].partition(':')[2]}"
-    with ledger(stack, over="web-3", write=database["address"], read=address, account=account, settled=180) as found:
+    with ledger(stack, over="web-3", write=database["address"], read=address, settled=180) as found:
         yield found
 
 

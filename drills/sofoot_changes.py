@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from drills.changes import changed, serving
+from drills.changes import changed_and_back, held, password_renewed, renewed, serials
 from drills.drill import Drill, Figure
-from drills.ledger import Account, answer, client, ledger, tunnel
+from drills.ledger import ledger
 from drills.patience import seconds_until
-from stacks.running import CommandFailed, Running, world
+from stacks.running import CommandFailed, Running
 
 RATE = 50  # requests a second
 DATABASES = ("db-1", "db-2")
@@ -29,25 +29,17 @@ def targets(stack: Running) -> list[str]:
     return [f"GET {url}/", f"GET {url.replace('http://', 'https://')}/"]
 
 
-def held(stack: Running, machines: Sequence[str], *files: str) -> list[str]:
-    """What the machines hold in these files, by digest."""
-    return [stack.on(machine, f"sudo sha256sum {file}").split()[0] for machine in machines for file in files]
-
-
 # Settings, changed and changed back
 
 
 def rolling(machines: Sequence[str], file: str, setting: str, stack: Running) -> list[Figure]:
-    look = functools.partial(held, stack, machines, file)
-    with serving(targets(stack), RATE) as figures:
-        changed(stack, look, "--set", setting)
-        changed(stack, look)
-    return figures
+    return changed_and_back(stack, targets(stack), RATE, lambda: held(stack, machines, file), setting)
 
 
 def database_setting(stack: Running) -> list[Figure]:
     server = "/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf"
-    with ledger(stack, **database(stack)) as book:
+    address = stack.outputs["database"]["address"]
+    with ledger(stack, over="back-office", write=address, read=address) as book:
         figures = rolling(DATABASES, server, "database_connections=201", stack)
     return [*figures, *book.figures()]
 
@@ -55,38 +47,20 @@ def database_setting(stack: Running) -> list[Figure]:
 # Secrets
 
 
-def renewed(
+def drawn_anew(
     secret: str,
     look: Callable[[Running], Sequence[Any]],
     taken: Callable[[Running, Running], Sequence[Figure]],
     stack: Running,
 ) -> list[Figure]:
-    """A secret is drawn anew; `taken` tells, of the stack before and after, what is taken now."""
-    with serving(targets(stack), RATE) as figures:
-        changed(stack, functools.partial(look, stack), "--renew", secret)
-        found = taken(stack, Running.named(stack.name))
-    return [*found, *figures]
+    return renewed(stack, targets(stack), RATE, look, secret, taken)
 
 
-def old_and_new(works: Callable[[Running], bool]) -> Callable[[Running, Running], list[Figure]]:
-    return lambda old, new: [
-        Figure("the new one is taken", works(new), goal=1, least=True),
-        Figure("the old one is taken", works(old), goal=0),
+def enters(old: Running, new: Running) -> list[Figure]:
+    return [
+        Figure("the new one is taken", int(edits(new)), goal=1, least=True),
+        Figure("the old one is taken", int(edits(old)), goal=0),
     ]
-
-
-def database(stack: Running) -> dict[str, Any]:
-    """Where a ledger writes, and as whom."""
-    where = stack.outputs["database"]
-    account = Account(where["name"], where["user"], where["password"])
-    return {"over": "back-office", "write": where["address"], "read": where["address"], "account": account}
-
-
-def logs_in(stack: Running) -> bool:
-    """Whether the application's password that this stack tells opens the database."""
-    found = database(stack)
-    with tunnel(stack, found["over"], [found["write"]]) as [port]:
-        return answer(client(port, found["account"]), "SELECT 1") is not None
 
 
 def edits(stack: Running) -> bool:
@@ -122,16 +96,17 @@ def saves(_: Running, new: Running) -> list[Figure]:
     return [Figure("backups that ran with the new one", 2)]
 
 
-def serials(stack: Running) -> list[str]:
-    """The number of the certificate that readers see."""
-    host = urlsplit(stack.outputs["url"]).hostname
-    return [world("sh", "-c", f"openssl s_client -connect {host}:443 </dev/null | openssl x509 -noout -serial")]
+def accounts(stack: Running) -> list[str]:
+    return held(stack, DATABASES, "/etc/mysql-pair.json")
+
+
+def serial(stack: Running) -> list[str]:
+    return serials(str(urlsplit(stack.outputs["url"]).hostname))
 
 
 SECRETS: dict[str, tuple[Callable[[Running], Sequence[Any]], Callable[[Running, Running], Sequence[Figure]]]] = {
-    "database-application": (lambda s: held(s, DATABASES, "/etc/mysql-pair.json"), old_and_new(logs_in)),
-    "database-pair": (lambda s: held(s, DATABASES, "/etc/mysql-pair.json"), replicates),
-    "back-office-editor": (lambda s: held(s, ["back-office"], "/etc/nginx/editors"), old_and_new(edits)),
+    "database-pair": (accounts, replicates),
+    "back-office-editor": (lambda s: held(s, ["back-office"], "/etc/nginx/editors"), enters),
     "storage-backup": (
         lambda s: [
             *held(s, ["back-office"], "/etc/casebook/backup-site.env"),
@@ -152,11 +127,17 @@ DRILLS = [
     ),
     drill("a setting of the databases changes", database_setting, RESTART),
     *(
-        drill(f"the secret {secret} is drawn anew", functools.partial(renewed, secret, look, taken))
+        drill(f"the secret {secret} is drawn anew", functools.partial(drawn_anew, secret, look, taken))
         for secret, (look, taken) in SECRETS.items()
     ),
     drill(
+        "the secret database-application is drawn anew",
+        lambda stack: password_renewed(
+            stack, targets(stack), RATE, accounts, "database-application", over="back-office"
+        ),
+    ),
+    drill(
         "the site's certificate is renewed",
-        functools.partial(renewed, "site", serials, lambda *_: []),
+        lambda stack: renewed(stack, targets(stack), RATE, serial, "site"),
     ),
 ]
