@@ -51,8 +51,9 @@ def test_a_pulumi_that_works_keeps_its_lock(tmp_path: Path) -> None:
     assert file.exists()
 
 
-def test_a_state_that_was_being_written_is_readable_again(tmp_path: Path) -> None:
-    given = {**prepare(cloud=False), "PULUMI_BACKEND_URL": f"file://{tmp_path}"}
+def test_a_state_that_was_being_written_is_readable_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}")  # the sandbox's may not be there yet
+    given = prepare(cloud=False)
     pulumi("stack", "init", "sofoot", environment=given)
     [state] = (tmp_path / ".pulumi/stacks").rglob("sofoot.json")
     note, begun = state.with_suffix(".json.attrs"), state.with_suffix(".json.18ea23.tmp")
