@@ -99,6 +99,7 @@ def instance(_started: None) -> Iterator[Instance]:
         found.wait()
         yield found
     finally:
+        sandbox("start")  # a test that failed may have left it stopped
         cloud.compute.delete_server(server.id)
         with contextlib.suppress(openstack.exceptions.NotFoundException):
             cloud.compute.wait_for_delete(server, interval=0.3, wait=60)

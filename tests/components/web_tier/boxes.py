@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from casebook.configuration.component import PROGRAM
+from sandbox import MACHINES
 from tests.waiting import until
 
 # Program -> its package.
@@ -39,6 +40,8 @@ class Box:
         self._holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *holder.split()])
         self._pid = until(lambda: _child(self._holder.pid), f"box {name} has no process")
         until(lambda: self.run("test -e /proc/1/status && ! test -d /proc/2", check=False) == "", f"box {name}")
+        # Its view of files began as a copy, which would hold the disks of the sandbox's machines beyond its stop.
+        self.run(f"grep -o ' {MACHINES}/[^ ]*' /proc/mounts | tac | xargs --no-run-if-empty umount --lazy")
         layers = "mount -t tmpfs box /mnt && " + " && ".join(
             f"mkdir -p /mnt/{d}/upper /mnt/{d}/work && mount -t overlay box -o "
             f"lowerdir=/{d},upperdir=/mnt/{d}/upper,workdir=/mnt/{d}/work /{d}"
