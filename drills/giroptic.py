@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from drills import faults
+from drills import faults, ports
 from drills.canary import CANARY
 from drills.drill import Drill, Figure, NotSeen
 from drills.limits import BEHIND_THE_BALANCER, STARTED_AGAIN
@@ -197,6 +198,20 @@ def vps_backups(stack: Running) -> list[Figure]:
     ]
 
 
+# Ports
+
+
+def balancer(stack: Running) -> dict[str, str]:
+    return {"load balancer": str(urlsplit(stack.outputs["url"]).hostname)}
+
+
+def the_world(stack: Running) -> list[Figure]:
+    host = str(urlsplit(stack.outputs["photos"]).hostname)
+    return ports.the_world(
+        stack, balancer(stack), {"object storage": socket.gethostbyname(host) if is_account() else GATEWAY}
+    )
+
+
 DRILLS = [
     *ways("europe-1"),
     *ways("america-1"),
@@ -226,6 +241,20 @@ DRILLS = [
         promise="VPS have snapshot or automatic daily backup",
         limit="the backup itself is OVHcloud's; that it is switched on is what the API can tell",
         run=vps_backups,
+    ),
+    Drill(
+        name="what the world can reach",
+        claims=("GIR-3", "GIR-4"),
+        promise="the balancer, and photos at the object storage itself, by HTTPS only; no VPS but by the balancer",
+        limit="TCP ports up to 10000; 80 and 443 of the object storage, which is OVHcloud's",
+        run=the_world,
+    ),
+    Drill(
+        name="what each VPS can reach",
+        claims=("GIR-2",),
+        promise="ports reachable are ports printed",
+        limit="TCP ports that are likely or printed",
+        run=lambda stack: ports.each_tier(stack, list(stack.machines), balancer(stack)),
     ),
     CANARY,
 ]

@@ -20,6 +20,7 @@ LIKELY = (
     *(8000, 8009, 8080, 8404, 8443, 9000, 9090, 9093, 9100, 9104, 9115, 9121, 9200, 9300, 10000, 11211, 27017),
 )
 PRIVATE = "the private network"
+NOTHING: Mapping[str, str] = {}
 
 # Runs on a machine: which of these address:port take a connection, as JSON.
 CONNECT = """
@@ -106,24 +107,29 @@ def figures(found: int, unprinted: int, closed: int) -> list[Figure]:
     ]
 
 
-def the_world(stack: Running, others: Mapping[str, str]) -> list[Figure]:
-    """From the world to every machine's public address, and to `others`: what is no machine, by its printed name."""
+def the_world(stack: Running, others: Mapping[str, str], services: Mapping[str, str] = NOTHING) -> list[Figure]:
+    """From the world to every machine's public address, and to `others`: what is no machine, by its printed name.
+
+    Of `services`, which are the provider's and serve others too, only the web's ports are looked at.
+    """
     addresses = {**others, **{name: where["public"] for name, where in stack.machines.items() if where["public"]}}
-    scanned = open_ports(list(addresses.values()))
-    found = {name: scanned[address] for name, address in addresses.items()}
+    found: Ports = {}
+    for targets, numbers in ((addresses, "1-10000"), (services, "80,443")):
+        scanned = open_ports(list(targets.values()), numbers) if targets else {}
+        found |= {name: scanned[address] for name, address in targets.items()}
     return figures(sum(map(len, found.values())), *differing("the world", found, printed(stack, "the world")))
 
 
-def each_tier(stack: Running, sources: Sequence[str]) -> list[Figure]:
-    """From one machine of each tier to every other machine, at its public and its private address."""
+def each_tier(stack: Running, sources: Sequence[str], others: Mapping[str, str] = NOTHING) -> list[Figure]:
+    """From one machine of each tier to every other machine, at its public and its private address, and to `others`."""
     total, unprinted, closed = 0, 0, 0
     for source in sources:
-        found: Ports = {}
+        found = from_a_machine(stack, source, others, interesting(stack)) if others else {}
         for side in ("public", "private"):
             addresses = {n: where[side] for n, where in stack.machines.items() if where[side] and n != source}
             for name, ports in from_a_machine(stack, source, addresses, interesting(stack)).items():
                 found.setdefault(name, set()).update(ports)
-        said = {name: ports for name, ports in printed(stack, source).items() if name in stack.machines}
+        said = {n: ports for n, ports in printed(stack, source).items() if n in stack.machines or n in others}
         said.pop(source, None)
         more, less = differing(source, found, said)
         total, unprinted, closed = total + sum(map(len, found.values())), unprinted + more, closed + less
