@@ -3,11 +3,24 @@
 declare(strict_types=1);
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 
+// While the database's address moves, connecting is tried thrice: TCP by itself would wait longer each time.
 function database(): mysqli {
     static $connection = null;
-    return $connection ??= new mysqli(
-        getenv('DATABASE_HOST'), getenv('DATABASE_USER'), getenv('DATABASE_PASSWORD'), getenv('DATABASE_NAME'),
-    );
+    for ($attempt = 1; !$connection; $attempt++) {
+        try {
+            $fresh = mysqli_init();
+            $fresh->options(MYSQLI_OPT_CONNECT_TIMEOUT, 1);
+            $fresh->real_connect(
+                getenv('DATABASE_HOST'), getenv('DATABASE_USER'), getenv('DATABASE_PASSWORD'), getenv('DATABASE_NAME'),
+            );
+            $connection = $fresh;
+        } catch (mysqli_sql_exception $error) {
+            if ($attempt === 3) {
+                throw $error;
+            }
+        }
+    }
+    return $connection;
 }
 
 // Asks the database; the first question ever makes the table. Never on every request: a cluster stops for each DDL.

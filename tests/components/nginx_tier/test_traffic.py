@@ -1,6 +1,7 @@
 """nginx, php-fpm, Memcached and Apache together, with the real daemons: what visitors get, and what they do not."""
 
 import base64
+import contextlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from casebook import Images, Memcached, NginxTier, PageCache, PhpTier, RequestFilter
 from tests.components.private import CIDR, Network, Values, machines, network, written
+from tests.components.web_tier.boxes import Box
 from tests.waiting import until
 
 PAGES = {
@@ -172,15 +174,31 @@ def test_pages_outlive_all_php_servers(site: Site) -> None:
     until(lambda: site.status("/back").startswith("200"), "PHP does not answer")
 
 
+@contextlib.contextmanager
+def hanging(box: Box) -> Iterator[None]:
+    """As one that is frozen: its kernel takes connections, and nobody reads them."""
+    rules = "add table inet hangs; add chain inet hangs in { type filter hook input priority -300; }"
+    box.run(f"nft '{rules}; add rule inet hangs in tcp dport 9000 tcp flags & psh == psh drop'")
+    yield
+    box.run("nft delete table inet hangs")
+
+
 @pytest.mark.claim("NRT-4")
 def test_a_server_that_hangs_is_left_for_another(site: Site) -> None:
-    # As one that is frozen: its kernel takes connections, and nobody reads them.
-    hangs = "add table inet hangs; add chain inet hangs in { type filter hook input priority -300; }"
-    hangs += "; add rule inet hangs in tcp dport 9000 tcp flags & psh == psh drop"
-    site.net["php-31"].run(f"nft '{hangs}'")
-    seen = [site.status(f"/hangs-{number}") for number in range(8)]
-    site.net["php-31"].run("nft delete table inet hangs")
+    with hanging(site.net["php-31"]):
+        seen = [site.status(f"/hangs-{number}") for number in range(8)]
     assert seen == ["200 MISS"] * 8
+
+
+@pytest.mark.claim("NRT-14")
+def test_a_server_that_is_well_again_is_asked_at_once_when_it_is_the_last(site: Site) -> None:
+    site.net["php-32"].cut()
+    with hanging(site.net["php-31"]):
+        failed = [site.status(f"/waits-{number}") for number in range(2)]
+    seen = site.status("/well")
+    site.net["php-32"].run("ip link set eth0 up")
+    assert [status[:2] for status in failed] == ["50", "50"]
+    assert seen == "200 MISS"
 
 
 @pytest.mark.claim("NRT-8")
