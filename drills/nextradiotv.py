@@ -646,10 +646,12 @@ def office_certified(stack: Running) -> list[Figure]:
 
 
 def host_lost(stack: Running) -> list[Figure]:
-    """What one host has by anti-affinity: the first machine of each tier that has more than one."""
+    """What one host has by anti-affinity: of each of the first site's tiers that has more than one, the first."""
     at_home(stack)
-    machines = [name for name in matching(stack.machines, "*-1") if stack.machines[name]["kind"] == "instance"]
-    rate = round(SENSIBLE * most(stack) / 2)
+    here = ("instance", stack.machines["front-1"]["site"])
+    all_here = [name for name, where in stack.machines.items() if (where["kind"], where["site"]) == here]
+    machines = matching(all_here, "*-1")
+    rate = round(SENSIBLE * highest(made(stack), strangers=True) / 2)
     broken = functools.partial(faults.power_loss_of_all, stack, machines)
     began = time.monotonic()
     served = under_load(made(stack), broken, rate=rate, seconds=20, failed=4 * rate, clean=10)

@@ -1,6 +1,7 @@
 """Peaks: the highest rate that a site holds, the same of one bare daemon beside it, and a load that rises."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator, Sequence
 
@@ -17,25 +18,25 @@ SENSIBLE = 0.75
 PORT = 8088
 
 
-def held(targets: Sequence[str], rate: int, seconds: int = SECONDS) -> bool:
+def held(targets: Sequence[str], rate: int, seconds: int = SECONDS, *, strangers: bool = False) -> bool:
     """Whether every request of a rate is answered, and soon."""
-    with load(targets, rate=rate, seconds=seconds) as seen:
+    with load(targets, rate=rate, seconds=seconds, strangers=strangers) as seen:
         time.sleep(seconds)
     enough = len(seen.requests) > 0.95 * rate * seconds
     return enough and not seen.failed and seen.percentile(0.99) < SLOWEST
 
 
-def highest(targets: Sequence[str]) -> int:
-    """The highest rate that is held, for half a minute; to an eighth."""
-    rate = FIRST
-    if not held(targets, rate):
+def highest(targets: Sequence[str], *, strangers: bool = False) -> int:
+    """The highest rate that is held, for half a minute; to an eighth. Strangers: each on a connection of its own."""
+    rate, holds = FIRST, functools.partial(held, targets, strangers=strangers)
+    if not holds(rate):
         raise NotSeen(f"not even {rate} requests a second are held")
-    while rate < LAST and held(targets, 2 * rate):
+    while rate < LAST and holds(2 * rate):
         rate *= 2
     for step in (rate // 2, rate // 4, rate // 8):
-        if held(targets, rate + step):
+        if holds(rate + step):
             rate += step
-    while not held(targets, rate, LASTS):
+    while not holds(rate, LASTS):
         rate -= rate // 8
         if rate < FIRST:
             raise NotSeen(f"not even {FIRST} requests a second are held for {LASTS} s")
