@@ -15,7 +15,7 @@ from drills.limits import NOT_THERE_YET, SKIPPED, STARTED_AGAIN, VRRP
 from drills.peak import SENSIBLE, highest, rising
 from drills.serving import moving, under_load
 from drills.sites import Sites, Visit, asked, by_name, gap, visited
-from stacks.running import Running
+from stacks.running import Running, world
 
 RATE = 30  # requests a second
 PRIVATE = "10.12.0.0/23"
@@ -171,7 +171,8 @@ def requests_held(stack: Running) -> list[Figure]:
 
 
 def needed(stack: Running) -> list[str]:
-    """A page, and one that nobody sees without the database."""
+    """A page, and one that nobody sees without the database; the first reservation makes its table."""
+    world("sh", "-c", f"{by_name(stack, '/reservations')} --fail --max-time 20 -d drill")
     return [*pages(stack), *pages(stack, "/reservations")]
 
 
@@ -244,14 +245,6 @@ ALL = [
         limit=NOT_THERE_YET,
         run=site_lost,
     ),
-    Drill(
-        name="the load triples",
-        claims=("KEY-8",),
-        promise="300,000 vehicles, and an availability as close to 100 % as possible",
-        limit="the document prints no rate; all machines of both sites and the visitors share the machine that is "
-        "named below; connections are kept",
-        run=requests_held,
-    ),
     *(
         Drill(
             name=name,
@@ -282,5 +275,14 @@ ALL = [
         ),
     ),
     CANARY,
+    # Last: its tries end in an overload, after which the gateway remembers connections for ten minutes.
+    Drill(
+        name="the load triples",
+        claims=("KEY-8",),
+        promise="300,000 vehicles, and an availability as close to 100 % as possible",
+        limit="the document prints no rate; all machines of both sites and the visitors share the machine that is "
+        "named below; connections are kept",
+        run=requests_held,
+    ),
 ]
 DRILLS = [at_home(drill) for drill in ALL]
