@@ -172,8 +172,8 @@ def disagreements(stack: str) -> Counter[str]:
     return found
 
 
-def up(stack: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return run("up", stack, *options, check=check)
+def up(stack: str, *options: str, check: bool = True, checkout: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
+    return run("up", stack, *options, check=check, checkout=checkout)
 
 
 def destroy(stack: str) -> None:
@@ -184,9 +184,15 @@ def command(action: str, stack: str, *options: str) -> list[str]:
     return [sys.executable, "-m", "stacks", action, stack, *options]
 
 
-def run(action: str, stack: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(
+    action: str, stack: str, *options: str, check: bool = True, checkout: Path = CHECKOUT
+) -> subprocess.CompletedProcess[str]:
     words = command(action, stack, *options)
-    done = subprocess.run(words, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # The environment's package is this checkout's; another one goes before it.
+    chosen = {} if checkout == CHECKOUT else {"PYTHONPATH": f"{checkout / 'src'}:{checkout}"}
+    done = subprocess.run(
+        words, cwd=checkout, env={**os.environ, **chosen}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     if done.returncode and check:
         raise CommandFailed(f"{' '.join(words[2:])}: {done.stdout[-3000:]}")
     if done.returncode:

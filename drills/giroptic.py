@@ -17,6 +17,7 @@ from drills.drill import Drill, Figure, NotSeen
 from drills.limits import BEHIND_THE_BALANCER, STARTED_AGAIN
 from drills.load import Load, load
 from drills.patience import seconds_until
+from drills.release import released
 from drills.scaling import autoscaler
 from drills.serving import AFTER, BEFORE, serves, under_load
 from sandbox import GATEWAY
@@ -256,5 +257,6 @@ DRILLS = [
         limit="TCP ports that are likely or printed",
         run=lambda stack: ports.each_tier(stack, list(stack.machines), balancer(stack)),
     ),
+    released(pages, RATE),
     CANARY,
 ]

@@ -13,6 +13,7 @@ from drills.canary import CANARY
 from drills.drill import Drill, Figure, NotSeen
 from drills.limits import NOT_THERE_YET, SKIPPED, STARTED_AGAIN, VRRP
 from drills.peak import SENSIBLE, highest, rising
+from drills.release import released
 from drills.serving import moving, under_load
 from drills.sites import Sites, Visit, asked, by_name, gap, visited
 from stacks.running import Running, world
@@ -274,6 +275,7 @@ ALL = [
             stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
         ),
     ),
+    released(needed, RATE),
     CANARY,
     # Last: its tries end in an overload, after which the gateway remembers connections for ten minutes.
     Drill(

@@ -27,6 +27,7 @@ from drills.limits import NOT_THERE_YET, STARTED_AGAIN, VRRP
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.peak import SENSIBLE, bare_nginx, highest, rising
+from drills.release import released
 from drills.scaling import changed
 from drills.serving import AFTER, BEFORE, moving, under_load
 from drills.sites import Sites, by_name, from_here, gap, visited
@@ -928,5 +929,6 @@ DRILLS = [
         limit=TOLD,
         run=by_night,
     ),
+    released(made, RATE),
     CANARY,
 ]

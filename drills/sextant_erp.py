@@ -15,6 +15,7 @@ from drills.ledger import Ledger, ledger
 from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, ROOM_AGAIN, STARTED_AGAIN
 from drills.load import Load, load
 from drills.patience import seconds_until
+from drills.release import released
 from drills.serving import under_load
 from stacks.running import Running, world
 
@@ -382,5 +383,6 @@ DRILLS = [
             over=OTHER,
         ),
     ),
+    released(pages, RATE),
     CANARY,
 ]

@@ -10,6 +10,7 @@ from drills.changes import changed_and_back, held, password_renewed, renewed, se
 from drills.drill import Drill, Figure
 from drills.ledger import ledger
 from drills.patience import seconds_until
+from drills.release import released
 from stacks.running import CommandFailed, Running
 
 RATE = 50  # requests a second
@@ -117,6 +118,7 @@ SECRETS: dict[str, tuple[Callable[[Running], Sequence[Any]], Callable[[Running, 
 }
 WEB = [f"web-{number}" for number in range(1, 9)]
 DRILLS = [
+    released(targets, RATE),
     drill(
         "a setting of HAProxy changes",
         functools.partial(rolling, ("haproxy-1", "haproxy-2"), "/etc/haproxy/haproxy.cfg", "log_requests=true"),
