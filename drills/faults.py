@@ -192,6 +192,11 @@ def full(machine: str, seconds: int) -> Fault:
     return functools.partial(full_disk, machine=machine, seconds=seconds)
 
 
+def way(how: str, seconds: int = 25) -> Callable[[str], Fault]:
+    """One of `ways`, for a machine that is yet to be found."""
+    return lambda machine: ways(machine, seconds)[how]
+
+
 def ways(machine: str, seconds: int) -> dict[str, Fault]:
     """How a whole machine is lost, in words that follow its name; what ends by itself does so after `seconds`."""
     return {

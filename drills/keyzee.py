@@ -24,6 +24,7 @@ CLUSTER = galera.Cluster(members="rbx-db-*", over="rbx-mobile-2", claims=("KEY-4
 
 NO_REQUEST = "HAProxy stops sending to what does not answer"
 ONE_DOOR = "one firewall in front of everything, as drawn: what is lost with it is back when it is"
+GATEWAY = "rbx-gateway-1"
 
 
 def pages(stack: Running, path: str = "/") -> list[str]:
@@ -61,8 +62,9 @@ def machine_lost(machine: str, daemon: str, tier: Tier) -> list[Drill]:
     ]
 
 
-def way(how: str) -> Callable[[str], faults.Fault]:
-    return lambda machine: faults.ways(machine, 25)[how]
+def gateway_lost(how: str, fault: faults.Fault, clean: float) -> Drill:
+    tier = Tier("KEY-1", 1, ONE_DOOR, promise="the firewall filters all traffic, and nothing goes around it")
+    return lost(GATEWAY, how, fault, tier, 20, clean, ONE_DOOR if clean else "")
 
 
 def address_lost(how: str, fault: Callable[[str], faults.Fault], clean: float) -> Drill:
@@ -219,18 +221,14 @@ def at_home(drill: Drill) -> Drill:
 
 ALL = [
     address_lost("has haproxy killed", lambda machine: faults.kill(machine, "haproxy"), 5),
-    *(address_lost(how, way(how), 12) for how in faults.ways("", 0)),
+    *(address_lost(how, faults.way(how), 12) for how in faults.ways("", 0)),
     address_lost(faults.FULL, lambda machine: faults.full(machine, 25), 0),
     *machine_lost("rbx-proxy-1", "nginx", Tier("KEY-2", 1 / 2, SKIPPED)),
     *machine_lost("rbx-mobile-1", "apache2", Tier("KEY-3", 1 / 2, SKIPPED)),
     *machine_lost("rbx-keys-1", "tomcat10", Tier("KEY-3", 1 / 2, SKIPPED, "/keys/")),
-    lost(
-        "rbx-gateway-1",
-        "loses power",
-        faults.ways("rbx-gateway-1", 25)["loses power"],
-        Tier("KEY-1", 1, ONE_DOOR, promise="the firewall filters all traffic, and nothing goes around it"),
-        *(20, 60, ONE_DOOR),
-    ),
+    gateway_lost("has suricata killed", faults.kill(GATEWAY, "suricata"), 30),
+    *(gateway_lost(how, fault, 60) for how, fault in faults.ways(GATEWAY, 25).items()),
+    gateway_lost(faults.FULL, faults.full(GATEWAY, 25), 0),
     *galera.drills(CLUSTER),
     Drill(
         name="the second site takes over as planned, and hands back",

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from fnmatch import filter as matching
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -161,10 +160,16 @@ def front_lost(front: str, how: str, fault: faults.Fault, clean: float) -> Drill
     return Drill(name=f"{front} {how}", claims=("NRT-1", "NRT-3"), promise=ADDRESS_MOVES, limit=VRRP, run=run)
 
 
-def front_daemon_lost(stack: Running) -> list[Figure]:
-    at_home(stack)
-    broken = functools.partial(faults.killed, stack, "front-4", "haproxy")
-    return under_load(read(stack), broken, rate=RATE, seconds=10, failed=RATE, clean=4)
+def front_hurt(front: str, how: str, fault: faults.Fault, clean: float, limit: str) -> Drill:
+    """The front itself is not lost, and keeps its address."""
+
+    def run(stack: Running) -> list[Figure]:
+        at_home(stack)
+        failed = round(RATE / len(stack.outputs["addresses"]) * clean)
+        broken = functools.partial(fault, stack)
+        return under_load(read(stack), broken, rate=RATE, seconds=10, failed=failed, clean=clean)
+
+    return Drill(name=f"{front} {how}", claims=("NRT-3",), promise=ADDRESS_MOVES, limit=limit, run=run)
 
 
 def front_comes_home(stack: Running) -> list[Figure]:
@@ -205,40 +210,51 @@ def tier(machine: str, unit: str, failed: int, clean: float, limit: str) -> list
     ]
 
 
-def sql_lost(how: str, fault: Callable[[Running, str], AbstractContextManager[float]]) -> Drill:
-    """Of the two SQL HAProxies the one that has the address."""
+def sql_lost(
+    how: str, fault: Callable[[str], faults.Fault], failed: int, clean: float, gap: float, limit: str
+) -> Drill:
+    """Of the two SQL HAProxies the one that has the address. Nobody writes for `gap` seconds at most."""
 
     def run(stack: Running) -> list[Figure]:
         [machine] = [one for one in matching(stack.machines, "sql-*") if moving(stack, one, PRIVATE)]
-        broken = functools.partial(fault, stack, machine)
+        broken = functools.partial(fault(machine), stack)
         with written(stack) as books:
-            served = under_load(made(stack), broken, rate=RATE, seconds=20, failed=RATE * 4, clean=9)
-        return [*served, *told(books, {"public": 8, "office": 1})]
+            served = under_load(made(stack), broken, rate=RATE, seconds=20, failed=failed, clean=clean)
+        return [*served, *told(books, {"public": gap, "office": 1})]
 
     return Drill(
         name=f"the SQL HAProxy with the address {how}",
         claims=("NRT-4", "NRT-6"),
         promise="two HAProxy machines in front of the database, in fault tolerance",
-        limit=f"{VRRP}; a client of the database after {TIMEOUT} s",
+        limit=limit,
         run=run,
     )
 
 
-def without_a_resolver(stack: Running) -> list[Figure]:
+def resolver_lost(how: str, fault: faults.Fault) -> Drill:
     """Names that are looked for by a machine which asks both name servers in turn."""
-    with load(read(stack), rate=RATE, seconds=300, strangers=True) as seen:
-        time.sleep(BEFORE)
-        with faults.power_loss(stack, "dns-1"):
-            took = json.loads(stack.on("nginx-1", "python3 -", stdin=LOOKUPS, timeout=120))
-        seen.stop()
-    return [
-        Figure("requests failed", len(seen.failed), goal=0),
-        Figure("names looked for", len(took)),
-        Figure("names not found", took.count(None), goal=0),
-        Figure(
-            "slowest found after", round(max((one for one in took if one is not None), default=0.0), 2), "s", goal=2
-        ),
-    ]
+
+    def run(stack: Running) -> list[Figure]:
+        with load(read(stack), rate=RATE, seconds=300, strangers=True) as seen:
+            time.sleep(BEFORE)
+            with fault(stack):
+                took = json.loads(stack.on("nginx-1", "python3 -", stdin=LOOKUPS, timeout=120))
+            seen.stop()
+        slowest = max((one for one in took if one is not None), default=0.0)
+        return [
+            Figure("requests failed", len(seen.failed), goal=0),
+            Figure("names looked for", len(took)),
+            Figure("names not found", took.count(None), goal=0),
+            Figure("slowest found after", round(slowest, 2), "s", goal=2),
+        ]
+
+    return Drill(
+        name=f"a name server {how}",
+        claims=("NRT-9",),
+        promise="two internal caching name servers: names are found when one is lost",
+        limit="a resolver that does not answer is given up after a second (components/resolver)",
+        run=run,
+    )
 
 
 LOOKUPS = """
@@ -411,8 +427,8 @@ def indexed(stack: Running, address: str) -> set[str]:
     return {hit["_id"] for hit in json.loads(said)["hits"]["hits"]}
 
 
-def search_lost(how: str, seconds: int) -> Drill:
-    """The machine that indexes is lost; the other has to take that over."""
+def search_lost(how: str, fault: Callable[[str], faults.Fault], seconds: int, limit: str) -> Drill:
+    """The machine that indexes is lost for so many seconds; the other has to take that over."""
 
     def run(stack: Running) -> list[Figure]:
         one, other = stack.outputs["search"].values()
@@ -424,7 +440,7 @@ def search_lost(how: str, seconds: int) -> Drill:
             with ThreadPoolExecutor() as pool:
                 application = pool.submit(searched, stack, BEFORE + seconds + AFTER)
                 time.sleep(BEFORE)
-                with faults.ways(machine, seconds)[how](stack):
+                with fault(machine)(stack):
                     time.sleep(seconds)
                 ready = functools.partial(backups.succeeds, stack, machine, "sudo search-pair ready")
                 back = seconds_until(ready, f"{machine} ready", 300)
@@ -445,7 +461,7 @@ def search_lost(how: str, seconds: int) -> Drill:
         name=f"the search server that indexes {how}",
         claims=("NRT-20",),
         promise="a replicated pair: either machine can index and search alone",
-        limit=GIVEN_UP,
+        limit=limit,
         run=run,
     )
 
@@ -765,13 +781,8 @@ def by_night(stack: Running) -> list[Figure]:
 
 DRILLS = [
     *(front_lost("front-1", how, fault, 9) for how, fault in faults.ways("front-1", 20).items()),
-    Drill(
-        name="front-4 has haproxy killed",
-        claims=("NRT-3",),
-        promise=ADDRESS_MOVES,
-        limit=STARTED_AGAIN,
-        run=front_daemon_lost,
-    ),
+    front_hurt("front-4", "has haproxy killed", faults.kill("front-4", "haproxy"), 4, STARTED_AGAIN),
+    front_hurt("front-1", faults.FULL, faults.full("front-1", 20), 0, ""),
     Drill(
         name="a front comes back under load",
         claims=("NRT-1", "NRT-3"),
@@ -781,15 +792,15 @@ DRILLS = [
     *tier("nginx-1", "nginx", RATE * 5, 9, PROBED),
     *tier("php-1", "php8.2-fpm", RATE * 2, 9, ASKED_AGAIN),
     *tier("memcached-1", "memcached", 0, 0, MADE_AGAIN),
-    sql_lost("loses power", faults.power_loss),
-    sql_lost("freezes", lambda stack, machine: faults.frozen(stack, machine, 25)),
-    Drill(
-        name="a name server loses power",
-        claims=("NRT-9",),
-        promise="two internal caching name servers: names are found when one is lost",
-        limit="a resolver that does not answer is given up after a second (components/resolver)",
-        run=without_a_resolver,
+    *(
+        sql_lost(how, faults.way(how), RATE * 4, 9, 8, f"{VRRP}; a client of the database after {TIMEOUT} s")
+        for how in faults.ways("", 0)
     ),
+    sql_lost("has haproxy killed", lambda machine: faults.kill(machine, "haproxy"), RATE * 4, 4, 4, STARTED_AGAIN),
+    sql_lost(faults.FULL, lambda machine: faults.full(machine, 25), 0, 0, 1, ""),
+    resolver_lost("has unbound killed", faults.kill("dns-1", "unbound")),
+    *(resolver_lost(how, fault) for how, fault in faults.ways("dns-1", 25).items()),
+    resolver_lost(faults.FULL, faults.full("dns-1", 25)),
     Drill(
         name="the gateway loses power",
         claims=("NRT-8", "NRT-10"),
@@ -827,7 +838,9 @@ DRILLS = [
         limit=ALL_TELL,
         run=all_members_lost,
     ),
-    *(search_lost(how, 40) for how in faults.ways("", 0)),
+    *(search_lost(how, faults.way(how, 40), 40, GIVEN_UP) for how in faults.ways("", 0)),
+    search_lost("has opensearch killed", lambda machine: faults.kill(machine, "opensearch"), 20, STARTED_AGAIN),
+    search_lost(faults.FULL, lambda machine: faults.full(machine, 40), 40, ""),
     Drill(
         name="the first site is lost, and the second takes over",
         claims=("NRT-18",),

@@ -207,11 +207,20 @@ def without_the_watchdog(stack: Running) -> list[Figure]:
     return [*served, *book.figures(gap=1, servers=1)]
 
 
-def without_the_backup_server(stack: Running) -> list[Figure]:
-    at_rest(stack)
-    with faults.power_loss(stack, "backup") as moment:
-        mail = alerts.mail_awaited(stack, "monitoring", ("MachineDown", "backup"), moment, 185)
-    return [mail]
+def backup_server_lost(how: str, fault: faults.Fault) -> Drill:
+    def run(stack: Running) -> list[Figure]:
+        at_rest(stack)
+        with fault(stack) as moment:
+            return [alerts.mail_awaited(stack, "monitoring", ("MachineDown", "backup"), moment, 185)]
+
+    return Drill(
+        name=f"the backup server {how}",
+        claims=("ERP-8",),
+        promise="a VPS monitors everything and mails the administrator",
+        limit="a machine is down after two minutes without an answer; 30 s in which Alertmanager gathers, and the "
+        "looks of 10 s on the way (components/monitoring)",
+        run=run,
+    )
 
 
 # The network
@@ -322,14 +331,7 @@ DRILLS = [
         promise="nothing depends on the machine that watches, as long as the two servers see each other",
         run=without_the_watchdog,
     ),
-    Drill(
-        name="the backup server loses power",
-        claims=("ERP-8",),
-        promise="a VPS monitors everything and mails the administrator",
-        limit="a machine is down after two minutes without an answer; 30 s in which Alertmanager gathers, and the "
-        "looks of 10 s on the way (components/monitoring)",
-        run=without_the_backup_server,
-    ),
+    *(backup_server_lost(how, fault) for how, fault in faults.ways("backup", 200).items()),
     Drill(
         name="what crosses the public network",
         claims=("ERP-4", "ERP-6"),

@@ -64,9 +64,16 @@ def filled(machine: str) -> Drill:
     return lost(machine, FULL, full(machine, 25), 20, 0, "", 1)
 
 
-def without_the_back_office(stack: Running) -> list[Figure]:
-    broken = functools.partial(faults.power_loss, stack, "back-office")
-    return under_load(site(stack), broken, rate=RATE, seconds=30, failed=0, clean=0)
+def back_office_lost(how: str, fault: Fault) -> Drill:
+    def run(stack: Running) -> list[Figure]:
+        return under_load(site(stack), functools.partial(fault, stack), rate=RATE, seconds=20, failed=0, clean=0)
+
+    return Drill(
+        name=f"the back office {how}",
+        claims=("SOF-3", "SOF-5"),
+        promise="each web server holds the whole site: visitors do not notice that the back office is lost",
+        run=run,
+    )
 
 
 # The peak
@@ -341,12 +348,9 @@ DRILLS = [
     *haproxy_lost("haproxy-1"),
     *web_lost("web-1"),  # a dedicated server
     *web_lost("web-8"),  # an instance
-    Drill(
-        name="the back office loses power",
-        claims=("SOF-3", "SOF-5"),
-        promise="each web server holds the whole site: visitors do not notice that the back office is lost",
-        run=without_the_back_office,
-    ),
+    back_office_lost("has nginx killed", kill("back-office", "nginx")),
+    *(back_office_lost(how, fault) for how, fault in ways("back-office", 25).items()),
+    back_office_lost(FULL, full("back-office", 25)),
     Drill(
         name="the load triples within 20 seconds",
         claims=("SOF-9",),
