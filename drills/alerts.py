@@ -1,10 +1,11 @@
 """Whether somebody is told, and how soon: alerts as Alertmanager shows them, and mail in the administrator's box."""
 
+import contextlib
 import json
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from drills.drill import Figure, NotSeen
@@ -48,6 +49,17 @@ def silent(stack: Running, monitoring: str, wanted: Mapping[Alert, float]) -> No
         if time.monotonic() > deadline:
             raise NotSeen(f"{already}: shown before anything is broken")
         time.sleep(5)
+
+
+@contextlib.contextmanager
+def aged(stack: Running, machine: str, metric: str) -> Iterator[None]:
+    """A backup that has not run for 27 hours, which nobody waits for."""
+    file = f"/var/lib/prometheus/node-exporter/{metric}.prom"
+    stack.on(machine, f'sudo cp -a {file} /run/drill; sudo sed -i "s/ .*/ $(date +%s -d -27hours)/" {file}')
+    try:
+        yield
+    finally:
+        stack.on(machine, f"sudo mv /run/drill {file}")
 
 
 def clean(stack: Running, monitoring: str) -> None:

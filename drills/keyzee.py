@@ -273,6 +273,13 @@ ALL = [
             stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
         ),
     ),
+    Drill(
+        name="what a neighbour of the private network can reach",
+        claims=("KEY-1",),
+        promise="everything that comes in passes the firewall; ports reachable are ports printed",
+        limit="TCP ports that are likely or printed",
+        run=lambda stack: ports.a_neighbour(stack, PRIVATE),
+    ),
     released(needed, RATE),
     CANARY,
     # Last: its tries end in an overload, after which the gateway remembers connections for ten minutes.

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import filter as matching
 from typing import Any, NamedTuple
@@ -728,7 +728,26 @@ def guessed(stack: Running) -> list[Figure]:
     ]
 
 
-# Alerts by night
+# Alerts, by day and by night
+
+
+def somebody_is_told(stack: Running) -> list[Figure]:
+    """Faults of several tiers at once, each of which has an alert of its own."""
+    CLUSTER.rejoined(stack)
+    wanted: Mapping[alerts.Alert, float] = {
+        ("MachineDown", "php-1"): 145,
+        ("HaproxyServerDown", "nginx-1"): 145,
+        ("GaleraMemberMissing", "db-1"): 145,
+        ("BackupTooOld", "git"): 25,
+    }
+    alerts.silent(stack, "monitoring", wanted)
+    with contextlib.ExitStack() as broken:
+        for machine, unit in (("nginx-1", "nginx"), ("db-3", "mariadb")):
+            stack.on(machine, f"sudo systemctl stop {unit}")
+            broken.callback(stack.on, machine, f"sudo systemctl start {unit}", timeout=300)
+        broken.enter_context(alerts.aged(stack, "development", "archive-git"))
+        moment = broken.enter_context(faults.power_loss(stack, "php-1"))
+        return alerts.told(stack, "monitoring", moment, wanted)
 
 
 # Ends after the message that is waited for, or some minutes.
@@ -926,7 +945,7 @@ DRILLS = [
         claims=("NRT-2", "NRT-17"),
         promise="ports reachable are ports printed",
         limit="TCP ports that are likely or printed",
-        run=lambda stack: ports.a_neighbour(stack, "development", PRIVATE),
+        run=lambda stack: ports.a_neighbour(stack, PRIVATE, "development"),
     ),
     Drill(
         name="somebody guesses passwords",
@@ -934,6 +953,13 @@ DRILLS = [
         promise="SSH is protected against brute force",
         limit="fail2ban, from three failures on, each of which it reads from the journal (components/gateway)",
         run=guessed,
+    ),
+    Drill(
+        name="a machine, a daemon, a member and an archive fail, and somebody is told",
+        claims=("NRT-11",),
+        promise="a server watches every other",
+        limit="two minutes without an answer; looks of 10 s on the way (components/monitoring)",
+        run=somebody_is_told,
     ),
     Drill(
         name="a machine is lost by night, and a text message tells of it",

@@ -6,13 +6,16 @@ of administrators and editors (`..._cidrs`) are no machine's, and are left to th
 """
 
 import fnmatch
+import functools
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from drills.drill import Figure, NotSeen
 from stacks.running import Running, world
+from stacks.target import is_account
 
 # What machines that know each other could have left open; a tier's view of another is too wide to look at every port.
 LIKELY = (
@@ -69,11 +72,11 @@ def printed(stack: Running, source: str) -> Ports:
     return found
 
 
-def from_a_machine(stack: Running, source: str, addresses: Mapping[str, str], ports: Iterable[int]) -> Ports:
-    """Which of the ports a machine reaches, by the name of each address."""
+def reached(shell: Callable[..., str], addresses: Mapping[str, str], ports: Iterable[int]) -> Ports:
+    """Which of the ports whoever has the shell reaches, by the name of each address."""
     names = {address: name for name, address in addresses.items()}
     targets = [(address, port) for address in names for port in ports]
-    answer = stack.on(source, f"python3 - '{json.dumps(targets)}'", stdin=CONNECT, timeout=300)
+    answer = shell(f"python3 - '{json.dumps(targets)}'", stdin=CONNECT, timeout=300)
     found: Ports = {}
     for address, port in json.loads(answer):
         found.setdefault(names[address], set()).add(port)
@@ -124,10 +127,11 @@ def each_tier(stack: Running, sources: Sequence[str], others: Mapping[str, str] 
     """From one machine of each tier to every other machine, at its public and its private address, and to `others`."""
     total, unprinted, closed = 0, 0, 0
     for source in sources:
-        found = from_a_machine(stack, source, others, interesting(stack)) if others else {}
+        shell = functools.partial(stack.on, source)
+        found = reached(shell, others, interesting(stack)) if others else {}
         for side in ("public", "private"):
             addresses = {n: where[side] for n, where in stack.machines.items() if where[side] and n != source}
-            for name, ports in from_a_machine(stack, source, addresses, interesting(stack)).items():
+            for name, ports in reached(shell, addresses, interesting(stack)).items():
                 found.setdefault(name, set()).update(ports)
         said = {n: ports for n, ports in printed(stack, source).items() if n in stack.machines or n in others}
         said.pop(source, None)
@@ -136,25 +140,33 @@ def each_tier(stack: Running, sources: Sequence[str], others: Mapping[str, str] 
     return [Figure("machines that looked", len(sources)), *figures(total, unprinted, closed)]
 
 
-def a_neighbour(stack: Running, source: str, network: str) -> list[Figure]:
-    """From a machine outside the private network to the addresses in it, by way of each machine with a foot in both."""
+def a_neighbour(stack: Running, network: str, source: str = "the world") -> list[Figure]:
+    """From outside the private network to the addresses in it, by way of each machine with a foot in both.
+
+    source  a machine of the stack that is not in it; the world: a computer on the same Internet, which a sandbox has
+    """
     inside = {name: where["private"] for name, where in stack.machines.items() if where["private"]}
-    if stack.machines[source]["private"]:
+    machine = stack.machines.get(source)
+    if source in inside:
         raise NotSeen(f"{source} is in the private network itself")
-    device = json.loads(stack.on(source, "ip -json -4 route show default"))[0]["dev"]
-    reached, said = 0, printed(stack, source)
+    if not machine and is_account():
+        raise NotSeen("of a real account, nobody's computer is on the same wire as its machines")
+
+    def by(hop: str, command: str, **options: Any) -> str:
+        way = f"{network} via {hop} dev $(ip -4 route show default | cut -d ' ' -f 5) onlink"
+        route = f"{'sudo ' if machine else ''}ip route"
+        routed = f"{route} replace {way}; {command}; status=$?; {route} flush {network}; exit $status"
+        return stack.on(source, routed, **options) if machine else world("sh", "-c", routed, **options)
+
     hops = [stack.machines[name]["public"] for name in inside if stack.machines[name]["public"]]
-    try:
-        for hop in hops:
-            stack.on(source, f"sudo ip route replace {network} via {hop} dev {device} onlink")
-            found = from_a_machine(stack, source, inside, interesting(stack))
-            # A machine answers at any of its addresses whom it lets in at one.
-            beyond = {name: open_there - said.get(name, set()) for name, open_there in found.items()}
-            reached += differing(f"{source} by {hop}", beyond, {})[0]
-    finally:
-        stack.on(source, f"sudo ip route flush {network}")
+    said, unprinted = printed(stack, source), 0
+    for hop in hops:
+        # A machine answers at any of its addresses whom it lets in at one.
+        found = reached(functools.partial(by, hop), inside, interesting(stack))
+        beyond = {name: open_there - said.get(name, set()) for name, open_there in found.items()}
+        unprinted += differing(f"{source} by {hop}", beyond, {})[0]
     return [
         Figure("addresses tried", len(inside)),
         Figure("machines that could pass it on", len(hops)),
-        Figure("ports that answered and are not printed", reached, goal=0),
+        Figure("ports that answered and are not printed", unprinted, goal=0),
     ]

@@ -370,7 +370,7 @@ DRILLS = [
         claims=("ERP-6",),
         promise="ports reachable are ports printed",
         limit="TCP ports that are likely or printed",
-        run=lambda stack: ports.a_neighbour(stack, "monitoring", "10.9.0.0/24"),
+        run=lambda stack: ports.a_neighbour(stack, "10.9.0.0/24", "monitoring"),
     ),
     Drill(
         name="the database's password is drawn anew",

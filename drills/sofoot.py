@@ -304,17 +304,12 @@ def somebody_is_told(stack: Running) -> list[Figure]:
         ("BackupTooOld", "site"): 25,
     }
     alerts.silent(stack, "monitoring", down)
-    metric = "/var/lib/prometheus/node-exporter/backup-site.prom"
     with contextlib.ExitStack() as broken:
         for machine, unit in (("web-2", "nginx"), ("db-1", "mysql-pair mariadb")):
             stack.on(machine, f"sudo systemctl stop {unit}")
             units = " ".join(reversed(unit.split()))
             broken.callback(stack.on, machine, f"sudo systemctl start {units}")
-        # A backup that has not run for 27 hours, which nobody waits for.
-        stack.on(
-            "back-office", f'sudo cp -a {metric} /run/drill; sudo sed -i "s/ .*/ $(date +%s -d -27hours)/" {metric}'
-        )
-        broken.callback(stack.on, "back-office", f"sudo mv /run/drill {metric}")
+        broken.enter_context(alerts.aged(stack, "back-office", "backup-site"))
         moment = broken.enter_context(faults.power_loss(stack, "web-7"))
         return alerts.told(stack, "monitoring", moment, down)
 
@@ -444,7 +439,7 @@ DRILLS = [
         name="what a neighbour of the private network can reach",
         claims=("SOF-2",),
         promise=ONLY_WHAT_IS_PRINTED,
-        run=lambda stack: ports.a_neighbour(stack, "monitoring", "10.8.0.0/24"),
+        run=lambda stack: ports.a_neighbour(stack, "10.8.0.0/24", "monitoring"),
     ),
     *sofoot_changes.DRILLS,
     CANARY,
