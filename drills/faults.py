@@ -197,6 +197,15 @@ def way(how: str, seconds: int = 25) -> Callable[[str], Fault]:
     return lambda machine: ways(machine, seconds)[how]
 
 
+def every_way(unit: str, seconds: int = 25) -> dict[str, Callable[[str], Fault]]:
+    """How a machine that is yet to be named is broken: its daemon, as a whole, its disk; in words that follow it."""
+    return {
+        f"has {unit} killed": lambda machine: kill(machine, unit),
+        **{how: way(how, seconds) for how in ways("", 0)},
+        FULL: lambda machine: full(machine, seconds),
+    }
+
+
 def ways(machine: str, seconds: int) -> dict[str, Fault]:
     """How a whole machine is lost, in words that follow its name; what ends by itself does so after `seconds`."""
     return {

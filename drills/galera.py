@@ -10,7 +10,6 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fnmatch import filter as matching
 from typing import Any
@@ -48,7 +47,7 @@ DONOR = (
     "(components/galera_cluster)"
 )
 
-Fault = Callable[[Running, str], AbstractContextManager[float]]
+WRITER, OTHER = "the writer", "another member"
 
 
 @dataclass(frozen=True)
@@ -122,36 +121,24 @@ def came_back(back: float, commands: int) -> list[Figure]:
     ]
 
 
-def writer_lost(cluster: Cluster, how: str, fault: Fault, seconds: int, gap: float, limit: str) -> Drill:
+def lost(cluster: Cluster, who: str, how: str, fault: Callable[[str], faults.Fault], gap: float, limit: str) -> Drill:
+    """`who` is `the writer`, whose place another has to take, or `another member`, of which writes take no notice."""
+    writer = who == WRITER
+
     def run(stack: Running) -> list[Figure]:
         cluster.rejoined(stack)
-        machine = cluster.writer(stack)
+        machine = cluster.writer(stack) if writer else cluster.another(stack)
         with cluster.written(stack) as book:
             time.sleep(2)
-            with fault(stack, machine):
-                time.sleep(seconds)
+            with fault(machine)(stack):
+                time.sleep(20)
             back, commands = cluster.rejoined(stack)
             time.sleep(3)
-        if len(book.servers) < 2:
+        if writer and len(book.servers) < 2:
             raise NotSeen(f"only {book.servers} wrote, so nobody took over from {machine}")
-        return [*book.figures(gap=gap), *came_back(back, commands)]
+        return [*book.figures(gap=gap, servers=None if writer else 1), *came_back(back, commands)]
 
-    return Drill(name=f"the writer {how}", claims=cluster.claims, promise=NO_EFFECT, limit=limit, run=run)
-
-
-def other_lost(cluster: Cluster, how: str, fault: Fault, seconds: int, gap: float, limit: str) -> Drill:
-    def run(stack: Running) -> list[Figure]:
-        cluster.rejoined(stack)
-        machine = cluster.another(stack)
-        with cluster.written(stack) as book:
-            time.sleep(2)
-            with fault(stack, machine):
-                time.sleep(seconds)
-            back, commands = cluster.rejoined(stack)
-            time.sleep(3)
-        return [*book.figures(gap=gap, servers=1), *came_back(back, commands)]
-
-    return Drill(name=f"another member {how}", claims=cluster.claims, promise=NO_EFFECT, limit=limit, run=run)
+    return Drill(name=f"{who} {how}", claims=cluster.claims, promise=NO_EFFECT, limit=limit, run=run)
 
 
 def without_majority(cluster: Cluster, stack: Running) -> list[Figure]:
@@ -211,37 +198,19 @@ def emptied(cluster: Cluster, stack: Running) -> list[Figure]:
 
 
 def drills(cluster: Cluster) -> list[Drill]:
-    def killed(stack: Running, machine: str) -> AbstractContextManager[float]:
-        return faults.killed(stack, machine, "mariadb")
-
-    def frozen(stack: Running, machine: str) -> AbstractContextManager[float]:
-        return faults.frozen(stack, machine, 25)
-
-    def cut_off(stack: Running, machine: str) -> AbstractContextManager[float]:
-        return faults.cut_off(stack, machine, 25)
-
-    def full(stack: Running, machine: str) -> AbstractContextManager[float]:
-        return faults.full_disk(stack, machine, 25)
-
-    def parted(stack: Running, machine: str) -> AbstractContextManager[float]:
-        return faults.parted(stack, machine, cluster.others(stack, machine), 25)
+    def parted(machine: str) -> faults.Fault:
+        return lambda stack: faults.parted(stack, machine, cluster.others(stack, machine), 25)
 
     whole: dict[str, tuple[Callable[[Cluster, Running], list[Figure]], str]] = {
         "every member is cut from the others": (without_majority, SEEN_AGAIN),
         "all members lose power at once": (all_lost, ALL_TELL),
         "a member comes back empty": (emptied, DONOR),
     }
+    ways = faults.every_way("mariadb")
     return [
-        writer_lost(cluster, "has mariadb killed", killed, 20, 10, MOVES),
-        writer_lost(cluster, "loses power", faults.power_loss, 20, 10, MOVES),
-        writer_lost(cluster, "freezes", frozen, 20, 10, MOVES),
-        writer_lost(cluster, "is cut off", cut_off, 20, 10, MOVES),
-        writer_lost(cluster, faults.FULL, full, 20, 10, MOVES),
-        writer_lost(cluster, "is cut from the other members alone", parted, 20, 13, WITHOUT_MAJORITY),
-        other_lost(cluster, "loses power", faults.power_loss, 15, 8, SUSPICION),
-        other_lost(cluster, "freezes", frozen, 20, 8, SUSPICION),
-        other_lost(cluster, "is cut off", cut_off, 20, 8, SUSPICION),
-        other_lost(cluster, faults.FULL, full, 20, 8, SUSPICION),
+        *(lost(cluster, WRITER, how, fault, 10, MOVES) for how, fault in ways.items()),
+        lost(cluster, WRITER, "is cut from the other members alone", parted, 13, WITHOUT_MAJORITY),
+        *(lost(cluster, OTHER, how, fault, 8, SUSPICION) for how, fault in ways.items()),
         *(
             Drill(name=name, claims=cluster.claims, promise=NO_EFFECT, limit=limit, run=functools.partial(run, cluster))
             for name, (run, limit) in whole.items()

@@ -1,7 +1,6 @@
 """Giroptic's drills: a VPS is lost in every way there is, photos, machines for a peak, and what the world can reach."""
 
 import contextlib
-import functools
 import json
 import socket
 import tempfile
@@ -18,7 +17,7 @@ from drills.limits import BEHIND_THE_BALANCER, STARTED_AGAIN
 from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.release import released
-from drills.scaling import autoscaler
+from drills.scaling import autoscaler, came_and_went
 from drills.serving import AFTER, BEFORE, serves, under_load
 from sandbox import GATEWAY
 from stacks.running import Running, world
@@ -50,9 +49,8 @@ def pages(stack: Running) -> list[str]:
 
 def lost(machine: str, how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
-        broken = functools.partial(fault, stack)
         half = round(RATE * clean / 2)  # the other VPS takes its half meanwhile
-        return under_load(pages(stack), broken, rate=RATE, seconds=seconds, failed=half, clean=clean)
+        return under_load(stack, pages(stack), fault, rate=RATE, seconds=seconds, failed=half, clean=clean)
 
     return Drill(name=f"{machine} {how}", claims=("GIR-2",), promise=EITHER_SIDE, limit=limit, run=run)
 
@@ -179,13 +177,7 @@ def helper_comes_and_goes(stack: Running) -> list[Figure]:
         went = seconds_until(lambda: not list(servers.servers()), "peak-1 gone", 600)
         time.sleep(AFTER)
         seen.stop()
-    return [
-        Figure("requests sent", len(seen.requests)),
-        Figure("the new machine serves after", round(came, 1), "s", goal=60),
-        Figure("requests failed while it came", sum(one.began < moment for one in seen.failed), goal=0),
-        Figure("it is gone after", round(went, 1), "s"),
-        Figure("requests failed while it went", sum(one.began >= moment for one in seen.failed), goal=0),
-    ]
+    return came_and_went(seen, came, moment, went)
 
 
 # Backup

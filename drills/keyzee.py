@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import filter as matching
@@ -47,8 +46,7 @@ class Tier(NamedTuple):
 def lost(machine: str, how: str, fault: faults.Fault, tier: Tier, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
         failed = round(RATE * clean * tier.share)
-        broken = functools.partial(fault, stack)
-        return under_load(pages(stack, tier.path), broken, rate=RATE, seconds=seconds, failed=failed, clean=clean)
+        return under_load(stack, pages(stack, tier.path), fault, rate=RATE, seconds=seconds, failed=failed, clean=clean)
 
     return Drill(name=f"{machine} {how}", claims=(tier.claim,), promise=tier.promise, limit=limit, run=run)
 
@@ -72,8 +70,8 @@ def address_lost(how: str, fault: Callable[[str], faults.Fault], clean: float) -
 
     def run(stack: Running) -> list[Figure]:
         [machine] = [one for one in matching(stack.machines, "rbx-haproxy-*") if moving(stack, one, PRIVATE)]
-        broken = functools.partial(fault(machine), stack)
-        return under_load(pages(stack), broken, rate=RATE, seconds=20, failed=round(RATE * clean), clean=clean)
+        failed = round(RATE * clean)
+        return under_load(stack, pages(stack), fault(machine), rate=RATE, seconds=20, failed=failed, clean=clean)
 
     return Drill(name=f"the HAProxy with the address {how}", claims=("KEY-2",), promise=NO_REQUEST, limit=VRRP, run=run)
 

@@ -147,7 +147,7 @@ def front_lost(front: str, how: str, fault: faults.Fault, clean: float) -> Drill
         others = [one for one in matching(stack.machines, "front-*") if one != front]
 
         @contextlib.contextmanager
-        def broken() -> Iterator[float]:
+        def broken(stack: Running) -> Iterator[float]:
             with fault(stack) as moment:
                 seconds_until(
                     lambda: any(address in moving(stack, one, PRIVATE) for one in others), f"{address} elsewhere", 20
@@ -155,7 +155,7 @@ def front_lost(front: str, how: str, fault: faults.Fault, clean: float) -> Drill
                 yield moment
 
         failed = round(RATE / len(stack.outputs["addresses"]) * clean)
-        return under_load(read(stack), broken, rate=RATE, seconds=15, failed=failed, clean=clean)
+        return under_load(stack, read(stack), broken, rate=RATE, seconds=15, failed=failed, clean=clean)
 
     return Drill(name=f"{front} {how}", claims=("NRT-1", "NRT-3"), promise=ADDRESS_MOVES, limit=VRRP, run=run)
 
@@ -166,8 +166,7 @@ def front_hurt(front: str, how: str, fault: faults.Fault, clean: float, limit: s
     def run(stack: Running) -> list[Figure]:
         at_home(stack)
         failed = round(RATE / len(stack.outputs["addresses"]) * clean)
-        broken = functools.partial(fault, stack)
-        return under_load(read(stack), broken, rate=RATE, seconds=10, failed=failed, clean=clean)
+        return under_load(stack, read(stack), fault, rate=RATE, seconds=10, failed=failed, clean=clean)
 
     return Drill(name=f"{front} {how}", claims=("NRT-3",), promise=ADDRESS_MOVES, limit=limit, run=run)
 
@@ -193,9 +192,7 @@ def front_comes_home(stack: Running) -> list[Figure]:
 
 def tier_lost(machine: str, how: str, fault: faults.Fault, failed: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
-        return under_load(
-            made(stack), functools.partial(fault, stack), rate=RATE, seconds=20, failed=failed, clean=clean
-        )
+        return under_load(stack, made(stack), fault, rate=RATE, seconds=20, failed=failed, clean=clean)
 
     return Drill(name=f"{machine} {how}", claims=("NRT-4",), promise=NOTHING_STOPS, limit=limit, run=run)
 
@@ -217,9 +214,8 @@ def sql_lost(
 
     def run(stack: Running) -> list[Figure]:
         [machine] = [one for one in matching(stack.machines, "sql-*") if moving(stack, one, PRIVATE)]
-        broken = functools.partial(fault(machine), stack)
         with written(stack) as books:
-            served = under_load(made(stack), broken, rate=RATE, seconds=20, failed=failed, clean=clean)
+            served = under_load(stack, made(stack), fault(machine), rate=RATE, seconds=20, failed=failed, clean=clean)
         return [*served, *told(books, {"public": gap, "office": 1})]
 
     return Drill(
@@ -286,8 +282,8 @@ def without_the_gateway(stack: Running) -> list[Figure]:
         time.sleep(3)
     if fetched.failed:
         raise NotSeen(f"the image: {fetched.failed[0]}")
-    broken = functools.partial(faults.power_loss, stack, "gateway")
-    served = under_load([*read(stack), *seen_before], broken, rate=RATE, seconds=20, failed=0, clean=0)
+    off = functools.partial(faults.power_loss, machine="gateway")
+    served = under_load(stack, [*read(stack), *seen_before], off, rate=RATE, seconds=20, failed=0, clean=0)
     with editing(stack, 10) as journalists:
         time.sleep(5)
         journalists.stop()
@@ -360,8 +356,8 @@ def without_the_arbitrator(stack: Running) -> list[Figure]:
     """The monitoring machine votes as well."""
     CLUSTER.rejoined(stack)
     with written(stack) as books:
-        broken = functools.partial(faults.power_loss, stack, "monitoring")
-        served = under_load(read(stack), broken, rate=RATE, seconds=20, failed=0, clean=0)
+        off = functools.partial(faults.power_loss, machine="monitoring")
+        served = under_load(stack, read(stack), off, rate=RATE, seconds=20, failed=0, clean=0)
     return [*served, *told(books, {"public": 8, "office": 8})]
 
 
@@ -675,9 +671,9 @@ def host_lost(stack: Running) -> list[Figure]:
     all_here = [name for name, where in stack.machines.items() if (where["kind"], where["site"]) == here]
     machines = matching(all_here, "*-1")
     rate = round(SENSIBLE * highest(made(stack), strangers=True) / 2)
-    broken = functools.partial(faults.power_loss_of_all, stack, machines)
+    off = functools.partial(faults.power_loss_of_all, machines=machines)
     began = time.monotonic()
-    served = under_load(made(stack), broken, rate=rate, seconds=20, failed=4 * rate, clean=10)
+    served = under_load(stack, made(stack), off, rate=rate, seconds=20, failed=4 * rate, clean=10)
     return [
         Figure("machines lost", len(machines)),
         Figure("requests a second, three eighths of what is held", rate),
@@ -817,9 +813,7 @@ DRILLS = [
     ),
     sql_lost("has haproxy killed", lambda machine: faults.kill(machine, "haproxy"), RATE * 4, 4, 4, STARTED_AGAIN),
     sql_lost(faults.FULL, lambda machine: faults.full(machine, 25), 0, 0, 1, ""),
-    resolver_lost("has unbound killed", faults.kill("dns-1", "unbound")),
-    *(resolver_lost(how, fault) for how, fault in faults.ways("dns-1", 25).items()),
-    resolver_lost(faults.FULL, faults.full("dns-1", 25)),
+    *(resolver_lost(how, fault("dns-1")) for how, fault in faults.every_way("unbound").items()),
     Drill(
         name="the gateway loses power",
         claims=("NRT-8", "NRT-10"),
@@ -835,13 +829,9 @@ DRILLS = [
         run=without_the_logs,
     ),
     *(
-        member_lost(member, how, fault)
+        member_lost(member, how, fault(member))
         for member in ("db-3", "office-db-2")
-        for how, fault in {
-            "has mariadb killed": faults.kill(member, "mariadb"),
-            faults.FULL: faults.full(member, 25),
-            **faults.ways(member, 25),
-        }.items()
+        for how, fault in faults.every_way("mariadb").items()
     ),
     Drill(
         name="the arbitrator's machine loses power",

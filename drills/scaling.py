@@ -1,4 +1,4 @@
-"""A stack's autoscaler at work, told of an alert as Alertmanager tells it."""
+"""A machine more, and one less; a stack's autoscaler at work, told of an alert as Alertmanager tells it."""
 
 import contextlib
 import json
@@ -13,11 +13,24 @@ from typing import Any
 import yaml
 
 from drills.deployment import up
+from drills.drill import Figure
+from drills.load import Load
 from drills.patience import seconds_until
 from stacks.__main__ import stack_file
 from stacks.target import CHECKOUT
 
 ALERT = {"alertname": "Load", "machine": "drill"}
+
+
+def came_and_went(seen: Load, came: float, moment: float, went: float) -> list[Figure]:
+    """Under a load: seconds until the new machine served, when it was to go, and seconds until it was gone."""
+    return [
+        Figure("requests sent", len(seen.requests)),
+        Figure("the new machine serves after", round(came, 1), "s", goal=60),
+        Figure("requests failed while it came", sum(one.began < moment for one in seen.failed), goal=0),
+        Figure("it is gone after", round(went, 1), "s"),
+        Figure("requests failed while it went", sum(one.began >= moment for one in seen.failed), goal=0),
+    ]
 
 
 @contextlib.contextmanager

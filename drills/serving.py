@@ -3,10 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from ipaddress import ip_address, ip_network
 
 from drills.drill import Figure
+from drills.faults import Fault
 from drills.load import load
 from stacks.running import Running, world
 
@@ -14,14 +14,14 @@ BEFORE, AFTER = 5, 5  # seconds of load around what is measured
 
 
 def under_load(
+    stack: Running,
     targets: Sequence[str],
-    fault: Callable[[], AbstractContextManager[float]],
+    fault: Fault,
     *,
     rate: int,
     seconds: int,
     failed: int,
     clean: float,
-    connect_to: Sequence[str] = (),
 ) -> list[Figure]:
     """Requests from the world, of strangers, while something is broken for `seconds` and comes back.
 
@@ -29,9 +29,9 @@ def under_load(
     clean   within how many seconds of the fault none may fail any more
     """
     longest = BEFORE + seconds + AFTER + 240  # switching a machine on takes its time
-    with load(targets, rate=rate, seconds=longest, connect_to=connect_to, strangers=True) as seen:
+    with load(targets, rate=rate, seconds=longest, strangers=True) as seen:
         time.sleep(BEFORE)
-        with fault() as moment:
+        with fault(stack) as moment:
             time.sleep(seconds)
         back = time.time()
         time.sleep(AFTER)

@@ -87,12 +87,12 @@ def pages(stack: Running) -> list[str]:
 class Timed:
     """A fault that remembers when it happened."""
 
-    def __init__(self, stack: Running, fault: faults.Fault) -> None:
-        self.stack, self.fault, self.moment = stack, fault, 0.0
+    def __init__(self, fault: faults.Fault) -> None:
+        self.fault, self.moment = fault, 0.0
 
     @contextlib.contextmanager
-    def __call__(self) -> Iterator[float]:
-        with self.fault(self.stack) as self.moment:
+    def __call__(self, stack: Running) -> Iterator[float]:
+        with self.fault(stack) as self.moment:
             yield self.moment
 
 
@@ -102,9 +102,9 @@ class Timed:
 def layer_lost(machine: str, how: str, fault: faults.Fault, clean: float, gap: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
         at_rest(stack)
-        broken = functools.partial(fault, stack)
         with written(stack, OTHER) as book:
-            served = under_load(pages(stack), broken, rate=RATE, seconds=20, failed=round(RATE * clean), clean=clean)
+            failed = round(RATE * clean)
+            served = under_load(stack, pages(stack), fault, rate=RATE, seconds=20, failed=failed, clean=clean)
             book.go_on()
         return [*served, *book.figures(gap=gap, servers=1)]
 
@@ -114,10 +114,10 @@ def layer_lost(machine: str, how: str, fault: faults.Fault, clean: float, gap: f
 def other_lost(how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Running) -> list[Figure]:
         at_rest(stack)
-        broken = Timed(stack, fault)
+        broken = Timed(fault)
         share = round(RATE * 0.4 * clean)
         with written(stack, MASTER) as book:
-            served = under_load(pages(stack), broken, rate=RATE, seconds=seconds, failed=share, clean=clean)
+            served = under_load(stack, pages(stack), broken, rate=RATE, seconds=seconds, failed=share, clean=clean)
             back = seconds_until(lambda: works(stack, OTHER), f"{OTHER} at work again", 180)
         return [
             *served,
@@ -134,10 +134,10 @@ def master_lost(how: str, fault: faults.Fault, clean: float, limit: str) -> Dril
 
     def run(stack: Running) -> list[Figure]:
         at_rest(stack)
-        broken = Timed(stack, fault)
+        broken = Timed(fault)
         share = round(RATE * 0.6 * clean)
         with written(stack, OTHER) as book:
-            served = under_load(pages(stack), broken, rate=RATE, seconds=90, failed=share, clean=clean)
+            served = under_load(stack, pages(stack), broken, rate=RATE, seconds=90, failed=share, clean=clean)
             back, commands = rejoined(stack, MASTER)
         mail = alerts.mailed(stack, "monitoring", ("Watchdog", MASTER), broken.moment, TOLD)
         stays = weights(stack) == {MASTER: (40, "active"), OTHER: (60, "active")}
@@ -201,9 +201,9 @@ def the_whole_load(stack: Running) -> list[Figure]:
 
 def without_the_watchdog(stack: Running) -> list[Figure]:
     at_rest(stack)
-    broken = functools.partial(faults.power_loss, stack, "monitoring")
+    off = functools.partial(faults.power_loss, machine="monitoring")
     with written(stack, OTHER) as book:
-        served = under_load(pages(stack), broken, rate=RATE, seconds=60, failed=0, clean=0)
+        served = under_load(stack, pages(stack), off, rate=RATE, seconds=60, failed=0, clean=0)
     return [*served, *book.figures(gap=1, servers=1)]
 
 

@@ -1,7 +1,6 @@
 """So Foot broken: a machine that serves, the back office, the databases; the peak, one more web server, its backups."""
 
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +10,13 @@ from drills import alerts, backups, faults, pair, ports, sofoot_changes
 from drills.canary import CANARY
 from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
-from drills.faults import FULL, Fault, full, kill, ways
+from drills.faults import FULL, Fault, every_way, full, kill, ways
 from drills.ledger import Ledger, ledger
 from drills.limits import BEHIND_THE_BALANCER, DATABASE_STARTED_AGAIN, ROOM_AGAIN, SKIPPED, STARTED_AGAIN
 from drills.load import load
 from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
+from drills.scaling import came_and_went
 from drills.serving import AFTER, BEFORE, serves, under_load
 from stacks.running import Running
 
@@ -37,9 +37,7 @@ def lost(machine: str, how: str, fault: Fault, seconds: int, clean: float, limit
 
     def run(stack: Running) -> list[Figure]:
         failed = round(RATE * clean * share)
-        return under_load(
-            site(stack), functools.partial(fault, stack), rate=RATE, seconds=seconds, failed=failed, clean=clean
-        )
+        return under_load(stack, site(stack), fault, rate=RATE, seconds=seconds, failed=failed, clean=clean)
 
     return Drill(name=f"{machine} {how}", claims=("SOF-10",), promise=NO_INTERRUPTION, limit=limit, run=run)
 
@@ -66,7 +64,7 @@ def filled(machine: str) -> Drill:
 
 def back_office_lost(how: str, fault: Fault) -> Drill:
     def run(stack: Running) -> list[Figure]:
-        return under_load(site(stack), functools.partial(fault, stack), rate=RATE, seconds=20, failed=0, clean=0)
+        return under_load(stack, site(stack), fault, rate=RATE, seconds=20, failed=0, clean=0)
 
     return Drill(
         name=f"the back office {how}",
@@ -108,13 +106,7 @@ def one_more_and_one_less(stack: Running) -> list[Figure]:
         went = time.time() - moment
         time.sleep(AFTER)
         seen.stop()
-    return [
-        Figure("requests sent", len(seen.requests)),
-        Figure("the new machine serves after", round(came, 1), "s", goal=60),
-        Figure("requests failed while it came", sum(one.began < moment for one in seen.failed), goal=0),
-        Figure("it is gone after", round(went, 1), "s"),
-        Figure("requests failed while it went", sum(one.began >= moment for one in seen.failed), goal=0),
-    ]
+    return came_and_went(seen, came, moment, went)
 
 
 # The databases
@@ -343,9 +335,7 @@ DRILLS = [
     *haproxy_lost("haproxy-1"),
     *web_lost("web-1"),  # a dedicated server
     *web_lost("web-8"),  # an instance
-    back_office_lost("has nginx killed", kill("back-office", "nginx")),
-    *(back_office_lost(how, fault) for how, fault in ways("back-office", 25).items()),
-    back_office_lost(FULL, full("back-office", 25)),
+    *(back_office_lost(how, fault("back-office")) for how, fault in every_way("nginx").items()),
     Drill(
         name="the load triples within 20 seconds",
         claims=("SOF-9",),
