@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 NOBODY = 64998  # an account that owns nothing
+LOGGED = ("/var/log", "/var/lib/cloud")  # logs and user_data, for root's eyes, too
 # Where configuration, data and logs are; the rest is packages.
 READABLE = ("/boot", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr/local", "/var")  # noqa: S108
 Found = set[tuple[int, str]]
@@ -80,7 +81,7 @@ def main() -> None:
     texts = [text.encode() for text in json.loads(sys.stdin.readline())]
     print("ready", flush=True)
     found = arguments(texts, lambda: bool(select.select([sys.stdin], [], [], 0.02)[0]))
-    print(json.dumps(sorted(found | journal(texts) | files(("/var/log",), texts) | as_nobody(texts))))
+    print(json.dumps(sorted(found | journal(texts) | files(LOGGED, texts) | as_nobody(texts))))
 
 
 if __name__ == "__main__":
