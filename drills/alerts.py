@@ -5,7 +5,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from drills.drill import Figure, NotSeen
@@ -42,10 +42,10 @@ def told(stack: Running, monitoring: str, since: float, wanted: Mapping[Alert, f
     ]
 
 
-def silent(stack: Running, monitoring: str, wanted: Mapping[Alert, float]) -> None:
+def silent(stack: Running, monitoring: str, wanted: Iterable[Alert]) -> None:
     """None of the alerts is shown yet; what an earlier drill has raised ends within minutes."""
     deadline = time.monotonic() + 400
-    while already := firing(stack, monitoring) & wanted.keys():
+    while already := firing(stack, monitoring).intersection(wanted):
         if time.monotonic() > deadline:
             raise NotSeen(f"{already}: shown before anything is broken")
         time.sleep(5)

@@ -292,12 +292,13 @@ def without_the_gateway(stack: Running) -> list[Figure]:
 
 def without_the_logs(stack: Running) -> list[Figure]:
     """Told by mail by day; lines are kept where they are until the store is back."""
-    mark = f"drill-{time.time_ns()}"
+    mark, alert = f"drill-{time.time_ns()}", ("MachineDown", "logs")
+    alerts.silent(stack, "monitoring", [alert])
     alerts.clean(stack, "monitoring")
     with load(read(stack), rate=RATE, seconds=600, strangers=True) as seen:
         with faults.power_loss(stack, "logs") as moment:
             world("curl", "-s", "--max-time", "9", f"http://{next(iter(stack.outputs['addresses'].values()))}/{mark}")
-            mail = alerts.mail_awaited(stack, "monitoring", ("MachineDown", "logs"), moment, 185)
+            mail = alerts.mail_awaited(stack, "monitoring", alert, moment, 185)
         seen.stop()
     query = f"curl -fsS 'http://127.0.0.1:9200/logs-http-*/_count?q=message:%22{mark}%22'"
     found = seconds_until(lambda: backups.succeeds(stack, "logs", f"{query} | grep -v '\"count\":0'"), mark, 240)

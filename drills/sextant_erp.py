@@ -208,10 +208,13 @@ def without_the_watchdog(stack: Running) -> list[Figure]:
 
 
 def backup_server_lost(how: str, fault: faults.Fault) -> Drill:
+    alert = ("MachineDown", "backup")
+
     def run(stack: Running) -> list[Figure]:
+        alerts.silent(stack, "monitoring", [alert])
         at_rest(stack)
         with fault(stack) as moment:
-            return [alerts.mail_awaited(stack, "monitoring", ("MachineDown", "backup"), moment, 185)]
+            return [alerts.mail_awaited(stack, "monitoring", alert, moment, 185)]
 
     return Drill(
         name=f"the backup server {how}",
