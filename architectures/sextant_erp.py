@@ -140,7 +140,7 @@ def build(settings: Settings) -> None:
         lease_seconds=20,
     )
     sites: list[pulumi.Resource] = []
-    for server, near in zip(servers, databases, strict=True):
+    for server, near, far in zip(servers, databases, reversed(databases), strict=True):
         business = PhpTier(
             f"business-{server.name}",
             machines=[server],
@@ -149,6 +149,8 @@ def build(settings: Settings) -> None:
             extensions=["mysql"],
             environment={
                 "READ_FROM": str(near.address),
+                # While the near one restarts.
+                "READ_ELSE_FROM": str(far.address),
                 "WRITE_TO": database.address,
                 "DATABASE_NAME": database.database,
                 "DATABASE_USER": database.user,

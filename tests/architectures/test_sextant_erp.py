@@ -86,6 +86,7 @@ def test_reads_stay_writes_and_replication_take_the_private_network(stack: list[
     for name, own, peer in (("erp-1", "10.9.0.16", "10.9.0.17"), ("erp-2", "10.9.0.17", "10.9.0.16")):
         php, mysql = bundle(stack, f"{name}-php"), bundle(stack, f"{name}-mysql")
         assert f'READ_FROM] = "{own}"' in php
+        assert f'READ_ELSE_FROM] = "{peer}"' in php
         assert 'WRITE_TO] = "10.9.0.40"' in php
         assert f"bind-address = 127.0.0.1,{own},10.9.0.40" in mysql
         assert f'"address": "{peer}"' in mysql

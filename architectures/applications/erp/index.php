@@ -1,5 +1,6 @@
 <?php
-// A small ledger, as an ERP has one: reads on this site's database, writes on the one that is written to.
+// A small ledger, as an ERP has one: reads on this site's database, or on the other's while that does not answer;
+// writes on the one that is written to.
 declare(strict_types=1);
 
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
@@ -24,7 +25,16 @@ function answer(int $status, string $type, string $body): never
 
 function entries(): array
 {
-    $link = database('READ_FROM');
+    try {
+        return read(database('READ_FROM'));
+    } catch (mysqli_sql_exception $error) {
+        error_log($error->getMessage());
+        return read(database('READ_ELSE_FROM'));
+    }
+}
+
+function read(mysqli $link): array
+{
     if ($link->query("SHOW TABLES LIKE 'entries'")->num_rows === 0) {
         return [];
     }
