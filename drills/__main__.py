@@ -7,6 +7,7 @@ Ends with an error when a promise was not kept, or when a fault could not be bro
 import argparse
 import importlib
 import random
+import shutil
 import sys
 import time
 import traceback
@@ -17,6 +18,23 @@ from drills.results import Result, record
 from stacks.__main__ import stack_file
 from stacks.running import CommandFailed, Running
 from stacks.target import Stop
+
+# What drills look at a stack with, and the Debian package of each.
+TOOLS = {
+    "curl": "curl",
+    "dig": "bind9-dnsutils",
+    "nmap": "nmap",
+    "openssl": "openssl",
+    "shuf": "coreutils",
+    "ssh-keygen": "openssh-client",
+}
+
+
+def check_tools() -> None:
+    """Stop, before anything is broken, where a drill would lack a program half-way."""
+    if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
+        packages = " ".join(TOOLS[tool] for tool in missing)
+        raise Stop(f"{', '.join(missing)}: not on PATH, and drills need them: apt-get install {packages}")
 
 
 def drills_of(stack: str) -> list[Drill]:
@@ -67,6 +85,7 @@ def main() -> int:
         if given.list:
             print("\n".join(f"{drill.name} ({', '.join(drill.claims)})" for drill in chosen))
             return 0
+        check_tools()
         if given.deployment:
             print(f"drills: --seed={given.seed}", file=sys.stderr)
             deployment.up(given.stack)
