@@ -849,7 +849,11 @@ DRILLS = [
         run=all_members_lost,
     ),
     *(search_lost(how, faults.way(how, 40), 40, GIVEN_UP) for how in faults.ways("", 0)),
-    search_lost("has opensearch killed", lambda machine: faults.kill(machine, "opensearch"), 20, STARTED_AGAIN),
+    search_lost(
+        "has opensearch killed",
+        lambda machine: faults.kill(machine, "opensearch-search"),
+        *(20, "systemd starts OpenSearch again after 5 s (components/opensearch)"),
+    ),
     search_lost(faults.FULL, lambda machine: faults.full(machine, 40), 40, ""),
     Drill(
         name="the first site is lost, and the second takes over",

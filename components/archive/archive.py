@@ -1,5 +1,6 @@
 """Whole copies in object storage. Runs on the machine, as root, on the standard library alone.
 
+    archive-NAME setup                   see that the storage answers; the age of a copy counts from here until there is one
     archive-NAME run                     make a copy now
     archive-NAME list                    the copies, and when the platform deletes them
     archive-NAME restore TARGET [COPY]   put the newest copy, or one by its name, below the directory TARGET
@@ -158,6 +159,12 @@ def note_time(settings: Settings) -> None:
         draft.replace(file)
 
 
+def setup(settings: Settings) -> None:
+    Storage(settings).copies()
+    if settings["metric"] and not Path(settings["metric"]).exists():
+        note_time(settings)
+
+
 def show(settings: Settings) -> None:
     storage = Storage(settings)
     for copy in storage.copies():
@@ -188,6 +195,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("settings", type=Path)
     actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("setup")
     actions.add_parser("run")
     actions.add_parser("list")
     restoring = actions.add_parser("restore")
@@ -196,7 +204,9 @@ def main() -> int:
     given = parser.parse_args()
     settings: Settings = json.loads(given.settings.read_text())
     try:
-        if given.action == "run":
+        if given.action == "setup":
+            setup(settings)
+        elif given.action == "run":
             run(settings)
         elif given.action == "list":
             show(settings)

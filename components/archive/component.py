@@ -85,7 +85,7 @@ def configuration(name: str, args: ArchiveArgs) -> Configuration:
                 check=f"systemd-analyze calendar {shlex.quote(args.schedule)}",
             ),
         ),
-        ready=Ready(command=f"/usr/local/sbin/archive-{name} list >/dev/null", seconds=120),
+        ready=Ready(command=f"/usr/local/sbin/archive-{name} setup", seconds=120),
     )
 
 

@@ -155,6 +155,17 @@ def test_a_copy_that_breaks_off_leaves_nothing_and_is_no_success(url: str, tmp_p
     assert not (tmp_path / "metrics").exists()
 
 
+def test_the_age_of_a_copy_counts_from_setup_until_there_is_one(url: str, tmp_path: Path) -> None:
+    metric = tmp_path / "metrics/archive.prom"
+    assert run(url, tmp_path, "setup", password="wrong").returncode == 1
+    assert not metric.exists()
+    assert run(url, tmp_path, "setup").returncode == 0
+    assert abs(float(metric.read_text().split()[1]) - time.time()) < 60
+    metric.write_text("as it was")
+    assert run(url, tmp_path, "setup").returncode == 0
+    assert metric.read_text() == "as it was"
+
+
 def test_a_damaged_copy_is_not_taken_for_the_data(url: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/article").write_text("text")
