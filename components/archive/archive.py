@@ -1,6 +1,6 @@
 """Whole copies in object storage. Runs on the machine, as root, on the standard library alone.
 
-    archive-NAME setup                   see that the storage answers; the age of a copy counts from here until there is one
+    archive-NAME setup                   does the storage answer? A copy's age counts from here until there is one
     archive-NAME run                     make a copy now
     archive-NAME list                    the copies, and when the platform deletes them
     archive-NAME restore TARGET [COPY]   put the newest copy, or one by its name, below the directory TARGET
