@@ -166,6 +166,7 @@ class Place:
         self.settings, self.network, self.region, self.prefix = settings, network, region, prefix
         self.plan = AddressPlan(network.cidr, **all_tiers())
         self.machines: list[Machine] = []
+        self.haproxies: list[Machine] = []
         self.common: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
         doors = [Allow(port=443, sources=settings.journalists_cidrs)]
         doors += [Allow(port=51820, protocol="udp", sources=(WORLD,))] if settings.vpn_peers else []
@@ -229,6 +230,11 @@ class Place:
         self.machines += made
         return made
 
+    def haproxy(self, name: str, machines: list[Machine], **more: Any) -> HaproxyTier:
+        """A tier whose figures the monitoring machine asks for."""
+        self.haproxies += machines
+        return HaproxyTier(name, machines=machines, metrics_cidrs=[f"{self.plan.address('monitoring', 1)}/32"], **more)
+
 
 def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(depends_on=list(resources))
@@ -242,7 +248,7 @@ def platform(
     Returns the machines for its front, which get the arguments `front`, and the tier behind it.
     """
     sql_address = site.address(f"{kind}sql_virtual")
-    sql = HaproxyTier(
+    sql = site.haproxy(
         site.named(f"{kind}sql"),
         machines=site.instances(f"{kind}sql", sizes.sql, shared_addresses=[sql_address]),
         virtual={"sql": sql_address},
@@ -307,7 +313,7 @@ def public_front(
     machines, pages = platform(
         site, "", sizes, database, members, images, shared_addresses=tuple(addresses.values()), allow=[web]
     )
-    HaproxyTier(
+    site.haproxy(
         site.named("front"),
         machines=machines,
         virtual=addresses if len(machines) > 1 else {},
@@ -376,7 +382,7 @@ def build(settings: Settings) -> None:
         site, "office_", settings.office, database, office_members, images, allow=[journalists]
     )
     certificate = Certificate("office", names=[f"office.{settings.zone}"])
-    HaproxyTier(
+    site.haproxy(
         "office-front",
         machines=[office],
         allowed_cidrs=settings.journalists_cidrs,
@@ -409,13 +415,15 @@ def build(settings: Settings) -> None:
         sms=settings.sms,
         night=settings.night,
         probes={"site": f"http://{www.host}/"},
+        exporters={"haproxy": {"machines": site.haproxies, "port": 8404}},
     )
     copies: dict[str, Any] = {"container": storage.containers["backups"], "user": storage.users["backup"]}
     nightly: dict[str, Any] = {**copies, "schedule": "*-*-* 03:15:00", "expire_days": 21}
     Archive("database", machine=office_members[-1], mysql=True, opts=after(database), **nightly)
     Archive("database-monthly", machine=office_members[-1], mysql=True, schedule="monthly", watched=False, **copies)
     Archive("logs", machine=logs, paths=["/var/log"], opts=after(store), **nightly)
-    Archive("git", machine=development, paths=["/srv/git"], **nightly)
+    # Nobody watches it: the server is in no network that the monitoring machine is in.
+    Archive("git", machine=development, paths=["/srv/git"], watched=False, **nightly)
 
     machines = [*site.machines, development]
     if settings.drp:
@@ -463,7 +471,13 @@ def build(settings: Settings) -> None:
             "*db-*": {"*db-*": [4567, 9201], "monitoring": [4567]},
             "search-*": {"search-*": [9200, 9300], "logs": [9200, 9300]},
             "logs": {"search-*": [9200, 9300]},
-            "monitoring": {"the private network": [9100], "*db-*": [4567]},
+            "monitoring": {
+                "the private network": [9100],
+                "*db-*": [4567],
+                "front-*": [8404],
+                "*sql-*": [8404],
+                "office-front": [8404],
+            },
         },
     )
 

@@ -735,14 +735,14 @@ def somebody_is_told(stack: Running) -> list[Figure]:
         ("MachineDown", "php-1"): 145,
         ("HaproxyServerDown", "nginx-1"): 145,
         ("GaleraMemberMissing", "db-1"): 145,
-        ("BackupTooOld", "git"): 25,
+        ("BackupTooOld", "logs"): 25,
     }
     alerts.silent(stack, "monitoring", wanted)
     with contextlib.ExitStack() as broken:
         for machine, unit in (("nginx-1", "nginx"), ("db-3", "mariadb")):
             stack.on(machine, f"sudo systemctl stop {unit}")
             broken.callback(stack.on, machine, f"sudo systemctl start {unit}", timeout=300)
-        broken.enter_context(alerts.aged(stack, "development", "archive-git"))
+        broken.enter_context(alerts.aged(stack, "logs", "archive-logs"))
         moment = broken.enter_context(faults.power_loss(stack, "php-1"))
         return alerts.told(stack, "monitoring", moment, wanted)
 
