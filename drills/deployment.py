@@ -87,15 +87,16 @@ def killed(seed: int, stack: Running) -> list[Figure]:
 
 
 def without_a_server(seed: int, stack: Running) -> list[Figure]:
-    """A dedicated server, installed a moment ago, is off until the run has ended."""
+    """A dedicated server, installed a moment ago, or a VPS, adopted as it is, is off until the run has ended."""
     moments = random.Random(seed)  # noqa: S311 (no secret)
-    machine = moments.choice([name for name, where in stack.machines.items() if where["kind"] == "dedicated server"])
+    rented = {name: where["kind"] for name, where in stack.machines.items() if where["kind"] != "instance"}
+    machine = moments.choice(list(rented))
     destroy(stack.name)
     before = boot_id(stack, machine)
 
     def installed() -> bool:
         with suppress(CommandFailed):  # it restarts while it is asked
-            return answers(stack, machine) and boot_id(stack, machine) != before
+            return answers(stack, machine) and (rented[machine] == "vps" or boot_id(stack, machine) != before)
         return False
 
     with subprocess.Popen(command("up", stack.name), cwd=CHECKOUT, stdout=subprocess.DEVNULL) as process:
@@ -194,10 +195,16 @@ def run(
         words, cwd=checkout, env={**os.environ, **chosen}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if done.returncode and check:
-        raise CommandFailed(f"{' '.join(words[2:])}: {done.stdout[-3000:]}")
+        raise CommandFailed(f"{' '.join(words[2:])}: {reason(done.stdout)}")
     if done.returncode:
-        print(f"  {' '.join(words[2:])} ended with {done.returncode}: {done.stdout[-1500:]}", file=sys.stderr)
+        print(f"  {' '.join(words[2:])} ended with {done.returncode}: {reason(done.stdout)}", file=sys.stderr)
     return done
+
+
+def reason(said: str) -> str:
+    """Why a run failed: what Pulumi tells between its progress and the stack's outputs, if it came as far as that."""
+    _, _, told = said.partition("\nDiagnostics:\n")
+    return told.partition("\nOutputs:\n")[0][:3000] or said[-3000:]
 
 
 def sandbox(*words: str) -> str:
@@ -225,7 +232,7 @@ def killed_after(stack: str, seconds: float, when: Callable[[], bool] = lambda: 
             process.wait()
         if status:
             said.seek(0)
-            print(f"  up ended with {status}: {said.read().decode()[-3000:]}", file=sys.stderr)
+            print(f"  up ended with {status}: {reason(said.read().decode())}", file=sys.stderr)
     return status
 
 

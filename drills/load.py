@@ -60,8 +60,8 @@ class Load:
         return (len(self.requests) - len(self.failed)) / span
 
     def clean_after(self, moment: float, until: float = math.inf) -> float:
-        """Seconds from a moment (since the epoch) to the end of the last request that failed, before `until`."""
-        return max((one.ended - moment for one in self.failed if moment < one.ended < until), default=0.0)
+        """Seconds from a moment (since the epoch) to the end of the last request that failed, sent before `until`."""
+        return max((one.ended - moment for one in self.failed if moment < one.ended and one.began < until), default=0.0)
 
     def percentile(self, part: float) -> float:
         """Seconds within which that part (0 to 1) of the answers came."""

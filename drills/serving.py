@@ -40,7 +40,7 @@ def under_load(
         Figure("requests sent", len(seen.requests)),
         Figure("requests failed", len(seen.failed), goal=failed),
         Figure("clean after", round(seen.clean_after(moment, back), 2), "s", goal=clean),
-        Figure("requests failed when it came back", sum(one.ended > back for one in seen.failed), goal=0),
+        Figure("requests failed when it came back", sum(one.began > back for one in seen.failed), goal=0),
         Figure("99 % answered within", round(1000 * seen.percentile(0.99)), "ms"),
     ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drills import deployment
-from drills.deployment import killed_after, of_session
+from drills.deployment import killed_after, of_session, reason
 
 
 @pytest.fixture
@@ -33,6 +33,11 @@ def test_it_is_killed_as_soon_as_something_is_seen(runs: list[str], tmp_path: Pa
     began = time.monotonic()
     assert killed_after("sofoot", 30, lambda: (tmp_path / "made").exists()) is None
     assert time.monotonic() - began < 20
+
+
+def test_the_reason_of_a_failure_is_told_without_the_outputs() -> None:
+    assert reason("@ updating....\nDiagnostics:\n  no quota\n\nOutputs:\n    url: ...\n").strip() == "no quota"
+    assert reason("casebook: no such stack") == "casebook: no such stack"
 
 
 def test_the_drills_of_every_stack_have_names_of_their_own() -> None:

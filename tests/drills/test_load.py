@@ -107,6 +107,14 @@ def test_load_that_cannot_be_sent_proves_nothing(site: Site) -> None:
         assert site
 
 
+def test_a_request_that_hangs_until_after_a_fault_is_of_the_fault() -> None:
+    seen = Load(Path("unused"))
+    seen.requests = [Request(0, 1, 200, ""), Request(4, 9, 0, "timeout"), Request(6, 7, 503, "")]
+    assert seen.clean_after(2, until=5) == 7
+    assert seen.clean_after(8, until=5) == 1
+    assert seen.clean_after(2, until=3) == 0
+
+
 def test_without_an_answer_there_is_no_percentile() -> None:
     seen = Load(Path("unused"))
     seen.requests = [Request(0, 1, 0, "refused")]
