@@ -61,7 +61,6 @@ def configuration(args: GatewayArgs) -> Configuration:
     rules = File(path=RULES, content=render(__file__, "gateway.nft.j2", **values))
     sysctl = File(path=SYSCTL, content="net.ipv4.ip_forward = 1\n")
     jail = File(path="/etc/fail2ban/jail.d/gateway.conf", content=render(__file__, "jail.conf.j2", **values))
-    bans = File(path=f"{SYSTEMD}/fail2ban.service.d/gateway.conf", content=render(__file__, "fail2ban.conf.j2"))
     user = File(
         path="/etc/sysusers.d/jump.conf", content=f'u jump {JUMP_UID} "SSH jump" /nonexistent /usr/sbin/nologin\n'
     )
@@ -73,13 +72,13 @@ def configuration(args: GatewayArgs) -> Configuration:
         role="gateway",
         # wireguard-go: wg-quick's own way out where the kernel has no WireGuard.
         packages=("fail2ban", "python3-systemd", *(("wireguard-tools", "wireguard-go") if vpn else ())),
-        files=(rules, sysctl, jail, bans, user, user_unit, keys, sshd, *vpn),
+        files=(rules, sysctl, jail, user, user_unit, keys, sshd, *vpn),
         services=(
             Service(unit="systemd-sysctl.service", follows=(SYSCTL,)),
             Service(unit="nftables.service", follows=(RULES,), change="reload", check="nft -c -f /etc/nftables.conf"),
             Service(unit="jump-user.service", follows=(user.path, user_unit.path)),
             Service(unit="ssh.service", follows=(sshd.path,), change="reload", check="sshd -t"),
-            Service(unit="fail2ban.service", follows=(jail.path, bans.path), check="fail2ban-client --test"),
+            Service(unit="fail2ban.service", follows=(jail.path,), check="fail2ban-client --test"),
             *((Service(unit="wg-quick@vpn.service", follows=tuple(file.path for file in vpn)),) if vpn else ()),
         ),
         ready=Ready(command="fail2ban-client ping" + (" && wg show vpn public-key" if vpn else "")),
