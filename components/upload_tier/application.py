@@ -11,6 +11,9 @@ import hmac
 import json
 import os
 import re
+import signal
+import socket
+import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -69,6 +72,21 @@ class Application(BaseHTTPRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """nginx logs requests."""
 
+    def address_string(self) -> str:
+        return "nginx"  # a Unix socket's client has no address
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = False  # a server that ends answers who has come
+
+    def __init__(self, listening: socket.socket) -> None:
+        super().__init__(("", 0), Application, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", 8080), Application).serve_forever()
+    # upload.socket listens, and goes on while this restarts: whoever comes then waits for the next one.
+    with Server(socket.socket(fileno=3)) as server:
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+        server.serve_forever()

@@ -13,9 +13,9 @@ from casebook.configuration import Allow, Configuration, Directory, File, Ready,
 from casebook.load_balancer_ip import Probe
 from casebook.machine import Machine
 from casebook.templates import render
-from casebook.units import started_again
+from casebook.units import UNITS, started_again
 
-HOME, KEYS = "/opt/upload", "/etc/upload"
+HOME, KEYS, SOCKET = "/opt/upload", "/etc/upload", "/run/upload.sock"
 HEALTH = 8081
 HERE = Path(__file__).parent
 
@@ -74,7 +74,9 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
     """What one web server must hold."""
     nginx = File(
         path="/etc/nginx/nginx.conf",
-        content=render(__file__, "nginx.conf.j2", machine=machine, allowed_cidrs=args.allowed_cidrs, health=HEALTH),
+        content=render(
+            __file__, "nginx.conf.j2", machine=machine, allowed_cidrs=args.allowed_cidrs, health=HEALTH, socket=SOCKET
+        ),
     )
     restart = started_again("nginx.service")
     certificate = File(path="/etc/nginx/certificate.pem", content="@secret(certificate)@\n", mode="0600")
@@ -83,13 +85,19 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
     signer = File(path=f"{HOME}/signed_url.py", content=(HERE.parent / "signed_url.py").read_text())
     signing = File(path=f"{KEYS}/signing.json", content="@secret(signing_key)@\n", mode="0600")
     token = File(path=f"{KEYS}/token", content="@secret(token)@\n", mode="0600")
-    unit = File(path="/etc/systemd/system/upload.service", content=render(__file__, "upload.service.j2", args=args))
+    port = File(
+        path=f"{UNITS}/upload.socket",
+        content=f"[Socket]\nListenStream={SOCKET}\nSocketUser=www-data\nSocketMode=0600\n\n"
+        "[Install]\nWantedBy=sockets.target\n",
+    )
+    unit = File(path=f"{UNITS}/upload.service", content=render(__file__, "upload.service.j2", args=args))
     return Configuration(
         role="upload",
         packages=("curl", "logrotate", "nginx", "python3"),
         directories=(Directory(path=HOME), Directory(path=KEYS, mode="0700")),
-        files=(nginx, restart, certificate, key, program, signer, signing, token, unit),
+        files=(nginx, restart, certificate, key, program, signer, signing, token, port, unit),
         services=(
+            Service(unit="upload.socket", follows=(port.path,)),
             Service(unit="upload.service", follows=(program.path, signer.path, signing.path, token.path, unit.path)),
             Service(
                 unit="nginx.service",

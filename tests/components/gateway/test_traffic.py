@@ -177,8 +177,10 @@ def test_administrators_jump_to_the_network_s_ssh_and_who_guesses_is_banned(site
     until(lambda: WORLD in site.gateway.run("fail2ban-client status sshd"), "nobody is banned")
     reachable = f"timeout 2 sh -c 'exec 3<>/dev/tcp/{PUBLIC}/22'".replace("sh -c", "bash -c")
     until(lambda: not works(site.world, reachable), "the ban is no rule")
-    # The firewall is loaded anew.
-    site.gateway.run("nft -f /etc/nftables.conf")
+    # The firewall is loaded anew: every rule is there once, and so is the ban, which is not the firewall's.
+    rules = "nft list table inet filter"
+    before = site.gateway.run(rules)
+    assert site.gateway.run(f"nft -f /etc/nftables.conf && {rules}") == before
     assert not works(site.world, reachable)
     site.gateway.run(f"fail2ban-client set sshd unbanip {WORLD}")
     assert works(site.world, reachable)

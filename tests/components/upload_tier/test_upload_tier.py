@@ -1,6 +1,12 @@
 """The tier's files, as nginx takes them, and what is refused."""
 
+import contextlib
+import socket
 import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +73,44 @@ def test_nginx_takes_the_file_and_believes_the_balancers_alone(tmp_path: Path) -
 
 def test_a_time_is_in_force_where_it_is_given() -> None:
     assert "UPLOAD_SECONDS=60 VIEW_SECONDS=3600" in content("/etc/systemd/system/upload.service", upload_seconds=60)
+
+
+@pytest.mark.claim("GIR-1")
+def test_who_comes_while_the_application_restarts_is_answered(tmp_path: Path) -> None:
+    for path in ("application.py", "signed_url.py"):
+        (tmp_path / path).write_text(content(f"/opt/upload/{path}"))
+    (tmp_path / "signing.json").write_text('{"url": "https://store.example", "key": "a key"}')
+    (tmp_path / "token").write_text("a token")
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path), "UPLOAD_SECONDS": "60", "VIEW_SECONDS": "60"}
+    port = str(tmp_path / "upload.sock")
+
+    def asked() -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(port)
+            client.send(b"GET /healthz HTTP/1.0\r\n\r\n")
+            return client.makefile("rb").readline()
+
+    @contextlib.contextmanager
+    def running() -> Iterator[None]:
+        """As upload.service: its socket is descriptor 3."""
+        script = f"exec 3<&{listening.fileno()}; exec {sys.executable} -B {tmp_path}/application.py"
+        with subprocess.Popen(["bash", "-c", script], env=environment, pass_fds=[listening.fileno()]) as process:
+            try:
+                yield
+            finally:
+                process.terminate()
+
+    with socket.socket(socket.AF_UNIX) as listening, ThreadPoolExecutor() as visitors:
+        listening.bind(port)
+        listening.listen()
+        with running():
+            assert b"200" in asked()
+        between = visitors.submit(asked)
+        time.sleep(0.5)
+        assert not between.done()
+        with running():
+            assert b"200" in between.result()
 
 
 @pytest.mark.claim("GIR-4")
