@@ -32,8 +32,8 @@ CONVERGES = "the same command continues, also after a kill -9 (README.md)"
 LOST = "what is lost while `up` works is made up for by the next one"
 API = "`up` converges by itself, or the next one does; nothing is made twice"
 NO_RETRIES = (
-    "Pulumi's plugins make no request again that has failed (sandbox/README.md, Errors on purpose): the run ends, and "
-    "the next one goes on"
+    "Pulumi's plugins make no request again that has failed (sandbox/README.md, Errors on purpose), only look-ups are "
+    "made again (components/lookup.py): the run ends, and the next one goes on"
 )
 TASK = "ovh:Dedicated/serverReinstallTask:ServerReinstallTask"  # something that was done, not something that is there
 
