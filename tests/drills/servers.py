@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pymysql
 
-from drills.ledger import Account, Connection, client, free_port
+from drills.ledger import Account, Connection, client
 from drills.patience import seconds_until
+from tests.ports import free_port
 
 ACCOUNT = Account("app", "app", "app0password")
 

@@ -3,7 +3,6 @@
 import http.client
 import http.server
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ from starlette.applications import Starlette
 from sandbox.ovhcloud import balancer
 from sandbox.ovhcloud.loadbalancer import declared_configuration
 from sandbox.ovhcloud.store import Object
+from tests.ports import free_port
 
 from .conftest import BALANCER, Client
 from .test_loadbalancer import LB, in_vrack, self_signed
@@ -30,13 +30,6 @@ def haproxy() -> str:
     found = shutil.which("haproxy")
     assert found, "these tests need HAProxy: apt-get install haproxy"
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

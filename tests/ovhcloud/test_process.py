@@ -1,7 +1,6 @@
 """The API as a process: served over HTTP, killed in the middle of a task, started again."""
 
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 import requests
 
 from sandbox.ovhcloud.store import Object
+from tests.ports import free_port
 
 from .conftest import ACCOUNT, BALANCER, KEYS
 
@@ -23,10 +23,7 @@ Serve = Callable[[], "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    return free_port()
 
 
 @pytest.fixture

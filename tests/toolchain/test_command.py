@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from tests.ports import free_port
 from tests.toolchain.conftest import Plugin, Program, Values
 
 
@@ -80,13 +80,6 @@ async def run_command(process: "asyncssh.SSHServerProcess[bytes]") -> None:
     process.exit(await child.wait())
     feeding.cancel()
     await ending
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

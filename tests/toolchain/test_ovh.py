@@ -18,8 +18,8 @@ from sandbox.toolchain.standin.ovh import client
 from sandbox.toolchain.standin.ovh import cloud as cloud_family
 from sandbox.toolchain.standin.ovh.client import BadParametersError
 from sandbox.toolchain.standin.resource import Call
+from tests.ports import free_port
 from tests.toolchain.conftest import Plugin, Program, Values
-from tests.toolchain.test_command import free_port
 from tests.waiting import until
 
 PROJECT = "0123456789ab4cdef0123456789abcde"

@@ -5,7 +5,6 @@ import getpass
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from tests.components.backup.test_backup import role, texts, to_server
 from tests.components.backup.test_restore import done, needs
+from tests.ports import free_port
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
@@ -26,9 +26,7 @@ class Server:
         for program, package in (("sshd", "openssh-server"), ("rclone", "rclone"), ("restic", "restic")):
             needs(program, package)
         self.place, self.repository = place, place / "srv/backup/content/repository"
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
+        self.port = free_port()
         for name in ("host", "key"):
             key = place / name
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)

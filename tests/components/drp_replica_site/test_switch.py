@@ -18,7 +18,7 @@ from casebook.drp_replica_site.component import ACTIONS, PROGRAM
 from casebook.service_account import URN
 from sandbox.ovhcloud.app import create_app
 from tests.ovhcloud.conftest import KEYS, account
-from tests.toolchain.test_command import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 __all__ = ["account"]  # fixture

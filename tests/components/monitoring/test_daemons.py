@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -15,6 +14,7 @@ import pytest
 from casebook.monitoring.component import Watched, targets
 from tests.components.monitoring.test_monitoring import EVERYTHING, files, program, role
 from tests.harness import declares_the_same
+from tests.ports import free_port
 
 PACKAGES = {
     "promtool": "prometheus",
@@ -78,13 +78,6 @@ def test_thresholds_are_arguments(tmp_path: Path) -> None:
     rules = (tmp_path / "etc/prometheus/rules/machines.yml").read_text()
     for line in ("casebook:memory:percent > 75.0", "for: 9m", "/ 12500000", "_timestamp_seconds > 7200"):
         assert line in rules
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 Start = Callable[..., None]

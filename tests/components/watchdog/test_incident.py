@@ -25,7 +25,7 @@ from tests.components.mysql_pair.conftest import empty_server, formed, machines
 from tests.components.mysql_pair.pair import ADDRESSES, Node
 from tests.components.mysql_pair.test_pair import rows, write
 from tests.ovhcloud.conftest import BALANCER, KEYS, account
-from tests.toolchain.test_command import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 __all__ = ["account", "empty_server", "formed", "machines"]  # fixtures
