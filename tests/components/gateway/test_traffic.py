@@ -102,6 +102,12 @@ def works(box: Box, command: str) -> bool:
     return box.run(f"{command} >/dev/null 2>&1 && echo yes", check=False).strip() == "yes"
 
 
+def start_suricata(site: Site) -> None:
+    site.gateway.run("mkdir -p /var/log/suricata /run/suricata")
+    site.gateway.start(SURICATA)
+    until(lambda: works(site.gateway, "suricatasc -c uptime"), "Suricata does not answer")
+
+
 @pytest.mark.claim("NRT-10")
 def test_the_network_leaves_with_the_gateway_s_address_to_where_it_may(site: Site) -> None:
     until(lambda: works(site.world, f"{CURL} http://{WORLD}"), "no server")
@@ -190,10 +196,9 @@ def test_administrators_jump_to_the_network_s_ssh_and_who_guesses_is_banned(site
 def test_a_known_bad_request_raises_an_alert_and_is_dropped(site: Site) -> None:
     good, bad = f"{CURL} http://{PUBLIC}:8080/", f"{CURL} -H 'X-Id: ${{jndi:ldap://x/y}}' http://{PUBLIC}:8080/"
     until(lambda: works(site.world, bad), "the server inside does not answer")  # nothing reads it yet
-    site.gateway.run("mkdir -p /var/log/suricata /run/suricata && /usr/local/sbin/suricata-queue on")
+    site.gateway.run("/usr/local/sbin/suricata-queue on")
     assert works(site.world, good)  # a queue that nobody reads is passed by
-    site.gateway.start(SURICATA)
-    until(lambda: works(site.gateway, "suricatasc -c uptime"), "Suricata does not answer")
+    start_suricata(site)
     assert works(site.world, good)
     assert not works(site.world, bad)
     until(lambda: "9000002" in site.gateway.run("cat /var/log/suricata/eve.json"), "no alert")
@@ -234,12 +239,6 @@ def lasts(site: Site, saying: Callable[[Callable[[], None]], None]) -> str:
 
 @pytest.mark.claim("KEY-1")
 def test_connections_outlive_what_suricata_has_not_seen_of_them(site: Site) -> None:
-    site.gateway.run("mkdir -p /var/log/suricata /run/suricata")
-
-    def start() -> None:
-        site.gateway.start(SURICATA)
-        until(lambda: works(site.gateway, "suricatasc -c uptime"), "Suricata does not answer")
-
     def unseen(more: Callable[[], None]) -> None:
         site.gateway.run("/usr/local/sbin/suricata-queue off")
         more()
@@ -249,11 +248,11 @@ def test_connections_outlive_what_suricata_has_not_seen_of_them(site: Site) -> N
         stop = "kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.1; done; rm -f /run/suricata.pid"
         site.gateway.run(f"pid=$(cat /run/suricata.pid); {stop}")
         more()
-        start()
+        start_suricata(site)
 
     until(lambda: works(site.world, f"{CURL} http://{PUBLIC}:8080"), "the server inside does not answer")
     if not works(site.gateway, "suricatasc -c uptime"):
-        start()
+        start_suricata(site)
     site.gateway.run("/usr/local/sbin/suricata-queue on")
     assert lasts(site, unseen) == "HTTP"
     assert lasts(site, restarted) == "HTTP"
