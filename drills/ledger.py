@@ -19,6 +19,7 @@ import pymysql
 
 from drills.drill import Figure, NotSeen
 from drills.patience import seconds_until
+from sandbox.ports import free_port
 from stacks.running import Running, ssh_client
 
 WRITERS, READERS = 4, 2
@@ -306,12 +307,6 @@ def tunnel(stack: Running, over: str, targets: Sequence[str]) -> Iterator[list[i
     finally:
         process.terminate()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def listens(port: int) -> bool:

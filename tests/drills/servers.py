@@ -9,7 +9,7 @@ import pymysql
 
 from drills.ledger import Account, Connection, client
 from drills.patience import seconds_until
-from tests.ports import free_port
+from sandbox.ports import free_port
 
 ACCOUNT = Account("app", "app", "app0password")
 

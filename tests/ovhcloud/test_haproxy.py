@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from sandbox.ovhcloud import balancer
 from sandbox.ovhcloud.loadbalancer import declared_configuration
 from sandbox.ovhcloud.store import Object
-from tests.ports import free_port
+from sandbox.ports import free_port
 
 from .conftest import BALANCER, Client
 from .test_loadbalancer import LB, in_vrack, self_signed

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from sandbox.ovhcloud.store import Object
-from tests.ports import free_port
+from sandbox.ports import free_port
 
 from .conftest import ACCOUNT, BALANCER, KEYS
 

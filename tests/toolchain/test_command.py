@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from tests.ports import free_port
+from sandbox.ports import free_port
 from tests.toolchain.conftest import Plugin, Program, Values
 
 

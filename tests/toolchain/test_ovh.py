@@ -14,11 +14,11 @@ import uvicorn
 from sandbox.ovhcloud.account import load_account
 from sandbox.ovhcloud.app import create_app
 from sandbox.ovhcloud.store import Object
+from sandbox.ports import free_port
 from sandbox.toolchain.standin.ovh import client
 from sandbox.toolchain.standin.ovh import cloud as cloud_family
 from sandbox.toolchain.standin.ovh.client import BadParametersError
 from sandbox.toolchain.standin.resource import Call
-from tests.ports import free_port
 from tests.toolchain.conftest import Plugin, Program, Values
 from tests.waiting import until
 

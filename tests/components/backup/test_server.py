@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.ports import free_port
 from tests.components.backup.test_backup import role, texts, to_server
 from tests.components.backup.test_restore import done, needs
-from tests.ports import free_port
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 

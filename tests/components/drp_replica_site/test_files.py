@@ -11,7 +11,7 @@ import pytest
 
 from casebook.drp_replica_site.component import PART
 from casebook.templates import render
-from tests.ports import free_port
+from sandbox.ports import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.claim("KEY-6")

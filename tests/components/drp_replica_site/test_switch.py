@@ -17,8 +17,8 @@ import uvicorn
 from casebook.drp_replica_site.component import ACTIONS, PROGRAM
 from casebook.service_account import URN
 from sandbox.ovhcloud.app import create_app
+from sandbox.ports import free_port
 from tests.ovhcloud.conftest import KEYS, account
-from tests.ports import free_port
 from tests.waiting import until
 
 __all__ = ["account"]  # fixture

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
+from sandbox.ports import free_port
 from tests.components.monitoring.test_daemons import Start, start, within
 from tests.components.monitoring.test_monitoring import files, program
 from tests.harness import declares_the_same
-from tests.ports import free_port
 from tests.waiting import until
 
 __all__ = ["start"]

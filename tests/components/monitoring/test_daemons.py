@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from casebook.monitoring.component import Watched, targets
+from sandbox.ports import free_port
 from tests.components.monitoring.test_monitoring import EVERYTHING, files, program, role
 from tests.harness import declares_the_same
-from tests.ports import free_port
 
 PACKAGES = {
     "promtool": "prometheus",

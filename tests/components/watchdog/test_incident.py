@@ -21,11 +21,11 @@ from sandbox.ovhcloud.app import create_app
 from sandbox.ovhcloud.backing import Backing
 from sandbox.ovhcloud.balancer import Monitor
 from sandbox.ovhcloud.openstack import InMemoryOpenStack
+from sandbox.ports import free_port
 from tests.components.mysql_pair.conftest import empty_server, formed, machines
 from tests.components.mysql_pair.pair import ADDRESSES, Node
 from tests.components.mysql_pair.test_pair import rows, write
 from tests.ovhcloud.conftest import BALANCER, KEYS, account
-from tests.ports import free_port
 from tests.waiting import until
 
 __all__ = ["account", "empty_server", "formed", "machines"]  # fixtures

@@ -1,4 +1,4 @@
-"""Ports for daemons that tests start on this computer."""
+"""Ports for what drills and tests start on this computer."""
 
 import contextlib
 import random
@@ -9,9 +9,9 @@ LOWEST, HIGHEST = 20_000, 32_767
 
 
 def free_port() -> int:
-    """One where nothing listens, and that no connection takes by chance before the daemon has started."""
+    """One where nothing listens, and that no connection takes by chance before the listener has started."""
     while True:
-        port = random.randint(LOWEST, HIGHEST)
+        port = random.SystemRandom().randint(LOWEST, HIGHEST)
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
