@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import Annotated, Protocol
 
 import pulumi
+from pulumi_casebook import AddressPlan, InputError
+from pulumi_casebook.core.args import Args, Project, explained
 from pydantic import BeforeValidator, Field, ValidationError
-
-from casebook import AddressPlan, InputError
-from casebook.args import Args, Project, explained
 
 KEYS = ("architecture", "settings", "sandbox")
 

@@ -15,10 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
-from pydantic import Field, model_validator
-
-from architectures import ProjectSettings, check_plan
-from casebook import (
+from pulumi_casebook import (
     AddressPlan,
     Allow,
     Cdn,
@@ -38,12 +35,15 @@ from casebook import (
     exporter_access,
     ssh_key,
 )
-from casebook.args import Args, BalancerName, Cidr, Domain, Label, Many, Offered, Vlan, VpsName, VrackName
-from casebook.autoscaler import AutoscalerArgs
-from casebook.cdn import CdnArgs
-from casebook.swift_storage import Region
-from casebook.vrack_network import PrivateCidr
-from casebook.web_hosting import WebHostingArgs
+from pulumi_casebook.core.args import Args, BalancerName, Cidr, Domain, Label, Many, Offered, Vlan, VpsName, VrackName
+from pulumi_casebook.data.swift_storage import Region
+from pulumi_casebook.network.cdn import CdnArgs
+from pulumi_casebook.network.vrack_network import PrivateCidr
+from pulumi_casebook.network.web_hosting import WebHostingArgs
+from pulumi_casebook.watching.autoscaler import AutoscalerArgs
+from pydantic import Field, model_validator
+
+from architectures import ProjectSettings, check_plan
 
 TIERS = {"peak": 64}
 SIDES = {"europe": "rbx", "america": "bhs"}

@@ -17,10 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pulumi
-from pydantic import Field, model_validator
-
-from architectures import ProjectSettings, check_plan
-from casebook import (
+from pulumi_casebook import (
     AddressPlan,
     Allow,
     Backend,
@@ -47,8 +44,23 @@ from casebook import (
     dedicated_servers,
     ssh_key,
 )
-from casebook.args import Args, Cidr, Domain, Label, Many, NasName, Offered, ServerName, System, Vlan, VrackName
-from casebook.vrack_network import PrivateCidr
+from pulumi_casebook.core.args import (
+    Args,
+    Cidr,
+    Domain,
+    Label,
+    Many,
+    NasName,
+    Offered,
+    ServerName,
+    System,
+    Vlan,
+    VrackName,
+)
+from pulumi_casebook.network.vrack_network import PrivateCidr
+from pydantic import Field, model_validator
+
+from architectures import ProjectSettings, check_plan
 
 APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
 ANYBODY = "0.0.0.0/0"

@@ -17,10 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pydantic import Field, model_validator
-
-from architectures import ProjectSettings, check_plan
-from casebook import (
+from pulumi_casebook import (
     AddressPlan,
     Allow,
     Archive,
@@ -56,11 +53,14 @@ from casebook import (
     dedicated_servers,
     ssh_key,
 )
-from casebook.args import Args, Cidr, Domain, Label, Many, Offered, ServerName, System, Vlan, VrackName
-from casebook.gateway import WireGuardKey
-from casebook.monitoring import MailArgs, NightArgs, SmsArgs
-from casebook.swift_storage import Region
-from casebook.vrack_network import PrivateCidr
+from pulumi_casebook.core.args import Args, Cidr, Domain, Label, Many, Offered, ServerName, System, Vlan, VrackName
+from pulumi_casebook.data.swift_storage import Region
+from pulumi_casebook.edge.gateway import WireGuardKey
+from pulumi_casebook.network.vrack_network import PrivateCidr
+from pulumi_casebook.watching.monitoring import MailArgs, NightArgs, SmsArgs
+from pydantic import Field, model_validator
+
+from architectures import ProjectSettings, check_plan
 
 APPLICATION = Path(__file__).parent / "applications/nextradiotv"
 WORLD = "0.0.0.0/0"

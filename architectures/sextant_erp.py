@@ -18,10 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pydantic import Field, model_validator
-
-from architectures import check_plan
-from casebook import (
+from pulumi_casebook import (
     AddressPlan,
     Backup,
     BackupServer,
@@ -42,7 +39,7 @@ from casebook import (
     dedicated_servers,
     ssh_key,
 )
-from casebook.args import (
+from pulumi_casebook.core.args import (
     Args,
     BalancerName,
     Cidr,
@@ -56,9 +53,12 @@ from casebook.args import (
     VpsName,
     VrackName,
 )
-from casebook.monitoring import MailArgs, SmsArgs
-from casebook.object_storage import Region
-from casebook.vrack_network import PrivateCidr
+from pulumi_casebook.data.object_storage import Region
+from pulumi_casebook.network.vrack_network import PrivateCidr
+from pulumi_casebook.watching.monitoring import MailArgs, SmsArgs
+from pydantic import Field, model_validator
+
+from architectures import check_plan
 
 APPLICATION = Path(__file__).with_name("applications") / "erp"
 TIERS = {"server": 16, "database": 32, "writer": 40, "backup": 48, "load_balancer": 240}
@@ -91,7 +91,7 @@ class Settings(Args):
     monitoring: VpsName
     # The system that dedicated servers get at the first `up`; None: they are used as they are.
     install: System | None = None
-    # Who is told of an incident: by mail, by text message, or both (components/monitoring).
+    # Who is told of an incident: by mail, by text message, or both (components/pulumi_casebook/watching/monitoring).
     mail: MailArgs | None = None
     sms: SmsArgs | None = None
     # InnoDB's cache, in MiB: the servers hold web and business layers as well.

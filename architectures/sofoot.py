@@ -19,10 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from pydantic import Field, model_validator
-
-from architectures import ProjectSettings, check_plan
-from casebook import (
+from pulumi_casebook import (
     AddressPlan,
     Backend,
     BackOffice,
@@ -45,7 +42,7 @@ from casebook import (
     exporter_access,
     ssh_key,
 )
-from casebook.args import (
+from pulumi_casebook.core.args import (
     BalancerName,
     Cidr,
     Domain,
@@ -58,10 +55,13 @@ from casebook.args import (
     VpsName,
     VrackName,
 )
-from casebook.autoscaler import AutoscalerArgs
-from casebook.cdn import CdnArgs
-from casebook.object_storage import Region
-from casebook.vrack_network import PrivateCidr
+from pulumi_casebook.data.object_storage import Region
+from pulumi_casebook.network.cdn import CdnArgs
+from pulumi_casebook.network.vrack_network import PrivateCidr
+from pulumi_casebook.watching.autoscaler import AutoscalerArgs
+from pydantic import Field, model_validator
+
+from architectures import ProjectSettings, check_plan
 
 TIERS = {"haproxy": 16, "web": 64, "database": 128, "writer": 136, "back_office": 144, "load_balancer": 240}
 

@@ -9,25 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from casebook.args import Args
-from casebook.component import Component
+from pulumi_casebook.core.args import Args
+from pulumi_casebook.core.component import Component
 
 BEGIN, END = "<!-- arguments -->\n", "<!-- /arguments -->\n"
 
 
 def pages(components: Path) -> Iterator[tuple[Path, str]]:
     """Each README that has a place for the table, with the table in it."""
-    for readme in sorted(components.glob("*/README.md")):
+    for readme in sorted(components.glob("pulumi_casebook/*/*/README.md")):
         text = readme.read_text()
         if BEGIN in text:
             before, _, rest = text.partition(BEGIN)
             _, end, after = rest.partition(END)
             if not end:
                 raise SystemExit(f"{readme}: {BEGIN.strip()} without {END.strip()}")
-            yield (
-                readme,
-                before + f"{BEGIN}\n{tables(importlib.import_module(f'casebook.{readme.parent.name}'))}\n{END}" + after,
-            )
+            package = ".".join(readme.parent.relative_to(components).parts)
+            yield readme, before + f"{BEGIN}\n{tables(importlib.import_module(package))}\n{END}" + after
 
 
 def tables(package: ModuleType) -> str:

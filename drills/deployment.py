@@ -33,7 +33,7 @@ LOST = "what is lost while `up` works is made up for by the next one"
 API = "`up` converges by itself, or the next one does; nothing is made twice"
 NO_RETRIES = (
     "Pulumi's plugins make no request again that has failed (sandbox/README.md, Errors on purpose), only look-ups are "
-    "made again (components/lookup.py): the run ends, and the next one goes on"
+    "made again: the run ends, and the next one goes on"
 )
 TASK = "ovh:Dedicated/serverReinstallTask:ServerReinstallTask"  # something that was done, not something that is there
 
@@ -190,7 +190,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     words = command(action, stack, *options)
     # The environment's package is this checkout's; another one goes before it.
-    chosen = {} if checkout == CHECKOUT else {"PYTHONPATH": f"{checkout / 'src'}:{checkout}"}
+    chosen = {} if checkout == CHECKOUT else {"PYTHONPATH": f"{checkout / 'components'}:{checkout}"}
     done = subprocess.run(
         words, cwd=checkout, env={**os.environ, **chosen}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -27,7 +27,7 @@ SUSPICION = (
     "for every 0.5 s (evs.inactive_check_period), and agreed upon in about 1 s"
 )
 MOVES = (
-    f"{SUSPICION}; HAProxy leaves a silent writer after 6.5 s (components/galera_cluster), and a client that has asked "
+    f"{SUSPICION}; HAProxy leaves a silent writer after 6.5 s (GaleraCluster), and a client that has asked "
     f"it gives up after {TIMEOUT} s"
 )
 WITHOUT_MAJORITY = (
@@ -36,16 +36,12 @@ WITHOUT_MAJORITY = (
 )
 ALL_TELL = (
     "members begin again once each has told its position, the one with the newest data first; the machines have to "
-    "start for that (components/galera_cluster)"
+    "start for that (GaleraCluster)"
 )
 SEEN_AGAIN = (
-    "members that see each other again go on at once, or are begun anew by their keepers after 30 s "
-    "(components/galera_cluster)"
+    "members that see each other again go on at once, or are begun anew by their keepers after 30 s (GaleraCluster)"
 )
-DONOR = (
-    "a member that gives its data away takes no clients meanwhile, as long as there is another "
-    "(components/galera_cluster)"
-)
+DONOR = "a member that gives its data away takes no clients meanwhile, as long as there is another (GaleraCluster)"
 
 WRITER, OTHER = "the writer", "another member"
 

@@ -48,11 +48,11 @@ NOTHING_STOPS = "each tier has several machines; losing one of them stops nothin
 MULTI_MASTER = "ten nodes in one multi-master cluster: losing one loses no write, on neither platform"
 PROBED = (
     "HAProxy finds a server dead after 2.8 s; a request that hangs in it by then is given up by the visitor after 5 s "
-    "(components/haproxy_tier)"
+    "(HaproxyTier)"
 )
 ASKED_AGAIN = (
     "nginx gives up a connection to a PHP server after 1 s and an answer after 3 s, and asks the next "
-    "(architectures/nextradiotv.py, components/nginx_tier)"
+    "(architectures/nextradiotv.py, NginxTier)"
 )
 MADE_AGAIN = (
     "the application gives up a connection to a Memcached after 0.1 s, and leaves that one out for 5 s; an answer "
@@ -62,9 +62,9 @@ SAVED = "databases, logs and git are saved in object storage, and can be restore
 SILENT = f"{SUSPICION}; a client that has asked a silent member gives up after {TIMEOUT} s and may meet it again"
 GIVEN_UP = (
     "a node that is silent is given up after three checks of 2 s, a second apart; twice that if it led the cluster "
-    "(components/search_pair); the application asks one machine for 2 s, then the other"
+    "(SearchPair); the application asks one machine for 2 s, then the other"
 )
-TOLD = "two minutes without an answer; 30 s in which Alertmanager gathers, and looks of 10 s (components/monitoring)"
+TOLD = "two minutes without an answer; 30 s in which Alertmanager gathers, and looks of 10 s (Monitoring)"
 ONE_COMPUTER = "platforms, back office and visitors share the machine that is named below"
 
 
@@ -248,7 +248,7 @@ def resolver_lost(how: str, fault: faults.Fault) -> Drill:
         name=f"a name server {how}",
         claims=("NRT-9",),
         promise="two internal caching name servers: names are found when one is lost",
-        limit="a resolver that does not answer is given up after a second (components/resolver)",
+        limit="a resolver that does not answer is given up after a second (Resolver)",
         run=run,
     )
 
@@ -852,7 +852,7 @@ DRILLS = [
     search_lost(
         "has opensearch killed",
         lambda machine: faults.kill(machine, "opensearch-search"),
-        *(20, "systemd starts OpenSearch again after 5 s (components/opensearch)"),
+        *(20, "systemd starts OpenSearch again after 5 s"),
     ),
     search_lost(faults.FULL, lambda machine: faults.full(machine, 40), 40, ""),
     Drill(
@@ -886,7 +886,7 @@ DRILLS = [
         name="an archive rots",
         claims=("NRT-12",),
         promise="a copy that is damaged is noticed, and spoils no other",
-        limit="when it is restored: gpg finds a changed bit (components/archive)",
+        limit="when it is restored: gpg finds a changed bit (Archive)",
         run=archive_rots,
     ),
     Drill(
@@ -946,14 +946,14 @@ DRILLS = [
         name="somebody guesses passwords",
         claims=("NRT-15",),
         promise="SSH is protected against brute force",
-        limit="fail2ban, from three failures on, each of which it reads from the journal (components/gateway)",
+        limit="fail2ban, from three failures on, each of which it reads from the journal (Gateway)",
         run=guessed,
     ),
     Drill(
         name="a machine, a daemon, a member and an archive fail, and somebody is told",
         claims=("NRT-11",),
         promise="a server watches every other",
-        limit="two minutes without an answer; looks of 10 s on the way (components/monitoring)",
+        limit="two minutes without an answer; looks of 10 s on the way (Monitoring)",
         run=somebody_is_told,
     ),
     Drill(

@@ -29,7 +29,7 @@ def later() -> Iterator[Path]:
         copy = Path(folder) / "casebook"
         shutil.copytree(CHECKOUT, copy, symlinks=True, ignore=NOT_COPIED)
         (copy / ".venv").symlink_to(CHECKOUT / ".venv")
-        for template in copy.glob("components/*/templates/*"):
+        for template in copy.glob("components/pulumi_casebook/*/*/templates/*"):
             if template.parts[-3] != BORN_WITH:
                 template.write_text(COMMENT.sub(rf"\g<0> {MARK}", template.read_text(), count=1))
         yield copy

@@ -30,17 +30,17 @@ TAKES_OVER = (
 READ_ELSEWHERE = "pages are read from the other server's database meanwhile (architectures/applications/erp)"
 HANGS = (
     "a server that hangs still takes connections: the watchdog looks every 5 s, waits 15 s for an answer, and takes it "
-    "out of the balancer (components/watchdog)"
+    "out of the balancer (Watchdog)"
 )
 RESTARTED = (
     "a master whose programs hang is started again by systemd, when its lease of 20 s is over at the latest "
-    "(components/mysql_pair: WatchdogSec), before the watchdog may make another one"
+    "(MysqlPair: WatchdogSec), before the watchdog may make another one"
 )
 LEASE = (
     "the master's lease has to end before the slave may write: 35 s, a look of 5 s, the balancer's refresh, and 15 s "
-    "in which an old master could still read that it is none (components/watchdog)"
+    "in which an old master could still read that it is none (Watchdog)"
 )
-TOLD = 60  # seconds: a look, an answer waited for, and the 30 s in which Alertmanager gathers (components/monitoring)
+TOLD = 60  # seconds: a look, an answer waited for, and the 30 s in which Alertmanager gathers (Monitoring)
 
 
 # What is looked at
@@ -222,7 +222,7 @@ def backup_server_lost(how: str, fault: faults.Fault) -> Drill:
         claims=("ERP-8",),
         promise="a VPS monitors everything and mails the administrator",
         limit="a machine is down after two minutes without an answer; 30 s in which Alertmanager gathers, and the "
-        "looks of 10 s on the way (components/monitoring)",
+        "looks of 10 s on the way (Monitoring)",
         run=run,
     )
 
@@ -353,7 +353,7 @@ DRILLS = [
         name="a backup rots",
         claims=("ERP-7",),
         promise="a backup that is damaged is noticed",
-        limit="by the verification of every byte, once a week (components/backup)",
+        limit="by the verification of every byte, once a week (Backup)",
         run=corrupted,
     ),
     Drill(

@@ -1,4 +1,4 @@
-"""Two sites, one of which follows the other (components/drp_replica_site): who asks by name, takeover, the way home."""
+"""Two sites, one of which follows the other (DrpReplicaSite): who asks by name, takeover, the way home."""
 
 import contextlib
 import itertools

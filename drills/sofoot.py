@@ -361,7 +361,7 @@ DRILLS = [
         claims=("SOF-4",),
         promise="the slave can take over, and nothing is lost by it",
         limit="`mysql-pair promote`: the old writer stops, the new one applies all of it, the address moves within a "
-        "look of the keeper, every 3 s (components/mysql_pair)",
+        "look of the keeper, every 3 s (MysqlPair)",
         run=promoted_as_planned,
     ),
     Drill(
@@ -369,7 +369,7 @@ DRILLS = [
         claims=("SOF-4",),
         promise="the slave can take over",
         limit="by an operator's `mysql-pair promote --peer-is-off`; replication is asynchronous, so what was "
-        "acknowledged within the last second can be missing, and is then named (components/mysql_pair)",
+        "acknowledged within the last second can be missing, and is then named (MysqlPair)",
         run=promoted_after_loss,
     ),
     Drill(
@@ -400,14 +400,14 @@ DRILLS = [
         name="machines, a daemon, the writer and a backup fail, and somebody is told",
         claims=("SOF-7",),
         promise="a VPS watches every machine",
-        limit="two minutes without an answer, one without a writer; looks of 10 s on the way (components/monitoring)",
+        limit="two minutes without an answer, one without a writer; looks of 10 s on the way (Monitoring)",
         run=somebody_is_told,
     ),
     Drill(
         name="the site is gone, and somebody is told",
         claims=("SOF-7",),
         promise="a VPS watches every machine",
-        limit="two minutes without an answer; a question every 10 s that waits as long (components/monitoring)",
+        limit="two minutes without an answer; a question every 10 s that waits as long (Monitoring)",
         run=the_site_is_gone,
     ),
     Drill(

@@ -16,9 +16,7 @@ from stacks.running import CommandFailed, Running
 RATE = 50  # requests a second
 DATABASES = ("db-1", "db-2")
 PROMISE = "no interruption for a month, while it is worked on"
-RESTART = (
-    "a setting of the server restarts MariaDB on the writer, too, unless it is promoted before (components/mysql_pair)"
-)
+RESTART = "a setting of the server restarts MariaDB on the writer, too, unless it is promoted before (MysqlPair)"
 
 
 def drill(name: str, run: Callable[[Running], Sequence[Figure]], limit: str = "") -> Drill:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from pulumi_casebook.machines.configuration.bundle import behind_bars
 
-from casebook.configuration.bundle import behind_bars
 from stacks.__main__ import names, stack_file
 from stacks.target import CHECKOUT, Stop, empty_project, is_account, prepare
 
@@ -29,7 +29,7 @@ AFTER = "(known after up)"
 # An image's, a network's: another one everywhere.
 LOOKED_UP = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 # Programs that go to machines as they are: the inventory names the file instead of repeating it.
-SHIPPED = sorted((CHECKOUT / "components").glob("*/*.py"))
+SHIPPED = sorted((CHECKOUT / "components").glob("pulumi_casebook/*/*/programs/*.py"))
 Resources = dict[str, Any]
 
 # Type -> why its loss matters, and the inputs whose change replaces it (None: every input).

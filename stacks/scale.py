@@ -6,9 +6,10 @@ It changes the setting in the stack's file below stacks/, and has `up` use the f
 import os
 import sys
 
-from casebook import InputError
-from casebook.autoscaler import PulumiStack
-from casebook.autoscaler.program import serve
+from pulumi_casebook import InputError
+from pulumi_casebook.watching.autoscaler import PulumiStack
+from pulumi_casebook.watching.autoscaler.program import serve
+
 from stacks.__main__ import SALT, config_file, select, stack_file
 from stacks.target import CHECKOUT, Stop, prepare
 

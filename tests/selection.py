@@ -39,7 +39,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def stays(item: pytest.Item) -> bool:
         if example := item.get_closest_marker("example"):
-            return option == "all" or any(file.startswith(f"components/{example.args[0]}/") for file in changed)
+            folder = f"components/pulumi_casebook/{example.args[0]}/"
+            return option == "all" or any(file.startswith(folder) for file in changed)
         return (stack := stack_of(item)) is None or stack in wanted
 
     kept = [item for item in items if stays(item)]

@@ -11,7 +11,7 @@ from stacks.target import CHECKOUT, prepare
 from tests.stacks.running import project
 
 PROGRAM = """
-import casebook
+import pulumi_casebook as casebook
 import pulumi
 import pulumi_ovh as ovh
 
@@ -50,7 +50,7 @@ def _python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     build = ("pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(CHECKOUT))
     subprocess.run([sys.executable, "-m", *build], check=True, cwd=folder)
-    [wheel] = folder.glob("casebook-*.whl")
+    [wheel] = folder.glob("pulumi_casebook-*.whl")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv/bin/python"
     lock = [line for line in (CHECKOUT / "requirements.lock").read_text().splitlines() if line[:1].isalnum()]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from hypothesis import strategies as st
+from pulumi_casebook import InputError
+from pulumi_casebook.core import args
+from pulumi_casebook.core.args import Args, shown
 from pydantic import AfterValidator, PlainValidator
-
-from casebook import InputError, args
-from casebook.args import Args, shown
 
 MISSING = object()
 Where = tuple[str | int, ...]
@@ -41,7 +41,7 @@ class Kind(NamedTuple):
         return isinstance(found, type) and issubclass(found, base)
 
     def by(self, name: str) -> bool:
-        """Whether a function of casebook.args checks it."""
+        """Whether a function of pulumi_casebook.core.args checks it."""
         checks = [one.func for one in self.said if isinstance(one, AfterValidator | PlainValidator)]
         return any(check is getattr(args, name) for check in checks)
 

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from casebook import DedicatedServer, VrackNetwork, ssh_key
-from casebook.configuration.apply import Role, parse
-from tests.components.web_tier.boxes import Box
+from pulumi_casebook import DedicatedServer, VrackNetwork, ssh_key
+from pulumi_casebook.machines.configuration.programs.apply import Role, parse
+
+from tests.components.web.web_tier.boxes import Box
 from tests.harness import declare, only
 
 CIDR = "10.4.0.0/24"

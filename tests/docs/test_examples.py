@@ -7,7 +7,7 @@ import pytest
 
 from tests.harness import declares_the_same
 
-READMES = sorted((Path(__file__).parents[2] / "components").glob("*/README.md"))
+READMES = sorted((Path(__file__).parents[2] / "components/pulumi_casebook").glob("*/*/README.md"))
 EXAMPLES = [
     pytest.param(example, id=f"{readme.parent.name}-{number}")
     for readme in READMES

@@ -17,7 +17,7 @@ def _checkout() -> Iterator[Path]:
 
 def test_each_component_with_daemons_differs_by_a_comment_and_machines_are_born_the_same(checkout: Path) -> None:
     differ = set()
-    for here in CHECKOUT.glob("components/*/templates/*"):
+    for here in CHECKOUT.glob("components/pulumi_casebook/*/*/templates/*"):
         old, new = here.read_text(), (checkout / here.relative_to(CHECKOUT)).read_text()
         assert new.replace(f" {MARK}", "", 1) == old
         if new != old:
@@ -29,4 +29,4 @@ def test_each_component_with_daemons_differs_by_a_comment_and_machines_are_born_
 
 def test_it_runs_with_this_environment(checkout: Path) -> None:
     assert (checkout / ".venv/bin/python").exists()
-    assert (checkout / "src/casebook").resolve() == (checkout / "components").resolve()
+    assert (checkout / "components/pulumi_casebook/__init__.py").exists()

@@ -11,12 +11,12 @@ from tests.stacks.running import project
 
 pytestmark = pytest.mark.sandbox
 COMPONENTS = (
-    "load_balancer_ip",
-    "vrack_network",
-    "object_storage",
-    "haproxy_tier",
-    "galera_cluster",
-    "drp_replica_site",
+    "network/load_balancer_ip",
+    "network/vrack_network",
+    "data/object_storage",
+    "edge/haproxy_tier",
+    "data/galera_cluster",
+    "recovery/drp_replica_site",
 )
 
 
@@ -33,6 +33,6 @@ def test_the_example_comes_up_alone_twice_and_goes(component: str, tmp_path: Pat
 
 def example(component: str, environment: dict[str, str]) -> str:
     """The first program of a component's README, with the customer's project in the place of its own."""
-    readme = (CHECKOUT / "components" / component / "README.md").read_text()
+    readme = (CHECKOUT / "components/pulumi_casebook" / component / "README.md").read_text()
     program = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[0]
     return re.sub(r'(?<=")[0-9a-f]{32}(?=")', environment["OVH_CLOUD_PROJECT_SERVICE"], program)

@@ -15,7 +15,7 @@ import pytest
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from stacks.running import CommandFailed, Running
-from tests.components.nginx_tier.test_traffic import png, width_of
+from tests.components.web.nginx_tier.test_traffic import png, width_of
 from tests.stacks.running import environment, make, open_ports, outputs, world
 from tests.waiting import until
 

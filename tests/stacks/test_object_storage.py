@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi_casebook.data.swift_storage.programs import signed_url
 
-from casebook import signed_url
 from sandbox import DATA
 from sandbox.openstack.admin import connection
 from sandbox.ovhcloud.public_cloud import PublicCloud
@@ -24,7 +24,7 @@ PROGRAM = """
 import os
 
 import pulumi
-from casebook import ObjectStorage, SwiftStorage
+from pulumi_casebook import ObjectStorage, SwiftStorage
 
 project = os.environ["OVH_CLOUD_PROJECT_SERVICE"]
 bucket = {"writers": ["web"], "readers": ["visitor"], "lifecycle": {"old": {"prefix": "dump/", "expire_days": 21}}}

@@ -13,7 +13,7 @@ from tests import selection
         "stacks/Pulumi.sofoot.yaml",
         "stacks/inventories/sofoot.yaml",
         "tests/stacks/test_sofoot.py",
-        "components/configuration/apply.py",
+        "components/pulumi_casebook/machines/configuration/programs/apply.py",
     ],
 )
 def test_a_file_of_a_stack_touches_it(file: str) -> None:
@@ -21,7 +21,7 @@ def test_a_file_of_a_stack_touches_it(file: str) -> None:
 
 
 def test_what_no_stack_is_made_of_touches_none() -> None:
-    assert selection.touched({"README.md", "docs/claims.md", "components/haproxy_tier/README.md"}) == set()
+    assert selection.touched({"README.md", "docs/claims.md", "components/README.md"}) == set()
 
 
 def test_so_foot_is_always_brought_up(monkeypatch: pytest.MonkeyPatch) -> None:

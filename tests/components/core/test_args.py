@@ -4,11 +4,11 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi_casebook import InputError
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many, Port
+from pulumi_casebook.core.component import Component
 from pydantic import Field, SecretStr
 
-from casebook import InputError
-from casebook.args import Address, Args, Cidr, Label, Many, Port
-from casebook.component import Component
 from tests.harness import declare
 
 

@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-
-from casebook import InputError
-from casebook.lookup import PAUSES, looked_up
+from pulumi_casebook import InputError
+from pulumi_casebook.core.lookup import PAUSES, looked_up
 
 CALL = "invoke of ovh:Vps/getVps:getVps failed: invocation of ovh:Vps/getVps:getVps returned an error: "
 BUSY = (

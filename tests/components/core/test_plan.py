@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from casebook import AddressPlan, InputError
+from pulumi_casebook import AddressPlan, InputError
 
 
 def test_addresses_count_from_one_at_the_tier_s_start() -> None:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pulumi_casebook.core.args import Args
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.plan import AddressPlanArgs
+from pulumi_casebook.data.object_storage import BucketArgs
+from pulumi_casebook.edge.haproxy_tier import Frontend
+from pulumi_casebook.machines.configuration import Configuration
+from pulumi_casebook.recovery.drp_replica_site import SharedFiles
+from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 
-from casebook.args import Args
-from casebook.autoscaler import AutoscalerArgs
-from casebook.component import Component
-from casebook.configuration import Configuration
-from casebook.drp_replica_site import SharedFiles
-from casebook.haproxy_tier import Frontend
-from casebook.object_storage import BucketArgs
-from casebook.plan import AddressPlanArgs
 from tests.docs.test_examples import EXAMPLES
 from tests.harness import declare
 from tests.wrong import Wrong, as_given, complaints, mistakes, put
@@ -24,7 +24,7 @@ from tests.wrong import Wrong, as_given, complaints, mistakes, put
 def derived(base: type[Any]) -> list[type[Any]]:
     """All of the package that is derived from it."""
     found = [kind for one in base.__subclasses__() for kind in (one, *derived(one))]
-    return [kind for kind in found if kind.__module__.startswith("casebook.")]
+    return [kind for kind in found if kind.__module__.startswith("pulumi_casebook.")]
 
 
 COMPONENTS = [kind for kind in derived(Component) if "Arguments" in vars(kind)]

@@ -1,5 +1,0 @@
-"""The machine where editors work, and from which what they publish goes out."""
-
-from casebook.back_office.component import BackOffice, BackOfficeArgs
-
-__all__ = ["BackOffice", "BackOfficeArgs"]

@@ -1,6 +1,0 @@
-"""HAProxy in front of machines of a private network."""
-
-from casebook.haproxy_tier.args import Backend, Frontend, HaproxyTierArgs, HealthCheck, Route, Timeouts
-from casebook.haproxy_tier.component import HaproxyTier
-
-__all__ = ["Backend", "Frontend", "HaproxyTier", "HaproxyTierArgs", "HealthCheck", "Route", "Timeouts"]

@@ -1,6 +1,0 @@
-"""Monitoring of machines: Prometheus, Alertmanager and an exporter on each."""
-
-from casebook.monitoring.args import MailArgs, MonitoringArgs, NightArgs, SmsArgs, ThresholdsArgs
-from casebook.monitoring.component import Monitoring, exporter_access
-
-__all__ = ["MailArgs", "Monitoring", "MonitoringArgs", "NightArgs", "SmsArgs", "ThresholdsArgs", "exporter_access"]

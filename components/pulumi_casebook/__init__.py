@@ -1,0 +1,109 @@
+"""Components of published reference architectures, for Pulumi programs on OVHcloud and any OpenStack."""
+
+from pulumi_casebook.backups.archive import Archive
+from pulumi_casebook.backups.backup import Backup, BackupServer, BucketRepository
+from pulumi_casebook.core.args import InputError
+from pulumi_casebook.core.plan import AddressPlan
+from pulumi_casebook.core.ssh import SshKey, ssh_key
+from pulumi_casebook.data.galera_cluster import GaleraCluster
+from pulumi_casebook.data.memcached import Memcached
+from pulumi_casebook.data.mysql_pair import MysqlPair
+from pulumi_casebook.data.nas import Nas
+from pulumi_casebook.data.object_storage import ObjectStorage
+from pulumi_casebook.data.search_pair import SearchPair
+from pulumi_casebook.data.swift_storage import SwiftStorage
+from pulumi_casebook.edge.failover_ip import FailoverIp
+from pulumi_casebook.edge.floating_ips import FloatingIps
+from pulumi_casebook.edge.gateway import Forward, Gateway, Vpn
+from pulumi_casebook.edge.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
+from pulumi_casebook.edge.resolver import Resolver
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
+from pulumi_casebook.machines.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps, dedicated_servers
+from pulumi_casebook.network.cdn import Cdn
+from pulumi_casebook.network.certificate import Certificate
+from pulumi_casebook.network.dns_round_robin import DnsRoundRobin
+from pulumi_casebook.network.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
+from pulumi_casebook.network.vrack_network import VrackNetwork
+from pulumi_casebook.network.web_hosting import WebHosting
+from pulumi_casebook.recovery.drp_replica_site import DrpReplicaSite, Resting, SharedFiles, Site
+from pulumi_casebook.watching.autoscaler import Autoscaler
+from pulumi_casebook.watching.logs import Logs
+from pulumi_casebook.watching.monitoring import Monitoring, exporter_access
+from pulumi_casebook.watching.watchdog import Watchdog
+from pulumi_casebook.web.back_office import BackOffice
+from pulumi_casebook.web.nginx_tier import Images, NginxTier, PageCache, RequestFilter
+from pulumi_casebook.web.php_tier import PhpTier
+from pulumi_casebook.web.tomcat_tier import TomcatTier
+from pulumi_casebook.web.upload_tier import UploadTier
+from pulumi_casebook.web.web_tier import WebTier
+
+__all__ = [
+    "AddressPlan",
+    "Allow",
+    "Archive",
+    "Autoscaler",
+    "BackOffice",
+    "Backend",
+    "Backup",
+    "BackupServer",
+    "BucketRepository",
+    "Cdn",
+    "Certificate",
+    "Configuration",
+    "DedicatedServer",
+    "Directory",
+    "DnsRoundRobin",
+    "DrpReplicaSite",
+    "FailoverIp",
+    "FarmServer",
+    "File",
+    "FloatingIps",
+    "Forward",
+    "Frontend",
+    "GaleraCluster",
+    "Gateway",
+    "HaproxyTier",
+    "HealthCheck",
+    "Images",
+    "InputError",
+    "Instance",
+    "InstanceGroup",
+    "Listener",
+    "LoadBalancerIp",
+    "Logs",
+    "Machine",
+    "Memcached",
+    "Monitoring",
+    "MysqlPair",
+    "Nas",
+    "NginxTier",
+    "ObjectStorage",
+    "PageCache",
+    "PhpTier",
+    "Probe",
+    "Ready",
+    "Repository",
+    "RequestFilter",
+    "Resolver",
+    "Resting",
+    "Route",
+    "SearchPair",
+    "Service",
+    "SharedFiles",
+    "Site",
+    "SshKey",
+    "SwiftStorage",
+    "Timeouts",
+    "TomcatTier",
+    "UploadTier",
+    "Vpn",
+    "Vps",
+    "VrackNetwork",
+    "Watchdog",
+    "WebHosting",
+    "WebTier",
+    "balancer_cidrs",
+    "dedicated_servers",
+    "exporter_access",
+    "ssh_key",
+]

@@ -1,0 +1,36 @@
+"""Arguments of an archive."""
+
+from typing import Annotated
+
+from pulumi_casebook.backups.backup.calendar import calendar
+from pulumi_casebook.core.args import Args, Paths
+from pulumi_casebook.data.swift_storage import Container, ContainerUser
+from pulumi_casebook.machines.machine import Machine
+from pydantic import AfterValidator, Field, model_validator
+
+
+class ArchiveArgs(Args):
+    """What one machine puts into object storage, a whole copy at a time."""
+
+    # Where the data is.
+    machine: Machine
+    # Where the copies go: a container of a `SwiftStorage`.
+    container: Container
+    # A writer of this container.
+    user: ContainerUser
+    # Files and directories to copy.
+    paths: Paths = ()
+    # Copy all databases of the machine's MariaDB, as of one moment.
+    mysql: bool = False
+    # When: a calendar expression of systemd ("daily", "*-*-* 03:15:00"), in the machine's time zone.
+    schedule: Annotated[str, AfterValidator(calendar)]
+    # Days after which the platform deletes a copy by itself; None: it is kept.
+    expire_days: int | None = Field(default=None, ge=1)
+    # Whether Monitoring is to expect one every day.
+    watched: bool = True
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ArchiveArgs":
+        if bool(self.paths) == self.mysql:
+            raise ValueError("paths or mysql: a copy is of files or of databases; make an archive for each")
+        return self

@@ -1,0 +1,125 @@
+"""What a machine must not lose, saved by restic to a storage server or a bucket, on a schedule."""
+
+import shlex
+
+import pulumi
+import pulumi_random as random
+import pulumi_tls as tls
+from pulumi_casebook.backups.backup.args import BackupArgs, BucketRepository
+from pulumi_casebook.backups.backup.server import Account, BackupServer
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Service
+
+
+class Backup(Component[BackupArgs]):
+    """A restic repository on a `BackupServer` or in a bucket, and the timer that fills it.
+
+    The machine gets a program `backup-NAME` (run, list, restore, check, verify) and a metric of the last success that
+    `Monitoring` watches. The repository is encrypted. Declares its `RandomPassword` and the role `backup-NAME`; on a
+    server also the machine's `tls.PrivateKey` and its account there.
+
+    Outputs: `password` of the repository, secret: without it there is no restore.
+    Sources: SOF-8, ERP-7, NRT-12; restic.readthedocs.io.
+    """
+
+    Arguments = BackupArgs
+
+    def declare(self, args: BackupArgs) -> None:
+        if args.password is None:
+            drawn = random.RandomPassword(f"{self.name}-repository", length=40, special=False, opts=self.child())
+            self.password = drawn.result
+        else:
+            self.password = pulumi.Output.secret(args.password)
+        account: Account | None = None
+        secrets: dict[str, pulumi.Input[str]] = {"password": self.password}
+        if isinstance(args.to, BackupServer):
+            key = tls.PrivateKey(f"{self.name}-key", algorithm="ED25519", opts=self.child())
+            account = args.to.admit(
+                self.name,
+                args.machine,
+                public_key=key.public_key_openssh.apply(str.strip),
+                password=self.password,
+                keep=args.retention.options(),
+                opts=self.child(),
+            )
+            # The host's key is not secret, but born with the server: this way the files are known before it is.
+            secrets |= {"key": key.private_key_openssh, "host_key": account.host_key}
+        else:
+            bucket, user = args.to.bucket, args.to.user
+            secrets |= {
+                "repository": bucket.endpoint.apply(lambda endpoint: f"s3:{endpoint}/{bucket.name}/{self.name}"),
+                "access_key": user.access_key,
+                "secret_key": user.secret_key,
+            }
+        self.applied = args.machine.configure(
+            configuration(self.name, args, account),
+            role=f"backup-{self.name}",
+            secrets=secrets,
+            opts=self.child(depends_on=[account.admitted] if account else []),
+        ).applied
+
+
+def configuration(name: str, args: BackupArgs, account: Account | None) -> Configuration:
+    """The role on the machine."""
+    program = File(
+        path=f"/usr/local/sbin/backup-{name}",
+        content=render(
+            __file__,
+            "backup.sh.j2",
+            backup=name,
+            paths=[shlex.quote(path) for path in args.paths],
+            exclude=[shlex.quote(pattern) for pattern in args.exclude],
+            mysql=args.mysql,
+            account=account,
+            keep=args.retention.options(),
+            run_first=args.run_first,
+        ),
+        mode="0755",
+    )
+    bucket = args.to.bucket if isinstance(args.to, BucketRepository) else None
+    environment = File(
+        path=f"/etc/casebook/backup-{name}.env",
+        content=render(__file__, "backup.env.j2", backup=name, region=bucket.region.lower() if bucket else None),
+        mode="0600",
+    )
+    access = _ssh_files(name, account) if account else ()
+    setup, service, timer = (
+        File(
+            path=f"/etc/systemd/system/backup-{name}{suffix}",
+            content=render(__file__, f"backup{suffix}.j2", backup=name, schedule=args.schedule),
+        )
+        for suffix in ("-setup.service", ".service", ".timer")
+    )
+    follows = (program.path, environment.path, setup.path, *(file.path for file in access))
+    return Configuration(
+        role=f"backup-{name}",
+        packages=(
+            "restic",
+            *(["openssh-client"] if account else []),
+            *(["mariadb-client"] if args.mysql else []),
+        ),
+        directories=(Directory(path="/etc/casebook"),),
+        files=(program, environment, *access, setup, service, timer),
+        services=(
+            Service(unit=f"backup-{name}-setup.service", follows=follows),
+            Service(
+                unit=f"backup-{name}.timer",
+                follows=(timer.path,),
+                check=f"systemd-analyze calendar {shlex.quote(args.schedule)}",
+            ),
+        ),
+        ready=Ready(command=f"{program.path} reachable", seconds=120),
+    )
+
+
+def _ssh_files(name: str, account: Account) -> tuple[File, ...]:
+    """How the machine reaches its account, and knows the server."""
+    return (
+        File(
+            path=f"/etc/casebook/backup-{name}.ssh",
+            content=render(__file__, "backup.ssh.j2", backup=name, account=account),
+        ),
+        File(path=f"/etc/casebook/backup-{name}.key", content="@secret(key)@\n", mode="0600"),
+        File(path=f"/etc/casebook/backup-{name}.host", content="backup-server @secret(host_key)@\n", mode="0600"),
+    )

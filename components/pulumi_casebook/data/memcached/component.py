@@ -1,0 +1,60 @@
+"""Memcached on each of a tier's machines."""
+
+from pulumi_casebook.core.args import Args, Cidr, Many, Port
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Service
+from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
+from pulumi_casebook.machines.units import started_again
+from pydantic import Field
+
+SETTINGS = "/etc/memcached.conf"
+
+
+class MemcachedArgs(Args):
+    # The caches; each holds a share of the keys, which the clients work out.
+    machines: PrivateMachines
+    # Who may connect: the machines of the application. Memcached asks nobody for a password.
+    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # What each may hold, in MiB, beside the program itself.
+    memory_mb: int = Field(default=256, ge=16)
+    # The largest thing it keeps, in MiB.
+    item_mb: int = Field(default=1, ge=1, le=128)
+    # Clients at once, for each.
+    max_connections: int = Field(default=4096, ge=16)
+    # TCP; UDP is off.
+    port: Port = 11211
+
+
+class Memcached(Component[MemcachedArgs]):
+    """Memcached 1.6 (Debian 12) on machines that know nothing of each other.
+
+    Declares the role `memcached` on each machine, one machine after the other, so that a change empties one cache at
+    a time.
+
+    Attributes, known at preview: `servers`, name to address; `port`.
+    Sources: NRT-4; docs.memcached.org; CVE-2018-1000115 (why there is no UDP).
+    """
+
+    Arguments = MemcachedArgs
+
+    def declare(self, args: MemcachedArgs) -> None:
+        self.servers = {machine.name: str(machine.address) for machine in args.machines}
+        self.port = args.port
+        one_after_another(self, args.machines, "memcached", lambda machine: configuration(args, machine))
+
+
+def configuration(args: MemcachedArgs, machine: Machine) -> Configuration:
+    """What one cache must hold."""
+    settings = File(path=SETTINGS, content=render(__file__, "memcached.conf.j2", args=args, address=machine.address))
+    restart = started_again("memcached.service")
+    # It answers, and with the memory that it was given.
+    asked = rf'printf "stats\r\nquit\r\n" >&3; grep -q "limit_maxbytes {args.memory_mb << 20}" <&3'
+    return Configuration(
+        role="memcached",
+        packages=("memcached",),
+        files=(settings, restart),
+        services=(Service(unit="memcached.service", follows=(settings.path, restart.path)),),
+        allow=(Allow(port=args.port, sources=args.allowed_cidrs),),
+        ready=Ready(command=f"timeout 5 bash -c 'exec 3<>/dev/tcp/{machine.address}/{args.port}; {asked}'"),
+    )

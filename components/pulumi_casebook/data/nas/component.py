@@ -1,0 +1,145 @@
+"""A partition of a NAS-HA, mounted by machines that share its files."""
+
+from typing import Literal
+
+import pulumi
+import pulumi_ovh as ovh
+from pulumi_casebook.core.args import Args, Label, Many, NasName
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Configuration, File, Ready, Service
+from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.units import UNITS
+from pydantic import Field, model_validator
+
+# As OVHcloud's guide mounts it, and: what waits goes on waiting (hard), rather than losing what was written; nothing on
+# it is a device or gives rights; locks are each machine's own, for the NAS could not reach back through a firewall.
+OPTIONS = "vers=3,proto=tcp,mountproto=tcp,hard,timeo=100,noatime,nodev,nosuid,nolock,_netdev"
+
+
+class NasArgs(Args):
+    # OVHcloud's name of the NAS-HA, which the account rents.
+    service_name: NasName
+    # The partition's name there.
+    partition: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,29}$")
+    # Its size; it can grow, and shrink no further than to what it holds.
+    size_gb: int = Field(ge=10)
+    # Who mounts it.
+    machines: Many[Machine] = Field(min_length=1)
+    # Where, on each.
+    mount: str = Field(pattern=r"^(/[A-Za-z0-9_.]+)+$")
+    # Names of the machines that may read only.
+    read_only: Many[Label] = ()
+    # The gateway through which machines without public addresses reach it, whose address the NAS then sees; None: each
+    # comes with its own.
+    via: Machine | None = None
+    # How others, which are not machines of the stack, speak to it as well.
+    protocol: Literal["NFS", "NFS_CIFS"] = "NFS"
+    # Kept on the NAS beside the files, in .zfs/snapshot: how often, and for how long.
+    snapshots: Many[Literal["hour-1", "hour-6", "day-1", "day-2", "day-3", "day-7"]] = ()
+    # Who owns the partition's top directory.
+    owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "NasArgs":
+        names = [machine.name for machine in self.machines]
+        if unknown := [name for name in self.read_only if name not in names]:
+            raise ValueError(f"read_only={unknown[0]}: not one of the machines {', '.join(names)}")
+        if self.read_only and self.via:
+            raise ValueError("read_only: behind a gateway machines are one to the NAS; all may write, or none")
+        if set(names) == set(self.read_only):
+            raise ValueError("read_only: somebody must write what the others read")
+        return self
+
+
+class Nas(Component[NasArgs]):
+    """A partition of a NAS-HA, adopted by service name, on every machine at the same place.
+
+    Declares `Dedicated.NasHAPartition`, an access entry a machine, snapshots, and on each
+    machine the role `nas-NAME`: the mount, and a timer that mounts again what was lost. Nobody but root can write
+    below the place while nothing is mounted there.
+
+    Attributes, known at preview: `mount`; `source`, what is mounted; `mounted`, name of a machine to what to wait for.
+    Sources: KEY-5; api.ovh.com /dedicated/nasha; nfs(5).
+    """
+
+    Arguments = NasArgs
+
+    def declare(self, args: NasArgs) -> None:
+        options = pulumi.InvokeOptions(parent=self)
+        found = looked_up(
+            "NAS-HA", args.service_name, lambda: ovh.dedicated.get_nas_ha(args.service_name, opts=options)
+        )
+        self.mount, self.source = args.mount, f"{found.ip}:/{args.service_name}/{args.partition}"
+        partition = ovh.dedicated.NasHAPartition(
+            self.name,
+            service_name=args.service_name,
+            name=args.partition,
+            size=args.size_gb,
+            protocol=args.protocol,
+            opts=self.child(),
+        )
+        for kind in args.snapshots:
+            ovh.dedicated.NasHAPartitionSnapshot(
+                f"{self.name}-{kind}",
+                service_name=args.service_name,
+                partition_name=partition.name,
+                type=kind,
+                opts=self.child(),
+            )
+        accesses = {
+            client.name: ovh.dedicated.NasHAPartitionAccess(
+                f"{self.name}-{client.name}",
+                service_name=args.service_name,
+                partition_name=partition.name,
+                ip=client.public_address.apply(lambda address: f"{address}/32"),
+                type="readonly" if client.name in args.read_only else "readwrite",
+                opts=self.child(delete_before_replace=True),
+            )
+            for client in ([args.via] if args.via else args.machines)
+        }
+        self.mounted: dict[str, pulumi.Resource] = {}
+        for machine in args.machines:
+            access = accesses[(args.via or machine).name]
+            configured = machine.configure(
+                configuration(args, self.name, self.source, read_only=machine.name in args.read_only),
+                role=f"nas-{self.name}",
+                opts=self.child(depends_on=[access]),
+            )
+            self.mounted[machine.name] = configured.applied
+
+
+def configuration(args: NasArgs, name: str, source: str, read_only: bool) -> Configuration:
+    """What one machine must hold."""
+    unit = args.mount.strip("/").replace("/", "-") + ".mount"
+    program = f"/usr/local/sbin/nas-{name}"
+    values = {
+        "args": args,
+        "name": name,
+        "source": source,
+        "unit": unit,
+        "program": program,
+        "read_only": read_only,
+        "options": f"{OPTIONS},{'ro' if read_only else 'rw'}",
+    }
+    mount, check = (
+        File(path=f"{UNITS}/{unit}", content=render(__file__, "mount.j2", **values)),
+        File(path=program, content=render(__file__, "nas.j2", **values), mode="0755"),
+    )
+    again = {
+        kind: File(path=f"{UNITS}/nas-{name}.{kind}", content=render(__file__, f"nas.{kind}.j2", **values))
+        for kind in ("service", "timer")
+    }
+    return Configuration(
+        role=f"nas-{name}",
+        packages=("nfs-common",),
+        files=(mount, check, *again.values()),
+        services=(
+            # First the program, which prepares the place; a role that leaves stops the mount as well.
+            Service(unit=f"nas-{name}.service", follows=(mount.path, check.path, again["service"].path)),
+            Service(unit=unit, follows=(mount.path,)),
+            Service(unit=f"nas-{name}.timer", follows=(again["timer"].path,)),
+        ),
+        ready=Ready(command=f"{program} look", seconds=120),
+    )

@@ -1,0 +1,67 @@
+"""Arguments of Swift containers."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pulumi_casebook.core.args import Args, Label, Many, Project
+from pydantic import AfterValidator, Field, model_validator
+
+# help.ovhcloud.com "Object Storage - Endpoints and Object Storage geoavailability", the table of Swift.
+REGIONS = ("BHS", "DE", "GRA", "RBX", "SBG", "UK", "WAW")
+
+
+def _region(value: str) -> str:
+    if value not in REGIONS:
+        raise ValueError(
+            f"not a region of Swift; it has {', '.join(REGIONS)} (a compute region such as GRA11 is not one)"
+        )
+    return value
+
+
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https://[a-z0-9.-]+(:[0-9]{1,5})?", value):
+        raise ValueError("an origin is https:// and a host name, without a path: https://www.example.org")
+    return value
+
+
+Region = Annotated[str, AfterValidator(_region)]
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
+class ContainerArgs(Args):
+    """One container and who may use it."""
+
+    # Users who may list and read.
+    readers: Many[Label] = ()
+    # Users who may read, write and delete.
+    writers: Many[Label] = ()
+    # Everybody may read its objects, by their names, without a login.
+    public: bool = False
+    # A key with which URLs for single objects are signed, without a login (TempURL).
+    signed_urls: bool = False
+    # Web sites whose pages may use the container from a browser.
+    origins: Many[Origin] = ()
+    # Keep what is overwritten or deleted as an older version.
+    versioning: bool = False
+    # Leave the container and its objects when the stack is destroyed. Otherwise it is emptied and deleted.
+    keep: bool = False
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if both := sorted({*self.readers} & {*self.writers}):
+            raise ValueError(f"readers and writers: {', '.join(both)} is both; a writer reads as well")
+        if self.origins and not self.signed_urls:
+            raise ValueError("origins: browsers have no login; they need signed_urls=True")
+        return self
+
+
+class SwiftStorageArgs(Args):
+    """Containers of one region."""
+
+    # The Public Cloud project, which is adopted.
+    project: Project
+    # A region of Swift: GRA, SBG, BHS, ...
+    region: Region
+    # Name -> container. Names are the project's own.
+    containers: Mapping[Label, ContainerArgs] = Field(min_length=1)

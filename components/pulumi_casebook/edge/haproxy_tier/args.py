@@ -1,0 +1,308 @@
+"""Arguments of a tier of HAProxy."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Many, Port
+from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.network.certificate import Certificate
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+PEERS_PORT = 10000
+
+
+def _endpoint(value: str) -> str:
+    address, colon, port = value.partition(":")
+    try:
+        ipaddress.IPv4Address(address)
+        if colon and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
+            raise ValueError
+    except ValueError:
+        raise ValueError("an address like 10.8.0.20, or one with a port like 10.8.0.20:8080") from None
+    return value
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", value):
+        raise ValueError("a header's name is letters, digits and dashes")
+    return value
+
+
+def _quotable(value: str) -> str:
+    if re.search(r'["\\$%]', value):
+        raise ValueError('HAProxy would read ", \\, $ and % in it as its own syntax; leave them out')
+    return value
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Header = Annotated[str, AfterValidator(_header)]
+Text = Annotated[Line, AfterValidator(_quotable)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+# Of the words that HAProxy's rules are made of, so that nothing can leave its place in the file.
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._~?=&-]*$")]
+Method = Annotated[str, Field(pattern=r"^[A-Z]+$")]
+HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+
+
+class HealthCheck(Args):
+    """How a server is found dead, in seconds: at worst `interval` until the next check, then `fall` checks, all but
+    the first `fast_interval` apart, each up to `timeout`. The defaults take 2.8 s."""
+
+    # The page that answers `status` when the server works; None: a connection is enough.
+    path: Path | None = "/healthz"
+    # What a server that works answers.
+    status: int = Field(default=200, ge=100, le=599)
+    # Where it is asked; None: the port that the traffic goes to.
+    port: Port | None = None
+    # Between two checks of a server that works.
+    interval: Seconds = 1
+    # Between two checks of one that has just failed, or is coming back.
+    fast_interval: Seconds = 0.25
+    # How long an answer may take.
+    timeout: Seconds = 0.75
+    # Failed checks in a row until it is dead.
+    fall: int = Field(default=2, ge=1, le=100)
+    # Good checks in a row until it lives again.
+    rise: int = Field(default=2, ge=1, le=100)
+
+    @property
+    def detection(self) -> float:
+        """Seconds until a dead server gets no request, at worst."""
+        return self.interval + self.fall * self.timeout + (self.fall - 1) * self.fast_interval
+
+
+class Timeouts(Args):
+    """Seconds. A server that does not accept within `connect` is left for another one."""
+
+    # For a server to accept a connection.
+    connect: Seconds = 1
+    # Without a byte from the client.
+    client: Seconds = 30
+    # Without a byte from the server.
+    server: Seconds = 30
+    # How long a request may wait for a server's `maxconn`.
+    queue: Seconds = 5
+    # For a request's headers to arrive.
+    http_request: Seconds = 10
+    # Between two requests of one connection.
+    http_keep_alive: Seconds = 5
+
+
+class Backend(Args):
+    """Servers of one kind, and how they share the work."""
+
+    # Name -> address, or address:port: keyed, so that one more moves no other.
+    servers: Mapping[Label, Endpoint] = Field(min_length=1)
+    # Of the servers that do not say theirs.
+    port: Port = 80
+    # tcp passes connections through unread.
+    mode: Literal["http", "tcp"] = "http"
+    # Who gets the next request, in HAProxy's words.
+    balance: Literal["roundrobin", "leastconn", "source", "uri", "first"] = "roundrobin"
+    # How a dead server is found; None: HealthCheck() in http, HealthCheck(path=None) in tcp.
+    check: HealthCheck | None = None
+    # Requests at once for each server; more wait in a queue, so that a peak does not topple it.
+    maxconn: int = Field(default=1000, ge=1)
+    # Seconds in which a server that has come back gets to its full share.
+    slowstart: float = Field(default=10, ge=0, le=3600)
+    # A client stays with its server; the tier's members tell each other which.
+    sticky: bool = False
+    # Servers of this backend which serve only when no other does.
+    backups: Many[Label] = ()
+    # One server has all connections, every member of the tier agrees on which, and it stays so until that server dies.
+    single_writer: bool = False
+    # Seconds without a byte, on either side, after which a connection ends; None: the tier's `timeouts`, or with
+    # `single_writer` the eight hours that a SQL server itself waits, for pools keep idle connections.
+    idle: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "Backend":
+        if self.single_writer and (self.sticky or self.backups or self.balance != "roundrobin"):
+            raise ValueError("single_writer: one server has all connections; leave out sticky, backups and balance")
+        if self.balance == "uri" and self.mode == "tcp":
+            raise ValueError("balance=uri: needs mode=http, for a tcp backend does not read requests")
+        if unknown := [name for name in self.backups if name not in self.servers]:
+            raise ValueError(f"backups={unknown[0]}: not one of the servers {', '.join(self.servers)}")
+        return self
+
+    @property
+    def probe(self) -> HealthCheck:
+        """How a dead server is found."""
+        return self.check or (HealthCheck() if self.mode == "http" else HealthCheck(path=None))
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds without a byte, where the backend has its own."""
+        return self.idle or (28800 if self.single_writer else None)
+
+    @property
+    def shared(self) -> bool:
+        """Whether members must tell each other which server was taken."""
+        return self.sticky or self.single_writer
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """(name, address:port) of the servers, web-2 before web-10, on every member in the same order."""
+        return endpoints(self.servers, self.port)
+
+
+def endpoints(servers: Mapping[str, str], port: int) -> list[tuple[str, str]]:
+    """(name, address:port), web-2 before web-10, on every member in the same order."""
+    return [
+        (name, endpoint if ":" in endpoint else f"{endpoint}:{port}")
+        for name, endpoint in sorted(servers.items(), key=lambda one: _natural(one[0]))
+    ]
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    return [(word, int(digits or -1)) for word, digits in re.findall(r"([^0-9]+)([0-9]*)", name)]
+
+
+class Route(Args):
+    """Sends what matches to another backend. `host` and `path_prefix` must both match where both are given."""
+
+    # Where it goes.
+    backend: Label
+    # The site that was asked for.
+    host: HostName | None = None
+    # How the path begins.
+    path_prefix: Path | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "Route":
+        if self.host is None and self.path_prefix is None:
+            raise ValueError("host or path_prefix: a route that matches everything is the frontend's backend")
+        return self
+
+
+class Frontend(Args):
+    """One open port, in HTTP unless its backend is tcp."""
+
+    # Open on every member.
+    port: Port
+    # Where requests go that no route takes.
+    backend: Label
+    # Who reaches it; none: the tier's `allowed_cidrs`.
+    allowed_cidrs: Many[Cidr] = ()
+    # Ends TLS here.
+    certificate: Certificate | None = None
+    # Who speaks the PROXY protocol, and must: the load balancer in front, so that clients keep their addresses.
+    proxy_protocol_from: Many[Cidr] = ()
+    # Who is believed about clients (X-Forwarded-For and -Proto): a proxy in front that has looked at the request.
+    trusted_cidrs: Many[Cidr] = ()
+    # Answer plain HTTP with the same URL in https.
+    redirect_https: bool = False
+    # The first that matches wins.
+    routes: Many[Route] = ()
+    # Requests of any other method are answered with 405; none: all are let through.
+    methods: Many[Method] = ()
+    # Set on every answer.
+    response_headers: Mapping[Header, Text] = Field(default_factory=dict)
+    # Taken from every answer.
+    dropped_response_headers: Many[Header] = ()
+
+    @model_validator(mode="after")
+    def _redirect_in_clear(self) -> "Frontend":
+        if self.redirect_https and self.certificate:
+            raise ValueError("redirect_https: this frontend speaks TLS already; set it on the plain one")
+        return self
+
+    @property
+    def reads_requests(self) -> bool:
+        """Whether anything is asked of it that only HTTP has."""
+        changes = self.response_headers or self.dropped_response_headers
+        return bool(self.routes or self.redirect_https or self.methods or self.trusted_cidrs or changes)
+
+
+class HaproxyTierArgs(Args):
+    # The members; a list that changes reloads the others.
+    machines: Many[Machine] = Field(min_length=1)
+    # What clients reach, by name.
+    frontends: Mapping[Label, Frontend] = Field(min_length=1)
+    # What stands behind, by name.
+    backends: Mapping[Label, Backend] = Field(min_length=1)
+    # Who reaches the frontends: the NAT range of the load balancer in front.
+    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # Name -> an address of the private network that members hand on to each other (VRRP). The first prefers the first
+    # member, the second the second, and so on: as many as members, and all of them serve.
+    virtual: Mapping[Label, Address] = Field(default_factory=dict)
+    # Seconds that a member must have been well before it takes back the addresses that prefer it.
+    return_after: int = Field(default=60, ge=0, le=1000)
+    # Metrics (Prometheus, at /metrics) and statistics.
+    metrics_port: Port = 8404
+    # Who reaches them.
+    metrics_cidrs: Many[Cidr] = ()
+    # Load balancers that ask there whether a member is well, with `probe`.
+    probed_by: Many[Cidr] = ()
+    # How long anything may take.
+    timeouts: Timeouts = Timeouts()
+    # Connections at once for each member.
+    maxconn: int = Field(default=20000, ge=10, le=1_000_000)
+    # Seconds that a reload leaves to the connections it finds.
+    drain: int = Field(default=300, ge=1)
+    # Also log requests that went well; the journal of a busy site then fills.
+    log_requests: bool = False
+
+    @field_validator("machines")
+    @classmethod
+    def _private(cls, value: tuple[Machine, ...]) -> tuple[Machine, ...]:
+        for machine in value:
+            if machine.address is None:
+                raise ValueError(f"{machine.name} has no address in a private network, where the tier works")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "HaproxyTierArgs":
+        ports = [self.metrics_port, PEERS_PORT]
+        for name, frontend in self.frontends.items():
+            where = f"frontends.{name}"
+            if name == "metrics":
+                raise ValueError(f"{where}: the tier's own frontend has this name")
+            if frontend.port in ports:
+                raise ValueError(f"{where}.port={frontend.port}: taken (metrics, peers, or another frontend)")
+            ports.append(frontend.port)
+            modes = {self._backend(f"{where}.backend", frontend.backend).mode}
+            modes |= {self._backend(f"{where}.routes", route.backend).mode for route in frontend.routes}
+            if len(modes) > 1 or ("tcp" in modes and frontend.reads_requests):
+                raise ValueError(f"{where}: its backends must be of one mode, and options of HTTP need http")
+            for source in frontend.proxy_protocol_from:
+                if not any(_inside(source, allowed) for allowed in frontend.allowed_cidrs or self.allowed_cidrs):
+                    raise ValueError(f"{where}.proxy_protocol_from={source}: outside allowed_cidrs, so dropped")
+        return self
+
+    @model_validator(mode="after")
+    def _virtual_addresses(self) -> "HaproxyTierArgs":
+        if self.virtual and len(self.machines) < 2:
+            raise ValueError("virtual: an address moves between two machines or more, this tier has one")
+        numbers: dict[int, str] = {}
+        for name, address in self.virtual.items():
+            where = f"virtual.{name}={address}"
+            for machine in self.machines:
+                if address == machine.address:
+                    raise ValueError(f"{where}: {machine.name}'s own; take one that no machine has")
+                if machine.shared_addresses is not None and address not in machine.shared_addresses:
+                    raise ValueError(
+                        f"{where}: the port of {machine.name} would drop it; name it in its group's shared_addresses"
+                    )
+            number = router_id(address)
+            if number in (0, 255) or number in numbers:
+                taken = f"that of {numbers[number]}" if number in numbers else "of no use"
+                raise ValueError(f"{where}: its last number becomes VRRP's router id, and {number} is {taken}")
+            numbers[number] = name
+        return self
+
+    def _backend(self, where: str, name: str) -> Backend:
+        if name not in self.backends:
+            raise ValueError(f"{where}={name}: no such backend; there are {', '.join(self.backends)}")
+        return self.backends[name]
+
+
+def router_id(address: str) -> int:
+    """VRRP's number of a virtual address, unique where addresses are: in a network of up to 256."""
+    return int(address.rpartition(".")[2])
+
+
+def _inside(inner: str, outer: str) -> bool:
+    return ipaddress.IPv4Network(inner).subnet_of(ipaddress.IPv4Network(outer))

@@ -1,0 +1,154 @@
+"""HAProxy on each of a tier's machines, all with the same configuration."""
+
+import pulumi
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.edge.haproxy_tier.args import PEERS_PORT, HaproxyTierArgs, router_id
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.network.certificate import Certificate
+from pulumi_casebook.network.load_balancer_ip import Probe
+
+CONFIGURATION = "/etc/haproxy/haproxy.cfg"
+CERTIFICATES = "/etc/haproxy/certificates"
+VIRTUAL = "/etc/keepalived/keepalived.conf"
+DEVICE = "/usr/local/sbin/keepalived-device"
+DEVICE_UNIT = "/etc/systemd/system/keepalived.service.d/casebook.conf"
+
+
+class HaproxyTier(Component[HaproxyTierArgs]):
+    """HAProxy 2.6 (Debian 12) on machines that share the work: losing one loses its connections, nothing else.
+
+    Declares the role `haproxy` on each machine, one machine after the other. A change is a reload: open connections
+    end on the old process, new ones come to the new one, none is refused. With `virtual`, keepalived 2.2 (VRRP) moves
+    addresses from a member that is lost, has no HAProxy or sees no server to one that is well.
+
+    Attributes, known at preview: `servers`, the members' addresses by name, for what stands in front; `addresses`, the
+    same as /32, for the firewalls of what stands behind.
+    `virtual`, the addresses that move, by name; `probe`, by which a balancer in `probed_by` finds out that a member
+    hangs. Sources: SOF-1, SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server
+    side TLS.
+    """
+
+    Arguments = HaproxyTierArgs
+
+    def declare(self, args: HaproxyTierArgs) -> None:
+        self.servers = {machine.name: str(machine.address) for machine in args.machines}
+        self.virtual = args.virtual
+        self.probe = Probe(type="http", port=args.metrics_port, url="/usable")
+        self.addresses = [f"{address}/32" for address in self.servers.values()]
+        before: list[pulumi.Resource] = []
+        for machine in args.machines:
+            configured = machine.configure(
+                configuration(args, machine.name),
+                role="haproxy",
+                secrets=secrets(args),
+                opts=self.child(depends_on=before),
+            )
+            before = [configured.applied]
+
+
+def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
+    """What one member must hold."""
+    others = tuple(f"{machine.address}/32" for machine in args.machines if machine.name != member)
+    shared = any(backend.shared for backend in args.backends.values())
+    peers = [(machine.name, machine.address) for machine in args.machines] if shared and others else []
+    values = {"args": args, "member": member, "peers": peers, "peers_port": PEERS_PORT, "ms": _milliseconds}
+    files = (
+        File(path=CONFIGURATION, content=render(__file__, "haproxy.cfg.j2", **values)),
+        *(
+            File(
+                path=f"{CERTIFICATES}/{name}.pem",
+                content=f"@secret({name}/certificate)@\n@secret({name}/key)@\n",
+                mode="0600",
+            )
+            for name in sorted(_certificates(args))
+        ),
+    )
+    open_to = {one.port: one.allowed_cidrs or args.allowed_cidrs for one in args.frontends.values()}
+    allow = [Allow(port=port, sources=sources) for port, sources in sorted(open_to.items())]
+    allow.append(Allow(port=args.metrics_port, sources=(*args.metrics_cidrs, *args.probed_by)))
+    allow.extend([Allow(port=PEERS_PORT, sources=others)] if peers else [])
+    allow.extend([Allow(protocol="vrrp", sources=others)] if args.virtual else [])
+    moving = virtual_files(args, member) if args.virtual else ()
+    return Configuration(
+        role="haproxy",
+        packages=("haproxy", *(("curl", "keepalived") if moving else ())),
+        directories=(Directory(path=CERTIFICATES, mode="0700"),),
+        files=(*files, *moving),
+        services=(
+            Service(
+                unit="haproxy.service",
+                follows=tuple(file.path for file in files),
+                change="reload",
+                check=f"haproxy -c -q -f {CONFIGURATION}",
+            ),
+            *([_keepalived(moving)] if moving else []),
+        ),
+        allow=tuple(allow),
+        ready=Ready(command=_listening([*sorted(open_to), args.metrics_port])),
+    )
+
+
+def virtual_files(args: HaproxyTierArgs, member: str) -> tuple[File, ...]:
+    """keepalived's configuration on one member, and how it learns the name of the private interface."""
+    names = [machine.name for machine in args.machines]
+    addresses = [str(machine.address) for machine in args.machines]
+    own = names.index(member)
+    values = {
+        "own": addresses[own],
+        "others": [address for address in addresses if address != addresses[own]],
+        "metrics_port": args.metrics_port,
+        "return_after": args.return_after,
+        "device": DEVICE,
+        "virtual": [
+            {
+                "name": name,
+                "address": address,
+                "router_id": router_id(address),
+                # The member that the address prefers has 250, the one after it less, and so on around the tier.
+                "priority": 250 - 240 * ((own - number) % len(names)) // len(names),
+            }
+            for number, (name, address) in enumerate(args.virtual.items())
+        ],
+    }
+    return (
+        File(path=VIRTUAL, content=render(__file__, "keepalived.conf.j2", **values)),
+        File(path=DEVICE, content=render(__file__, "keepalived-device.j2", **values), mode="0755"),
+        File(path=DEVICE_UNIT, content=render(__file__, "keepalived.service.j2", **values)),
+    )
+
+
+def _keepalived(files: tuple[File, ...]) -> Service:
+    """A reload moves no address. The validator needs the interface as the daemon does; 2.2.7's ends itself with SIGTERM
+    after it has looked at a script as another user, so it looks as root."""
+    copy = "/run/keepalived-check.conf"
+    return Service(
+        unit="keepalived.service",
+        follows=tuple(file.path for file in files),
+        change="reload",
+        check=f"{DEVICE} && sed 's/^    script_user .*/    script_user root/' {VIRTUAL} > {copy} "
+        f"&& keepalived --config-test --use-file {copy}",
+    )
+
+
+def secrets(args: HaproxyTierArgs) -> dict[str, pulumi.Input[str]]:
+    """Certificates go with their keys: neither is known before it is made, while the configuration is."""
+    values: dict[str, pulumi.Input[str]] = {}
+    for name, certificate in _certificates(args).items():
+        values[f"{name}/certificate"] = certificate.certificate_pem
+        values[f"{name}/key"] = certificate.private_key_pem
+    return values
+
+
+def _certificates(args: HaproxyTierArgs) -> dict[str, Certificate]:
+    return {name: frontend.certificate for name, frontend in args.frontends.items() if frontend.certificate}
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def _listening(ports: list[int]) -> str:
+    """All frontends are open. That a server behind them is up is not asked: it may come after this tier."""
+    filters = " or ".join(f"sport = :{port}" for port in ports)
+    return f"test $(ss -Hltnp '( {filters} )' | grep -c '\"haproxy\"') -ge {len(ports)}"

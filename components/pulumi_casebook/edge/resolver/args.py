@@ -1,0 +1,31 @@
+"""Arguments of a private network's name servers."""
+
+from collections.abc import Mapping
+
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many
+from pulumi_casebook.machines.machine import Machine
+from pydantic import Field, model_validator
+
+
+class ResolverArgs(Args):
+    # The name servers: each answers alone, so two survive one.
+    machines: Many[Machine] = Field(min_length=1, max_length=3)
+    # Who may ask.
+    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # Whom they ask themselves; none: they recurse from the root servers.
+    forwarders: Many[Address] = ()
+    # Whether an answer whose signature is wrong is refused (DNSSEC); forwarders must then pass signatures on.
+    dnssec: bool = True
+    # The domain of the private network's own names.
+    zone: str = Field(default="internal", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    # Its names: machine -> address.
+    names: Mapping[Label, Address] = {}
+    # How long an answer is given out although its servers cannot be reached any more, in seconds.
+    serve_expired: int = Field(default=86400, ge=0)
+
+    @model_validator(mode="after")
+    def _inside(self) -> "ResolverArgs":
+        for machine in self.machines:
+            if machine.address is None:
+                raise ValueError(f"machines: {machine.name} has no address in a private network to answer on")
+        return self

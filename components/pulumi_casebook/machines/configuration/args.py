@@ -1,0 +1,115 @@
+"""What one machine must hold, as data: nothing here knows a cloud, and all of it is known at preview."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pulumi_casebook.core.args import Args, Cidr, Label, Line, Many, Port
+from pydantic import Field, model_validator
+
+# A path or a word of a machine's configuration: printable, and in one piece.
+ONE_WORD = r"[!-~]+"
+Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+
+
+class File(Args):
+    """A text file. `@secret(name)@` in it is replaced on the machine by the role's secret of that name."""
+
+    path: Line = Field(pattern=rf"^/{ONE_WORD}$")
+    content: str
+    owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
+    mode: str = Field(default="0644", pattern=r"^0[0-7]{3}$")
+
+    @model_validator(mode="after")
+    def _secret_is_private(self) -> "File":
+        if "@secret(" in self.content and self.mode[-1] != "0":
+            raise ValueError(f"mode={self.mode}: {self.path} holds a secret; give it a mode that ends in 0")
+        if "Calling __str__ on an Output" in self.content:
+            raise ValueError(f"{self.path} was rendered from a value that is not known yet; pass it through apply")
+        return self
+
+
+class Repository(Args):
+    """A vendor's apt repository, for what Debian lacks. A machine whose own package sources have it needs none."""
+
+    # Names the files below /etc/apt.
+    name: Label
+    # Where it is, as the vendor's documentation says.
+    uri: Line = Field(pattern=rf"^https://{ONE_WORD}$")
+    suite: Line = Field(pattern=rf"^{ONE_WORD}$")
+    component: Line = Field(pattern=rf"^{ONE_WORD}$")
+    # Where the vendor keeps the key that signs it.
+    key: Line = Field(pattern=rf"^https://{ONE_WORD}$")
+    # The key's, which is trusted where it came from notwithstanding.
+    fingerprint: str = Field(pattern=r"^[0-9A-F]{40}$")
+
+
+class Directory(Args):
+    path: Line = Field(pattern=rf"^/{ONE_WORD}$")
+    owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
+    mode: str = Field(default="0755", pattern=r"^0[0-7]{3}$")
+
+
+class Service(Args):
+    """A systemd unit that runs and starts at boot. When a file it `follows` changes it is reloaded or
+    restarted, but only after `check` (the daemon's own validator) has accepted the new files."""
+
+    unit: str = Field(pattern=r"^[A-Za-z0-9@._-]+$")
+    follows: Many[str] = ()
+    change: Literal["reload", "restart"] = "restart"
+    check: Line | None = None
+
+
+class Ready(Args):
+    """A shell command that succeeds once the role does its work, and how long it may take."""
+
+    command: Line
+    seconds: int = Field(default=60, ge=1, le=3600)
+
+
+class Allow(Args):
+    """Let `sources` reach a port of the machine, or speak VRRP to it. Everything that is not allowed is dropped."""
+
+    port: Port | None = None
+    # One that is given twice is let in once.
+    sources: Annotated[tuple[Cidr, ...], Field(strict=False)]
+    protocol: Literal["tcp", "udp", "vrrp"] = "tcp"
+
+    @model_validator(mode="after")
+    def _port_fits(self) -> "Allow":
+        if (self.port is None) != (self.protocol == "vrrp"):
+            raise ValueError(f"port={self.port}: tcp and udp have one, vrrp has none")
+        return self
+
+    @property
+    def match(self) -> str:
+        """What is let in, in nftables' words; VRRP by its number, for not every machine has a list of names."""
+        return f"{self.protocol} dport {self.port}" if self.port else "ip protocol 112"
+
+
+class Configuration(Args):
+    """One role of a machine: packages, files, services, open ports and a readiness check."""
+
+    role: Label
+    packages: Many[Package] = ()
+    # Where packages are looked for if the machine's own sources lack one.
+    repositories: Many[Repository] = ()
+    # What packages ask for in the environment of their installation.
+    variables: Mapping[Variable, Line] = {}
+    directories: Many[Directory] = ()
+    files: Many[File] = ()
+    services: Many[Service] = ()
+    allow: Many[Allow] = ()
+    ready: Ready | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Configuration":
+        paths = [file.path for file in self.files]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise ValueError(f"files: {path} is given twice")
+        for service in self.services:
+            for path in service.follows:
+                if path not in paths:
+                    raise ValueError(f"services.{service.unit}.follows={path}: not a file of this configuration")
+        return self

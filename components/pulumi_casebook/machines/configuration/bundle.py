@@ -1,0 +1,59 @@
+"""The bundle: a configuration as the readable text that previews show and the apply program reads."""
+
+from pulumi_casebook.machines.configuration.args import Allow, Configuration, File, Service
+
+FIREWALL = "/etc/nftables.d"
+
+
+def firewall_file(role: str, allow: tuple[Allow, ...]) -> File:
+    """The role's open ports, for the machine's ruleset to include."""
+    rules = [
+        f"add rule inet filter input ip saddr {{ {', '.join(rule.sources)} }} {rule.match} accept"
+        for rule in allow
+        if rule.sources
+    ]
+    return File(path=f"{FIREWALL}/{role}.nft", content="\n".join([f"# Who may reach the {role} role.", *rules, ""]))
+
+
+def complete(configuration: Configuration) -> Configuration:
+    """The configuration with its open ports turned into a file and the firewall's reload."""
+    if not configuration.allow:
+        return configuration
+    rules = firewall_file(configuration.role, configuration.allow)
+    firewall = Service(
+        unit="nftables.service", follows=(rules.path,), change="reload", check="nft -c -f /etc/nftables.conf"
+    )
+    return configuration.model_copy(
+        update={
+            "files": (*configuration.files, rules),
+            "services": (firewall, *configuration.services),
+            "allow": (),
+        }
+    )
+
+
+def behind_bars(content: str) -> list[str]:
+    lines = content.removesuffix("\n").split("\n") if content else []
+    return [f"| {line}" if line else "|" for line in lines]
+
+
+def bundle(configuration: Configuration) -> str:
+    """The bundle's text: one word and its values a line, a file's lines behind bars."""
+    whole = complete(configuration)
+    lines = [f"role {whole.role}"]
+    lines += [f"package {name}" for name in whole.packages]
+    lines += [
+        f"repository {r.name} {r.uri} {r.suite} {r.component} {r.key} {r.fingerprint}" for r in whole.repositories
+    ]
+    lines += [f"variable {name} {value}" for name, value in whole.variables.items()]
+    lines += [f"directory {d.path} {d.owner} {d.mode}" for d in whole.directories]
+    for file in whole.files:
+        lines.append(f"file {file.path} {file.owner} {file.mode}")
+        lines += behind_bars(file.content)
+    for service in whole.services:
+        lines.append(f"service {service.unit} {service.change}")
+        lines += [f"  follows {path}" for path in service.follows]
+        lines += [f"  check {service.check}"] if service.check else []
+    if whole.ready:
+        lines.append(f"ready {whole.ready.seconds} {whole.ready.command}")
+    return "\n".join(lines) + "\n"

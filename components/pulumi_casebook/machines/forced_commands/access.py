@@ -1,0 +1,36 @@
+"""The role of a machine that takes orders, and how they are given."""
+
+from collections.abc import Sequence
+
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Service
+
+
+def access(user: str, source: str, public_key: str, program: str, orders: Sequence[str]) -> Configuration:
+    """A role `USER-access`: whoever comes from the address `source` with the key may have root run the program with
+    these words, and nothing else."""
+    account = File(path=f"/etc/sysusers.d/{user}.conf", content=f'u {user} - "Takes orders" / /bin/sh\n')
+    key = File(path=f"/etc/ssh/{user}.keys", content=f'from="{source}",restrict {public_key.strip()}\n')
+    sshd = File(
+        path=f"/etc/ssh/sshd_config.d/20-{user}.conf",
+        content=render(__file__, "sshd.conf.j2", user=user, keys=key.path, program=program),
+    )
+    allowed = "".join(f"{user} ALL=(root) NOPASSWD: {program} {words}\n" for words in orders)
+    sudo = File(path=f"/etc/sudoers.d/{user}", content=allowed, mode="0440")
+    return Configuration(
+        role=f"{user}-access",
+        files=(account, key, sshd, sudo),
+        services=(
+            Service(unit="systemd-sysusers.service", follows=(account.path,)),
+            Service(unit="ssh.service", follows=(sshd.path,), change="reload", check="sshd -t && visudo -cq"),
+        ),
+        allow=(Allow(port=22, sources=(f"{source}/32",)),),
+    )
+
+
+def ssh(key: str, known_hosts: str) -> tuple[str, ...]:
+    """The command that gives an order, without USER@ADDRESS and the order's words."""
+    return (
+        *("ssh", "-i", key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=4", "-o", "ServerAliveInterval=4"),
+        *("-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={known_hosts}"),
+    )

@@ -1,0 +1,108 @@
+"""Machines that the customer already rents: dedicated servers and VPS. Nothing here orders anything."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pulumi_command as command
+import pulumi_ovh as ovh
+from pulumi_casebook.core.args import InputError
+from pulumi_casebook.core.local_programs import own_program
+from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.plan import AddressPlan
+from pulumi_casebook.machines.configuration import File
+from pulumi_casebook.machines.machine.args import DedicatedServerArgs, VpsArgs
+from pulumi_casebook.machines.machine.base import Machine, vrack_files
+
+
+class DedicatedServer(Machine):
+    """A dedicated server, adopted by service name and, where `install` asks for it, installed once.
+
+    Declares `Vrack.DedicatedServerInterface` (with a network), `Dedicated.ServerReinstallTask` (with `install`;
+    later changes never install again) and the base role. With a `gateway` the public interface only answers: what the
+    server begins itself leaves by the private network. Source: SOF-1; api.ovh.com /dedicated/server.
+    """
+
+    Arguments = DedicatedServerArgs
+    kind = "dedicated server"
+
+    def declare(self, args: DedicatedServerArgs) -> None:
+        options = pulumi.InvokeOptions(parent=self)
+        found = looked_up(
+            "dedicated server", args.service_name, lambda: ovh.get_server(args.service_name, opts=options)
+        )
+        self.adopted, self.address, self.site = True, args.address, found.datacenter
+        self.public_ip = found.ip
+        self.public_address = pulumi.Output.from_input(self.public_ip)
+        self.service_name = args.service_name
+        self.incarnation = pulumi.Output.from_input(args.service_name)
+        after: list[pulumi.Resource] = []
+        files: tuple[File, ...] = ()
+        if args.install:
+            install = ovh.dedicated.ServerReinstallTask(
+                f"{self.name}-install",
+                service_name=args.service_name,
+                os=args.install,
+                customizations=ovh.dedicated.ServerReinstallTaskCustomizationsArgs(
+                    hostname=self.name, ssh_key=args.ssh_key.public
+                ),
+                # An edit must never wipe a server: `pulumi up --replace` says so on purpose.
+                opts=self.child(ignore_changes=["os", "customizations"]),
+            )
+            self.incarnation = install.id
+            after.append(install)
+        if args.network and args.address:
+            interface = next((v for v in found.vnis if v.mode == "vrack" and v.enabled), None)
+            if interface is None:
+                raise InputError(f"dedicated server {args.service_name!r}: no vRack interface is enabled on it")
+            after.append(
+                ovh.vrack.DedicatedServerInterface(
+                    f"{self.name}-vrack",
+                    service_name=args.network.vrack,
+                    interface_id=interface.uuid,
+                    opts=self.child(delete_before_replace=True),
+                )
+            )
+            files = vrack_files(args.network, args.address, interface.nics[0], found.ip, args.gateway)
+            # The last of them has the address.
+            self.interface = files[-1].path
+        self._prepare(args, after, files, via=args.via, resolvers=args.resolvers)
+
+
+def dedicated_servers(plan: AddressPlan, tier: str, services: Mapping[str, str], **arguments: Any) -> list[Machine]:
+    """A tier of dedicated servers (name to service name), at its planned addresses in their order.
+
+    `arguments` are those of each `DedicatedServer`, its `network` among them.
+    """
+    return [
+        DedicatedServer(name, service_name=service, address=plan.address(tier, number), **arguments)
+        for number, (name, service) in enumerate(services.items(), 1)
+    ]
+
+
+class Vps(Machine):
+    """A VPS, adopted by service name; its user `debian` must know the operator's key.
+
+    The provider cannot put a key on a VPS without ordering it (its create loses the resource, pulumi-ovh#306):
+    reinstall it with the key from the manager, once. Declares the base role and, with `automatic_backup`, a local
+    `Command` that proves that option. Sources: SOF-7, GIR-5; api.ovh.com /vps.
+    """
+
+    Arguments = VpsArgs
+    kind = "vps"
+
+    def declare(self, args: VpsArgs) -> None:
+        options = pulumi.InvokeOptions(parent=self)
+        found = looked_up("VPS", args.service_name, lambda: ovh.vps.get_vps(args.service_name, opts=options))
+        self.adopted, self.address, self.site = True, None, found.datacenter["name"]
+        self.public_ip = next(ip for ip in found.ips if ":" not in ip)
+        self.public_address = pulumi.Output.from_input(self.public_ip)
+        self.service_name = args.service_name
+        self.incarnation = pulumi.Output.from_input(args.service_name)
+        after: list[pulumi.Resource] = []
+        if args.automatic_backup:
+            check = f"{own_program('casebook-vps-backup')} {args.service_name}"
+            after.append(
+                command.local.Command(f"{self.name}-backup", create=check, triggers=[check], opts=self.child())
+            )
+        self._prepare(args, after)

@@ -1,0 +1,162 @@
+"""What every machine has: SSH from the administrators, a firewall, its place in the vRack."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pulumi
+import pulumi_command as command
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.ssh import connection
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import (
+    Allow,
+    ApplyProgram,
+    Configuration,
+    Configured,
+    Directory,
+    File,
+    Service,
+)
+from pulumi_casebook.machines.configuration.bundle import FIREWALL
+from pulumi_casebook.network.vrack_network import VrackNetwork
+
+if TYPE_CHECKING:
+    from pulumi_casebook.machines.machine.args import MachineArgs
+
+RESOLVERS = "resolvers.service"
+
+
+class Machine(Component[Any]):
+    """A machine that takes configurations: `DedicatedServer`, `Vps` or an `Instance` of an `InstanceGroup`.
+
+    Attributes: `public_address` (the private one of a machine that has no other); `public_ip`, the same where it is
+    known beforehand, and `service_name`, OVHcloud's name (both of adopted machines); `address`, the planned private
+    one (None without a network); `shared_addresses`, those that may move to it (None: any, for a vRack filters
+    nothing); `site`, its datacentre or region; `adopted`, whether it outlives the stack; `interface`,
+    systemd-networkd's file of its private interface, where the component writes it; `whereabouts`, all of it that an
+    operator asks for, to be exported: addresses, site, the bastion that SSH jumps `via`, `kind` and `service`, its
+    name or id at the provider, to switch it off and on there.
+    """
+
+    kind: ClassVar[str]
+
+    public_address: pulumi.Output[str]
+    public_ip: str | None = None
+    service_name: str | None = None
+    address: str | None
+    shared_addresses: tuple[str, ...] | None = None
+    site: str
+    adopted: bool
+    interface: str | None = None
+    incarnation: pulumi.Output[str]
+    prepared: pulumi.Resource
+    connection: command.remote.ConnectionArgs
+    whereabouts: dict[str, Any]
+
+    def configure(
+        self,
+        configuration: Configuration | pulumi.Output[Configuration],
+        *,
+        role: str,
+        secrets: dict[str, pulumi.Input[str]] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> Configured:
+        """Give the machine one more role. Roles of one machine do not know each other."""
+        return Configured(f"{self.name}-{role}", self, role, configuration, secrets, opts)
+
+    def _prepare(
+        self,
+        args: "MachineArgs",
+        after: list[pulumi.Resource],
+        files: tuple[File, ...] = (),
+        *,
+        via: "Machine | None" = None,
+        bastion: pulumi.Input[str] | None = None,
+        resolvers: tuple[str, ...] = (),
+    ) -> None:
+        """The apply program, then the base role; other roles come after both.
+
+        `via` may reach SSH at the private address; `bastion` is where `pulumi up` itself has to jump.
+        """
+        self.connection = connection(self.public_address, args.ssh_key, bastion)
+        self.whereabouts = {
+            "public": self.public_address,
+            "private": self.address,
+            "site": self.site,
+            "via": bastion,
+            "kind": self.kind,
+            "service": self.service_name or self.incarnation,
+        }
+        program = ApplyProgram(self, self.child(depends_on=after))
+        self.prepared = program.installed
+        inside = (f"{via.address}/32",) if via else ()
+        configuration = base(args, files, ssh_from=inside, resolvers=resolvers)
+        self.prepared = self.configure(configuration, role="base", opts=self.child()).applied
+
+
+def base(
+    args: "MachineArgs",
+    files: tuple[File, ...] = (),
+    *,
+    ssh_from: tuple[str, ...] = (),
+    resolvers: tuple[str, ...] = (),
+) -> Configuration:
+    """The base role: firewall, SSH by key only, name servers, and what `files` says of the network."""
+    ssh = Allow(port=22, sources=(*args.admin_cidrs, *(cidr for cidr in ssh_from if cidr not in args.admin_cidrs)))
+    firewall = File(
+        path="/etc/nftables.conf",
+        content=render(__file__, "nftables.conf.j2", admin_cidrs=args.admin_cidrs, allow=(ssh, *args.allow)),
+        mode="0755",
+    )
+    sshd = File(
+        path="/etc/ssh/sshd_config.d/10-casebook.conf",
+        content="PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n",
+    )
+    network = Service(unit="systemd-networkd.service", follows=tuple(file.path for file in files), change="reload")
+    names = resolver_files(resolvers)
+    return Configuration(
+        role="base",
+        packages=("nftables",),
+        directories=(Directory(path=FIREWALL),),
+        files=(firewall, sshd, *files, *names),
+        services=(
+            Service(
+                unit="nftables.service",
+                follows=(firewall.path,),
+                change="reload",
+                check=f"nft -c -f {firewall.path}",
+            ),
+            Service(unit="ssh.service", follows=(sshd.path,), change="reload", check="sshd -t"),
+            *([network] if files else []),
+            *([Service(unit=RESOLVERS, follows=tuple(file.path for file in names))] if names else []),
+        ),
+    )
+
+
+def resolver_files(resolvers: tuple[str, ...]) -> tuple[File, ...]:
+    """Name servers, laid over /etc/resolv.conf whoever wrote that; taken off again, it is as it was."""
+    if not resolvers:
+        return ()
+    servers = "".join(f"nameserver {address}\n" for address in resolvers)
+    return (
+        # A second for a server that is down; questions take turns, so that both are always exercised.
+        File(path="/etc/resolvers.conf", content=f"{servers}options timeout:1 attempts:3 rotate\n"),
+        File(path=f"/etc/systemd/system/{RESOLVERS}", content=render(__file__, "resolvers.service.j2")),
+    )
+
+
+def vrack_files(
+    network: VrackNetwork, address: str, mac: str, public_ip: str, gateway: str | None = None
+) -> tuple[File, ...]:
+    """systemd-networkd's files for a server's vRack interface: tagged, or untagged for VLAN 0."""
+    values = {
+        "vlan": network.vlan,
+        "network": network.cidr,
+        "address": f"{address}/{network.prefix}",
+        "mac": mac,
+        "public_ip": public_ip,
+        "gateway": gateway,
+    }
+    names = ["vrack.network"] + (["vrack-vlan.netdev", "vrack-vlan.network"] if network.vlan else [])
+    return tuple(
+        File(path=f"/etc/systemd/network/20-{name}", content=render(__file__, f"{name}.j2", **values)) for name in names
+    )

@@ -1,0 +1,205 @@
+"""Public Cloud instances, in groups that the platform keeps on different hosts."""
+
+from typing import Any
+
+import pulumi
+import pulumi_openstack as openstack
+from pulumi_casebook.core.args import Address, Offered
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Allow, File
+from pulumi_casebook.machines.machine.args import InstanceGroupArgs
+from pulumi_casebook.machines.machine.base import Machine
+from pydantic import model_validator
+
+
+class InstanceArgs(InstanceGroupArgs):
+    """One instance of a group, with what the group has made for all."""
+
+    address: Address
+    image_id: Offered
+    external_id: Offered | None
+    server_group: pulumi.Output[str]
+    public_security_group: pulumi.Output[str] | None
+    private_security_group: pulumi.Output[str]
+
+    @model_validator(mode="after")
+    def _own_address(self) -> "InstanceArgs":
+        self.check_address("address", self.address, self.network)
+        return self
+
+
+class Instance(Machine):
+    """One Public Cloud instance with a private port and, unless `public` is False, a public one.
+
+    `user_data` holds the key of the user and, without a public port, the way out: nothing that ever changes, for its
+    change would destroy the instance.
+    """
+
+    Arguments = InstanceArgs
+    kind = "instance"
+
+    def declare(self, args: InstanceArgs) -> None:
+        ports = []
+        self.public_address = pulumi.Output.from_input(args.address)
+        if args.public_security_group is not None:
+            public = openstack.networking.Port(
+                f"{self.name}-public",
+                name=f"{self.name}-public",
+                region=args.region,
+                network_id=args.external_id,
+                security_group_ids=[args.public_security_group],
+                opts=self.child(),
+            )
+            ports.append(public)
+            self.public_address = public.all_fixed_ips[0]
+        ports.append(
+            openstack.networking.Port(
+                f"{self.name}-private",
+                name=f"{self.name}-private",
+                region=args.region,
+                network_id=args.network.network_ids[args.region],
+                fixed_ips=[openstack.networking.PortFixedIpArgs(ip_address=args.address)],
+                **admission(args),
+                opts=self.child(depends_on=args.network.attached),
+            )
+        )
+        files = way_out_files(args)
+        self.interface = files[0].path if files else None
+        instance = openstack.compute.Instance(
+            self.name,
+            name=self.name,
+            region=args.region,
+            flavor_name=args.flavor,
+            image_id=args.image_id,
+            config_drive=True,
+            networks=[openstack.compute.InstanceNetworkArgs(port=port.id) for port in ports],
+            scheduler_hints=[openstack.compute.InstanceSchedulerHintArgs(group=args.server_group)],
+            user_data=render(__file__, "user_data.j2", public_key=args.ssh_key.public, files=files),
+            # A newer image or another key must not destroy a machine that serves.
+            opts=self.child(ignore_changes=["image_id", "user_data"], delete_before_replace=True),
+        )
+        self.adopted, self.address, self.site = False, args.address, args.region
+        self.shared_addresses = None if args.routes else args.shared_addresses
+        self.incarnation = instance.id
+        bastion = args.via.public_address if args.via and not args.public else None
+        self._prepare(args, [instance], files, via=args.via, bastion=bastion, resolvers=args.resolvers)
+
+
+def admission(args: InstanceArgs) -> dict[str, Any]:
+    """What a private port lets through."""
+    if args.routes:
+        # Packets of anybody for anybody: no list of addresses says that, and a pair of /0 would open every rule that
+        # names this port's group. Neutron then takes no security group.
+        return {"port_security_enabled": False, "no_security_groups": True}
+    pairs = [openstack.networking.PortAllowedAddressPairArgs(ip_address=address) for address in args.shared_addresses]
+    return {"security_group_ids": [args.private_security_group], "allowed_address_pairs": pairs or None}
+
+
+def way_out_files(args: InstanceArgs) -> tuple[File, ...]:
+    """The private interface of an instance that has no other: first by cloud-init, for packages come through it."""
+    if args.public:
+        return ()
+    values = {"address": f"{args.address}/{args.network.prefix}", "gateway": args.gateway}
+    return (
+        File(path="/etc/systemd/network/05-private.network", content=render(__file__, "private.network.j2", **values)),
+    )
+
+
+class InstanceGroup(Component[InstanceGroupArgs]):
+    """Instances of one kind, kept on different hosts, each by name at its planned address.
+
+    Declares a `compute.ServerGroup`, two security groups (public: administrators and `allow`; private: the
+    network's own addresses) and per instance two ports, the instance and its base role; with `public=False` neither
+    the public group nor the public ports.
+
+    Outputs: `machines`, in the order of `addresses`. Sources: SOF-1, SOF-6, NRT-1.
+    """
+
+    Arguments = InstanceGroupArgs
+
+    def declare(self, args: InstanceGroupArgs) -> None:
+        options = pulumi.InvokeOptions(parent=self)
+        image = looked_up(
+            "image",
+            args.image,
+            lambda: openstack.images.get_image(name=args.image, region=args.region, most_recent=True, opts=options),
+            hint=f"check image: what {args.region} offers is listed by `openstack image list`",
+        )
+        group = openstack.compute.ServerGroup(
+            self.name, name=self.name, region=args.region, policies=args.policy, opts=self.child()
+        )
+        private = self._security_group("private", args.region)
+        self._rule("private-network", private, args.region, args.network.cidr)
+        public = self._public(args) if args.public else None
+        external_id = self._external_network(args) if args.public else None
+        if not public:
+            self._admit("private", private, args.region, args.allow)
+        shared = {name: getattr(args, name) for name in InstanceGroupArgs.model_fields}
+        self.machines = [
+            Instance(
+                name,
+                args=InstanceArgs(
+                    **shared,
+                    address=address,
+                    image_id=image.id,
+                    external_id=external_id,
+                    server_group=group.id,
+                    public_security_group=public.id if public else None,
+                    private_security_group=private.id,
+                ),
+                opts=self.child(),
+            )
+            for name, address in args.addresses.items()
+        ]
+
+    def _external_network(self, args: InstanceGroupArgs) -> str:
+        options = pulumi.InvokeOptions(parent=self)
+        return looked_up(
+            "external network",
+            args.external_network,
+            lambda: openstack.networking.get_network(name=args.external_network, region=args.region, opts=options),
+            hint="check external_network: on OVHcloud it is Ext-Net",
+        ).id
+
+    def _public(self, args: InstanceGroupArgs) -> openstack.networking.SecGroup:
+        """Who reaches the public ports."""
+        public = self._security_group("public", args.region)
+        for source in args.admin_cidrs:
+            self._rule(f"public-ssh-{source}", public, args.region, source, 22, "tcp")
+        self._admit("public", public, args.region, args.allow)
+        return public
+
+    def _admit(self, side: str, group: openstack.networking.SecGroup, region: str, allow: tuple[Allow, ...]) -> None:
+        for rule in allow:
+            for source in dict.fromkeys(rule.sources):
+                self._rule(
+                    f"{side}-{rule.protocol}-{rule.port}-{source}", group, region, source, rule.port, rule.protocol
+                )
+
+    def _security_group(self, side: str, region: str) -> openstack.networking.SecGroup:
+        name = f"{self.name}-{side}"
+        return openstack.networking.SecGroup(name, name=name, region=region, opts=self.child())
+
+    def _rule(
+        self,
+        name: str,
+        group: openstack.networking.SecGroup,
+        region: str,
+        source: str,
+        port: int | None = None,
+        protocol: str | None = None,
+    ) -> None:
+        openstack.networking.SecGroupRule(
+            f"{self.name}-{name}",
+            region=region,
+            direction="ingress",
+            ethertype="IPv4",
+            security_group_id=group.id,
+            remote_ip_prefix=source,
+            protocol=protocol,
+            port_range_min=port,
+            port_range_max=port,
+            opts=self.child(),
+        )

@@ -1,0 +1,37 @@
+"""Arguments of a name with several addresses."""
+
+from collections.abc import Mapping
+
+import pulumi
+from pulumi_casebook.core.args import Address, Args, Domain, Label
+from pydantic import Field, field_validator
+
+
+class DnsRoundRobinArgs(Args):
+    # The DNS zone, which the account has already.
+    zone: Domain
+    # The name in it; "" is the zone itself.
+    subdomain: str = Field(pattern=r"^([a-z0-9_*]([a-z0-9_.-]*[a-z0-9])?)?$")
+    # Name -> address: keyed, so that one more leaves the other records alone. An address may be an output.
+    targets: Mapping[Label, Address | pulumi.Output[str]] = Field(min_length=1)
+    # Seconds for which resolvers keep an answer, and so may keep an address that was taken out.
+    ttl: int = 60
+    # True where a DrpReplicaSite moves the records: after the first `up` their addresses are its own.
+    watched: bool = False
+
+    @field_validator("ttl")
+    @classmethod
+    def _offered(cls, value: int) -> int:
+        if not 60 <= value <= 86400:
+            raise ValueError("seconds, 60 to 86400: OVHcloud serves nothing shorter, and a change must come through")
+        return value
+
+    @field_validator("targets")
+    @classmethod
+    def _each_once(
+        cls, value: Mapping[Label, Address | pulumi.Output[str]]
+    ) -> Mapping[Label, Address | pulumi.Output[str]]:
+        planned = [address for address in value.values() if isinstance(address, str)]
+        if twice := sorted({address for address in planned if planned.count(address) > 1}):
+            raise ValueError(f"{twice[0]} is there twice; a name has an address once")
+        return value

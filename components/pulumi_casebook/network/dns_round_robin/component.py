@@ -1,0 +1,39 @@
+"""One DNS name for several addresses: resolvers hand them out in turn."""
+
+import pulumi
+import pulumi_ovh as ovh
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.network.dns_round_robin.args import DnsRoundRobinArgs
+
+
+class DnsRoundRobin(Component[DnsRoundRobinArgs]):
+    """An A record for each target in a zone of the account; the zone itself is adopted.
+
+    Declares `Domain.ZoneRecord` NAME-TARGET. Attributes, known at preview: `host`, the name that clients ask for;
+    `zone`, `subdomain`, `watched`; and `targets`.
+    Sources: NRT-1; api.ovh.com /domain/zone.
+    """
+
+    Arguments = DnsRoundRobinArgs
+
+    def declare(self, args: DnsRoundRobinArgs) -> None:
+        options = pulumi.InvokeOptions(parent=self)
+        looked_up(
+            "DNS zone",
+            args.zone,
+            lambda: ovh.domain.get_zone(name=args.zone, opts=options),
+            hint="check zone, and that the credentials are of the account that manages it",
+        )
+        self.zone, self.subdomain, self.targets, self.watched = args.zone, args.subdomain, args.targets, args.watched
+        self.host = f"{args.subdomain}.{args.zone}".lstrip(".")
+        for name, address in args.targets.items():
+            ovh.domain.ZoneRecord(
+                f"{self.name}-{name}",
+                zone=args.zone,
+                subdomain=args.subdomain,
+                fieldtype="A",
+                target=address,
+                ttl=args.ttl,
+                opts=self.child(ignore_changes=["target"] if args.watched else None),
+            )

@@ -1,0 +1,29 @@
+"""Arguments of the autoscaler."""
+
+from typing import Annotated, Self
+
+from pulumi_casebook.core.args import Args, Many, Url
+from pydantic import Field, model_validator
+
+
+class AutoscalerArgs(Args):
+    # The setting that says how many instances there are: "web_instances".
+    setting: str = Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")
+    # No fewer instances than this.
+    minimum: int = Field(ge=0)
+    # No more.
+    maximum: int = Field(le=100)
+    # How machines are called whose alerts count, by the beginnings of their names.
+    machines: Many[Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]] = ("",)
+    # The alert of `Monitoring` that asks for more.
+    alert: str = Field(default="Load", pattern=r"^[A-Za-z][A-Za-z0-9]*$")
+    # Seconds between two steps: a new instance must have had time to take its share.
+    cooldown_seconds: int = Field(default=300, ge=30)
+    # Where the autoscaler listens, as monitoring reaches it, its token included.
+    webhook: Url = Field(pattern=r"^https?://[^/]+/.+$", repr=False)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum={self.minimum}: more than maximum={self.maximum}")
+        return self

@@ -1,0 +1,52 @@
+"""Arguments of the logs."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pulumi_casebook.core.args import Args, Label, Many, Port
+from pulumi_casebook.machines.machine import Machine
+from pydantic import Field, model_validator
+
+Days = Annotated[int, Field(ge=1)]
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._*+-]+$")]
+Program = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class LogsArgs(Args):
+    """One machine that keeps the logs, and the machines that send it theirs."""
+
+    # The machine that keeps and searches; its own logs are kept as well.
+    machine: Machine
+    # The machines whose logs are kept.
+    machines: Many[Machine] = Field(min_length=1)
+    # Logs that applications write to files of their own, by tag: {"http": "/var/log/nginx/access.log"}. A machine
+    # without the file sends none; `*` in the last part of the path is every file.
+    files: Mapping[Label, Path] = {}
+    # Programs whose part of the system's log has a tag of its own: {"http": "haproxy"}. The rest is "system".
+    programs: Mapping[Label, Program] = {}
+    # How long lines are kept, in days.
+    retention_days: Days = 21
+    # The same for tags that are kept longer, or shorter.
+    tag_retention_days: Mapping[Label, Days] = {"http": 365}
+    # What a machine keeps, in MiB of its disk, while the store cannot be reached.
+    queue_mib: int = Field(default=1024, ge=16)
+    # The store's memory, in MiB; half of the machine's at most.
+    heap_mib: int = Field(default=512, ge=256, le=31744)
+    # Where machines send to, on the store's private address.
+    port: Port = 2514
+    # How long `up` waits until a line of every machine has been found.
+    wait_seconds: int = Field(default=120, ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LogsArgs":
+        names = [machine.name for machine in self.machines]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"machines: {name} is given twice")
+        for machine in (self.machine, *self.machines):
+            if machine.address is None:
+                raise ValueError(f"{machine.name} has no private network; lines travel in clear, so give it one")
+        unknown = self.tag_retention_days.keys() - {"http", "system", *self.files, *self.programs}
+        if unknown:
+            raise ValueError(f"tag_retention_days: no file and no program has the tag {', '.join(sorted(unknown))}")
+        return self

@@ -1,0 +1,199 @@
+"""Arguments of monitoring."""
+
+import re
+import zoneinfo
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import pulumi
+from pulumi_casebook.core.args import Args, Cidr, Label, Line, Many, Port, Secret, Url, shown
+from pulumi_casebook.machines.machine import Machine
+from pydantic import Field, field_validator, model_validator
+
+PROBED = re.compile(r"https?://[A-Za-z0-9._~:/%?=&+-]+|tcp://[A-Za-z0-9.-]+:[0-9]{1,5}")
+Percent = Annotated[float, Field(gt=0, le=100)]
+Positive = Annotated[float, Field(gt=0)]
+HourMinute = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*$")]
+
+
+class ThresholdsArgs(Args):
+    """What a figure must pass, and for how long, before somebody is told."""
+
+    # For how many minutes.
+    minutes: Annotated[int, Field(ge=1)] = 5
+    # Memory that processes hold, in % of the machine's; what the cache can give back does not count.
+    memory_percent: Percent = 90
+    # Processes that run or wait (load average of 5 minutes) per core.
+    load_per_core: Positive = 2
+    # Space of a file system that is taken, in %.
+    disk_percent: Percent = 85
+    # Inodes of a file system that are taken, in %.
+    inodes_percent: Percent = 85
+    # Traffic of one direction, in % of the link's speed.
+    network_percent: Percent = 80
+    # Speed of links that do not know their own (virtual machines), in Mbit/s.
+    link_mbps: Positive = 1000
+    # Minutes without an answer after which a machine is down.
+    down_minutes: Annotated[int, Field(ge=1)] = 2
+    # Age of the last good backup, in hours: a day, and two for the run itself.
+    backup_hours: Positive = 26
+    # Age of the last thinning of a backup on a `BackupServer`, in hours.
+    thinning_hours: Positive = 26
+    # Age of its last verification, in days.
+    verification_days: Positive = 9
+    # Seconds that a database replica is behind.
+    replication_seconds: Positive = 60
+    # Share of the time in which a Galera cluster holds its writes back, in %.
+    flow_control_percent: Percent = 10
+    # Days before a probed page's certificate ends.
+    certificate_days: Positive = 14
+
+
+class MailArgs(Args):
+    """By mail."""
+
+    # The addressees.
+    to: Many[MailAddress] = Field(min_length=1)
+    # The sender.
+    sender: MailAddress
+    # host:port of a mail server that takes it; the connection is encrypted by STARTTLS. Without one, a Postfix on the
+    # machine delivers: to the addressee's mail server, or to a mailbox of the machine (debian@localhost).
+    server: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9.-]+:[0-9]{1,5}$")
+    # Where the server asks for a name and a password; the password is kept secret.
+    username: Line | None = None
+    # Goes with the name.
+    password: Secret | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "MailArgs":
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        if self.username is not None and self.server is None:
+            raise ValueError("username: goes with a server; the machine's own Postfix asks for none")
+        return self
+
+
+class SmsOperatorArgs(Args):
+    """Who takes a text message over HTTP: POST {"to": "+33...", "message": "..."}, answered with 2xx."""
+
+    # Where it is posted to.
+    url: Url
+    # Sent as "Authorization: Bearer TOKEN", and kept secret.
+    token: Secret = Field(repr=False)
+
+
+class SmsArgs(Args):
+    """By text message."""
+
+    # The telephones, in international form.
+    to: Many[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]] = Field(min_length=1)
+    # They are asked in this order; the next one when the one before does not take the message.
+    operators: Many[SmsOperatorArgs] = Field(min_length=1)
+
+
+class NightArgs(Args):
+    """The hours in which nobody reads mail."""
+
+    # From.
+    start: HourMinute = "20:00"
+    # To.
+    end: HourMinute = "08:00"
+    # Where it is night.
+    time_zone: str = "Europe/Paris"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("not a time zone of the IANA data base, such as Europe/Paris")
+        return value
+
+    @model_validator(mode="after")
+    def _some_of_each(self) -> "NightArgs":
+        if self.start == self.end:
+            raise ValueError(f"start={self.start}: is the end as well; leave night out where there is none")
+        return self
+
+
+class ExporterArgs(Args):
+    """Figures that a daemon shows by itself: those of an `HaproxyTier`, which opens port 8404 by `metrics_cidrs`."""
+
+    # Where it runs.
+    machines: Many[Machine] = Field(min_length=1)
+    # Its port; the path is /metrics.
+    port: Port
+
+
+class MonitoringArgs(Args):
+    """One monitoring machine and the machines that it watches."""
+
+    # The machine that watches; it is watched as well.
+    machine: Machine
+    # The machines that are watched.
+    machines: Many[Machine] = Field(min_length=1)
+    # Over which addresses. public: the watching machine is adopted, so that its address is known to every firewall.
+    over: Literal["private", "public"] = "private"
+    # What a figure must pass before somebody is told.
+    thresholds: ThresholdsArgs = ThresholdsArgs()
+    # Pages and ports that are asked from the watching machine, by name: "https://www.example.net/", "tcp://10.8.0.9:3306".
+    probes: Mapping[Label, str | pulumi.Output[str]] = {}
+    # Whether the certificate of a probed page must be valid; its end is watched in any case.
+    probes_verify: bool = True
+    # What else shows figures, by name.
+    exporters: Mapping[Label, ExporterArgs] = {}
+    # Who is told by mail. With neither mail nor sms, alerts are only shown.
+    mail: MailArgs | None = None
+    # Who is told by text message.
+    sms: SmsArgs | None = None
+    # Mail by day and text messages by night; without it both, at any time.
+    night: NightArgs | None = None
+    # An address that alerts are posted to, as Alertmanager's JSON.
+    webhook: Secret | None = Field(default=None, repr=False)
+    # Who else sees the pages of Prometheus (9090) and Alertmanager (9093), which ask for no password; the
+    # administrators use an SSH tunnel.
+    viewers_cidrs: Many[Cidr] = ()
+    # How often every machine is asked; rates of a minute want four answers.
+    interval_seconds: Annotated[int, Field(ge=1, le=15)] = 10
+    # How long figures are kept: a month of a dozen machines is 4 GB.
+    retention_days: Annotated[int, Field(ge=1)] = 30
+    # How long `up` waits until every machine has answered; 0: not at all.
+    wait_seconds: Annotated[int, Field(ge=0, le=3600)] = 90
+
+    @field_validator("probes")
+    @classmethod
+    def _askable(cls, value: Mapping[str, str | pulumi.Output[str]]) -> Mapping[str, str | pulumi.Output[str]]:
+        for name, url in value.items():
+            if isinstance(url, str) and not PROBED.fullmatch(url):
+                raise ValueError(f"{name}={shown(url)}: neither http://..., https://... nor tcp://host:port")
+        return value
+
+    @field_validator("exporters")
+    @classmethod
+    def _named_otherwise(cls, value: Mapping[str, ExporterArgs]) -> Mapping[str, ExporterArgs]:
+        if taken := sorted({"machines", "prometheus", "probes"} & value.keys()):
+            raise ValueError(f"{taken[0]}: the name of one of Monitoring's own jobs")
+        return value
+
+    @model_validator(mode="after")
+    def _told_at_any_time(self) -> "MonitoringArgs":
+        if self.night and not (self.mail and self.sms):
+            raise ValueError("night: needs both mail and sms, or half of the day nobody is told")
+        return self
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "MonitoringArgs":
+        names = [machine.name for machine in self.machines]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"machines: {name} is given twice")
+        if self.over == "public" and self.machine.public_ip is None:
+            raise ValueError(
+                f"over=public: the address of {self.machine.name} is not known before it is made, so no firewall "
+                "can let it in; use a Vps or a DedicatedServer, or over=private"
+            )
+        exporting = [machine for exporter in self.exporters.values() for machine in exporter.machines]
+        for machine in (self.machine, *self.machines, *exporting):
+            if self.over == "private" and machine.address is None:
+                raise ValueError(f"over=private: {machine.name} has no private network; give it one, or over=public")
+        return self

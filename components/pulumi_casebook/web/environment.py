@@ -1,0 +1,53 @@
+"""Variables of an application's environment, plain and secret."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import pulumi
+from pulumi_casebook.core.args import Line
+from pydantic import AfterValidator
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
+        raise ValueError("a variable's name is upper-case letters, digits and underscores")
+    if value.startswith("HTTP_"):
+        raise ValueError("HTTP_… are the headers that a client sent")
+    return value
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+
+
+def check_environment(environment: Mapping[str, str], secrets: Iterable[str]) -> None:
+    """Every name once."""
+    if twice := environment.keys() & set(secrets):
+        raise ValueError(f"secrets.{min(twice)}: also in environment")
+
+
+def _writable(value: str) -> str:
+    quoted(value)
+    return value
+
+
+Value = Annotated[Line, AfterValidator(_writable)]
+
+
+def quoted(value: str) -> str:
+    """A value as php-fpm, Apache and systemd all read it between double quotes."""
+    if re.search(r"[\r\n\0]|\$\{|^\$", value):
+        raise ValueError(
+            "a variable of the environment is one line without ${ in it or $ before it, which php-fpm replaces"
+        )
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def written(environment: Mapping[str, str], secrets: Iterable[str]) -> list[tuple[str, str]]:
+    """(name, value between quotes) for a file of a role that has `quoted_secrets`."""
+    values = {name: quoted(value) for name, value in environment.items()}
+    return sorted((values | {name: f"@secret({name})@" for name in secrets}).items())
+
+
+def quoted_secrets(secrets: Mapping[str, Any]) -> dict[str, pulumi.Input[str]]:
+    return {name: pulumi.Output.from_input(value).apply(quoted) for name, value in secrets.items()}

@@ -1,0 +1,127 @@
+"""Arguments of a tier of nginx."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Many, Port
+from pulumi_casebook.edge.haproxy_tier.args import Endpoint, Header
+from pulumi_casebook.machines.machine import PrivateMachines
+from pulumi_casebook.web.application import Source
+from pydantic import AfterValidator, Field, model_validator
+
+
+def _word(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/ -]*", value):
+        raise ValueError("letters, digits, spaces and ._/- : it becomes part of nginx's own configuration")
+    return value
+
+
+Word = Annotated[str, AfterValidator(_word)]
+Prefix = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/~-]*$")]
+Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/~-]+)?$")]
+Cookie = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class PageCache(Args):
+    """Pages that PHP, or what is behind, has made once are given to everybody who asks for the same."""
+
+    # How long a page is fresh, in seconds, where the application does not say (Cache-Control, Expires).
+    seconds: int = Field(default=60, ge=1)
+    # How long an old page may stand in while a new one is made, or while nobody can make one.
+    stale_seconds: int = Field(default=86400, ge=0)
+    # Requests that carry one of these cookies get pages of their own, which are not kept.
+    private_cookies: Many[Cookie] = ("PHPSESSID", "session")
+    # On each member's disk.
+    size_mb: int = Field(default=2048, ge=16)
+
+
+class Images(Args):
+    """Images of an object storage, below a path of the site: `/images/a.jpg?width=320`."""
+
+    # Where they are: the address of a container that may be read.
+    origin: Url
+    # Where the site shows them.
+    path: Prefix = "/images/"
+    # The widths that may be asked for, in pixels; without `width` the image comes as it is stored.
+    widths: Many[int] = (160, 320, 640, 960, 1280)
+    # Of JPEG and WebP.
+    quality: int = Field(default=85, ge=1, le=100)
+    # The largest stored image that is resized.
+    source_mb: int = Field(default=20, ge=1, le=512)
+    # How long an image is kept, in days; one that changes gets another name.
+    days: int = Field(default=30, ge=1)
+    # On each member's disk: stored images and resized ones.
+    size_mb: int = Field(default=10240, ge=32)
+    # Who resolves the origin's name, where it is one: nginx asks them itself, for a storage's addresses change.
+    resolvers: Many[Address] = ()
+
+    @model_validator(mode="after")
+    def _widths(self) -> "Images":
+        if not self.path.endswith("/"):
+            raise ValueError(f"path={self.path}: ends with /, for images are below it")
+        if wrong := [width for width in self.widths if not 1 <= width <= 8192]:
+            raise ValueError(f"widths: {wrong[0]} is not between 1 and 8192 pixels")
+        host = self.origin.partition("://")[2].partition("/")[0]
+        if not self.resolvers and not re.fullmatch(r"[\d.]+(:\d+)?", host):
+            raise ValueError(
+                f"origin={self.origin}: {host} is a name, and nginx needs resolvers to ask for its address"
+            )
+        return self
+
+
+class RequestFilter(Args):
+    """Kinds of requests that go no further."""
+
+    # Any other is answered with 405.
+    methods: Many[Annotated[str, Field(pattern=r"^[A-Z]+$")]] = ("GET", "HEAD", "POST")
+    # What begins like this is answered with 403.
+    paths: Many[Prefix] = ("/wp-admin", "/wp-login.php", "/phpmyadmin", "/cgi-bin", "/server-status")
+    # Files of these kinds, and everything hidden (/.git, /.env), are answered with 403.
+    extensions: Many[Annotated[str, Field(pattern=r"^[a-z0-9]+$")]] = ("bak", "conf", "ini", "log", "old", "sql", "swp")
+    # A client whose User-Agent has one of these words in it gets no answer at all.
+    user_agents: Many[Word] = ("sqlmap", "nikto", "masscan", "nmap", "zgrab", "acunetix", "dirbuster")
+    # A larger body is answered with 413.
+    body_mb: int = Field(default=16, ge=1)
+    # A client that asks more often than this is answered with 429; None: as often as it likes.
+    requests_per_second: int | None = Field(default=None, ge=1)
+
+
+class NginxTierArgs(Args):
+    # The members; one takes a change after the other.
+    machines: PrivateMachines
+    # Who may connect: the HAProxy tier in front.
+    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # FastCGI servers that make the pages: `PhpTier.servers`.
+    php: Mapping[Label, Endpoint] = Field(default_factory=dict)
+    # Where the application is on them: `PhpTier.root`.
+    php_root: str = Field(default="/srv/php/current", pattern=r"^/[A-Za-z0-9._/-]+$")
+    # HTTP servers that answer, instead of php. Name -> address, or address:port.
+    upstreams: Mapping[Label, Endpoint] = Field(default_factory=dict)
+    # A folder of files (styles, scripts) that nginx answers with itself.
+    static: Source | None = None
+    # Pages kept; None: every request goes on.
+    cache: PageCache | None = None
+    # Images of an object storage.
+    images: Images | None = None
+    # What goes no further; None: everything does.
+    request_filter: RequestFilter | None = None
+    # Who is believed about clients (X-Forwarded-For, or the PROXY protocol).
+    trusted_cidrs: Many[Cidr] = ()
+    # The tier in front speaks the PROXY protocol, and must.
+    proxy_protocol: bool = False
+    # Set on every answer.
+    response_headers: Mapping[Header, Annotated[Line, Field(pattern=r'^[^"\\$]*$')]] = Field(default_factory=dict)
+    # Of the site.
+    port: Port = 80
+    # How long what is behind may take to answer, in seconds. One that hangs is left after it, and the next is asked
+    # what changes nothing (GET, HEAD): take as little as the site's slowest page allows.
+    answer_seconds: int = Field(default=30, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "NginxTierArgs":
+        if bool(self.php) == bool(self.upstreams):
+            raise ValueError("php or upstreams: pages come from one of them")
+        if self.proxy_protocol and not self.trusted_cidrs:
+            raise ValueError("proxy_protocol: says who clients are; trusted_cidrs says who is believed")
+        return self

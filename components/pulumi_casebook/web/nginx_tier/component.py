@@ -1,0 +1,74 @@
+"""nginx on each of a tier's machines, in front of what makes the pages."""
+
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.edge.haproxy_tier.args import endpoints
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.machine import Machine, one_after_another
+from pulumi_casebook.machines.units import started_again
+from pulumi_casebook.web.application import Application
+from pulumi_casebook.web.nginx_tier.args import NginxTierArgs
+
+CACHES = "/var/cache/nginx"
+RESIZER = "127.0.0.1:8081"
+
+
+class NginxTier(Component[NginxTierArgs]):
+    """nginx 1.22 (Debian 12) on machines with the same configuration: page cache, images, reverse proxy with a filter.
+
+    Declares the role `nginx` on each machine, one machine after the other. A change is a reload: open requests end on
+    the old workers, new ones come to the new ones, none is refused.
+
+    Attributes, known at preview: `servers`, name to address; `port`; `addresses`, the members' as /32 for the
+    firewalls of what stands behind.
+    Sources: NRT-4, NRT-8, KEY-2; nginx.org "ngx_http_fastcgi_module", "ngx_http_image_filter_module".
+    """
+
+    Arguments = NginxTierArgs
+
+    def declare(self, args: NginxTierArgs) -> None:
+        self.servers = {machine.name: str(machine.address) for machine in args.machines}
+        self.addresses = [f"{machine.address}/32" for machine in args.machines]
+        self.port = args.port
+        static = Application("nginx", args.static) if args.static else None
+        one_after_another(self, args.machines, "nginx", lambda machine: configuration(args, machine, static))
+
+
+def configuration(args: NginxTierArgs, machine: Machine, static: Application | None) -> Configuration:
+    """What one member must hold."""
+    nginx = File(
+        path="/etc/nginx/nginx.conf",
+        content=render(
+            __file__,
+            "nginx.conf.j2",
+            args=args,
+            machine=machine,
+            static=static.root if static else None,
+            behind=endpoints(args.php or args.upstreams, 9000 if args.php else 80),
+            kind="fastcgi" if args.php else "proxy",
+            caches=CACHES,
+            resizer=RESIZER,
+        ),
+    )
+    restart = started_again("nginx.service")
+    kept = [
+        name for name, wanted in (("pages", args.cache), ("images", args.images), ("sources", args.images)) if wanted
+    ]
+    return Configuration(
+        role="nginx",
+        packages=("curl", "logrotate", "nginx", *(["libnginx-mod-http-image-filter"] if args.images else [])),
+        directories=(
+            *(static.directories if static else ()),
+            *(Directory(path=f"{CACHES}/{name}", owner="www-data:root", mode="0700") for name in kept),
+        ),
+        files=(*(static.files if static else ()), nginx, restart),
+        services=(
+            *(static.services if static else ()),
+            Service(unit="nginx.service", follows=(nginx.path, restart.path), change="reload", check="nginx -t -q"),
+        ),
+        allow=(Allow(port=args.port, sources=args.allowed_cidrs),),
+        ready=Ready(
+            command=f"curl -fsS --max-time 5 {'--haproxy-protocol ' if args.proxy_protocol else ''}"
+            f"http://{machine.address}:{args.port}/healthz"
+        ),
+    )

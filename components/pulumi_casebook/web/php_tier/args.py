@@ -1,0 +1,56 @@
+"""Arguments of a tier of PHP."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many, Secret
+from pulumi_casebook.machines.machine import PrivateMachines
+from pulumi_casebook.web.application import Source
+from pulumi_casebook.web.environment import Value, Variable, check_environment
+from pydantic import Field, model_validator
+
+
+class PhpTierArgs(Args):
+    # The members; one takes a change after the other.
+    machines: PrivateMachines
+    # The folder of PHP files, laid down as it is; index.php answers what no file does.
+    application: Source
+    # Who may connect: the nginx or HAProxy tier in front.
+    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    # fpm: FastCGI on port 9000, for nginx in front; apache: HTTP on port 80.
+    server: Literal["fpm", "apache"] = "fpm"
+    # What the application finds in its environment.
+    environment: Mapping[Variable, Value] = Field(default_factory=dict)
+    # The same, secret: encrypted in state, in a file that root alone reads.
+    secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
+    # Debian's packages php8.2-….
+    extensions: Many[Literal["curl", "gd", "intl", "mbstring", "memcached", "mysql", "xml", "zip"]] = (
+        "gd",
+        "memcached",
+        "mysql",
+    )
+    # Memcached servers that keep sessions, so that any member knows every visitor. Name -> address.
+    sessions: Mapping[Label, Address] = Field(default_factory=dict)
+    # What of a machine's memory requests may take together, in MiB.
+    memory_mb: int = Field(default=2048, ge=64)
+    # What one request may take, in MiB (PHP's memory_limit).
+    request_mb: int = Field(default=64, ge=8)
+    # Requests at once; None: as many as fit in memory_mb.
+    processes: int | None = Field(default=None, ge=1, le=4096)
+    # How long a request may take; a reload waits as long for those that it finds.
+    request_seconds: int = Field(default=30, ge=1, le=3600)
+    # The largest upload.
+    upload_mb: int = Field(default=16, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "PhpTierArgs":
+        check_environment(self.environment, self.secrets)
+        if self.processes is None and self.memory_mb < self.request_mb:
+            raise ValueError(f"memory_mb={self.memory_mb}: not enough for one request of {self.request_mb} MiB")
+        if self.sessions and "memcached" not in self.extensions:
+            raise ValueError("sessions: are kept in Memcached, which needs the extension memcached")
+        return self
+
+    @property
+    def workers(self) -> int:
+        return self.processes or self.memory_mb // self.request_mb

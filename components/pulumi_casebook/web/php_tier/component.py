@@ -1,0 +1,118 @@
+"""PHP on each of a tier's machines: php-fpm, or Apache with PHP inside."""
+
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Service
+from pulumi_casebook.machines.machine import Machine, one_after_another
+from pulumi_casebook.machines.units import started_again
+from pulumi_casebook.web.application import Application
+from pulumi_casebook.web.environment import quoted_secrets, written
+from pulumi_casebook.web.php_tier.args import PhpTierArgs
+
+PHP = "8.2"
+FASTCGI = 9000
+CHECK = "/usr/share/php-tier/healthz.php"
+
+
+class PhpTier(Component[PhpTierArgs]):
+    """PHP 8.2 (Debian 12) on machines that share nothing; the application is the same on each.
+
+    Declares the role `php` on each machine, one machine after the other. A change is a reload that lets requests
+    end; code is read once, at that reload (opcache without looking at files).
+
+    Attributes, known at preview: `servers`, name to address; `port`; `root`, where the application is on each.
+    Sources: NRT-4, KEY-3; php.net "FPM configuration", "OPcache"; httpd.apache.org 2.4 "mpm_prefork".
+    """
+
+    Arguments = PhpTierArgs
+
+    def declare(self, args: PhpTierArgs) -> None:
+        application = Application("php", args.application)
+        self.servers = {machine.name: str(machine.address) for machine in args.machines}
+        self.port, self.root = (FASTCGI if args.server == "fpm" else 80), application.root
+        made = configurations[args.server]
+        one_after_another(
+            self,
+            args.machines,
+            "php",
+            lambda machine: made(args, machine, application),
+            quoted_secrets(args.secrets),
+        )
+
+
+def fpm(args: PhpTierArgs, machine: Machine, application: Application) -> Configuration:
+    """What one php-fpm must hold."""
+    folder, unit = f"/etc/php/{PHP}/fpm", f"php{PHP}-fpm.service"
+    files = (
+        _rendered("php.ini", f"{folder}/conf.d/90-casebook.ini", args, machine, application),
+        _rendered("pool.conf", f"{folder}/pool.d/www.conf", args, machine, application, private=True),
+    )
+    restart = started_again(unit)
+    asked = "SCRIPT_NAME=/fpm-ping SCRIPT_FILENAME=/fpm-ping REQUEST_METHOD=GET"
+    return Configuration(
+        role="php",
+        packages=(f"php{PHP}-fpm", *_extensions(args), "libfcgi-bin"),
+        directories=application.directories,
+        files=(*application.files, *files, restart),
+        services=(
+            *application.services,
+            Service(
+                unit=unit,
+                follows=(*application.follows, *(file.path for file in files), restart.path),
+                change="reload",
+                check=f"php-fpm{PHP} -t",
+            ),
+        ),
+        allow=(Allow(port=FASTCGI, sources=args.allowed_cidrs),),
+        ready=Ready(command=f"{asked} timeout 5 cgi-fcgi -bind -connect {machine.address}:{FASTCGI} | grep -qx pong"),
+    )
+
+
+def apache(args: PhpTierArgs, machine: Machine, application: Application) -> Configuration:
+    """What one Apache must hold."""
+    files = (
+        _rendered("php.ini", f"/etc/php/{PHP}/apache2/conf.d/90-casebook.ini", args, machine, application),
+        _rendered("site.conf", "/etc/apache2/sites-enabled/000-default.conf", args, machine, application, private=True),
+        File(path="/etc/apache2/ports.conf", content=f"Listen {machine.address}:80\n"),
+    )
+    check = File(path=CHECK, content='<?php header("Content-Type: text/plain"); echo "ready\\n";\n')
+    restart = started_again("apache2.service")
+    return Configuration(
+        role="php",
+        packages=("apache2", f"libapache2-mod-php{PHP}", *_extensions(args), "curl"),
+        directories=application.directories,
+        files=(*application.files, *files, check, restart),
+        services=(
+            *application.services,
+            Service(
+                unit="apache2.service",
+                follows=(*application.follows, *(file.path for file in files), restart.path),
+                change="reload",
+                check="apache2ctl -t",
+            ),
+        ),
+        allow=(Allow(port=80, sources=args.allowed_cidrs),),
+        ready=Ready(command=f"curl -fsS --max-time 5 http://{machine.address}/healthz"),
+    )
+
+
+configurations = {"fpm": fpm, "apache": apache}
+
+
+def _extensions(args: PhpTierArgs) -> tuple[str, ...]:
+    return tuple(f"php{PHP}-{name}" for name in sorted({"opcache", *args.extensions}))
+
+
+def _rendered(
+    template: str, path: str, args: PhpTierArgs, machine: Machine, application: Application, private: bool = False
+) -> File:
+    content = render(
+        __file__,
+        f"{template}.j2",
+        args=args,
+        machine=machine,
+        root=application.root,
+        environment=written(args.environment, args.secrets),
+        check=CHECK,
+    )
+    return File(path=path, content=content, mode="0600" if private else "0644")

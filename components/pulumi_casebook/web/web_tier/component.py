@@ -1,0 +1,95 @@
+"""nginx on each of a tier's machines, serving the whole site from its own disk."""
+
+import pulumi
+from pulumi_casebook.core.args import Args, Many
+from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.units import UNITS, started_again
+from pulumi_casebook.web.back_office import BackOffice
+from pydantic import Field, model_validator
+
+
+class WebTierArgs(Args):
+    # The web servers; the first takes a change first.
+    machines: Many[Machine] = Field(min_length=1)
+    # Whose published site they serve.
+    source: BackOffice
+    # The members of the HAProxy tier in front: nobody else may connect, and they are believed about clients.
+    proxies: Many[Machine] = Field(min_length=1)
+    # Seconds between two looks at whether something new was published.
+    sync_seconds: int = Field(default=3, ge=1, le=3600)
+    # How long a new server may take to fetch the whole site.
+    first_sync_minutes: int = Field(default=20, ge=1, le=60)
+    # How long browsers keep pages.
+    page_seconds: int = Field(default=30, ge=0)
+    # How long they keep what pages are made of: images, styles, scripts, videos.
+    asset_seconds: int = Field(default=7 * 86400, ge=0)
+
+    @model_validator(mode="after")
+    def _private(self) -> "WebTierArgs":
+        for field, machines in (("machines", self.machines), ("proxies", self.proxies)):
+            for machine in machines:
+                if machine.address is None:
+                    raise ValueError(f"{field}: {machine.name} has no address in a private network")
+                if field == "machines" and machine.address == self.source.address:
+                    raise ValueError(f"machines: {machine.name} is the back office, whose nginx has another purpose")
+        return self
+
+
+class WebTier(Component[WebTierArgs]):
+    """nginx 1.22 (Debian 12) and a timer that fetches the site by rsync when something new was published.
+
+    Declares the role `web` on each machine: on the first, then on all others at once, so that a configuration which
+    does not work stops at one server. A machine is ready once it holds and serves the whole site, so that a tier in
+    front that depends on this one never sends it a request too early.
+
+    Attributes, known at preview: `servers`, name to address, for the backend of the tier in front.
+    Sources: SOF-1, SOF-3, SOF-6.
+    """
+
+    Arguments = WebTierArgs
+
+    def declare(self, args: WebTierArgs) -> None:
+        self.servers = {machine.name: machine.address for machine in args.machines if machine.address}
+        before: list[pulumi.Resource] = [args.source.applied]
+        for number, machine in enumerate(args.machines):
+            configured = machine.configure(
+                configuration(args, machine), role="web", opts=self.child(depends_on=list(before))
+            )
+            if number == 0:
+                before.append(configured.applied)
+
+
+def configuration(args: WebTierArgs, machine: Machine) -> Configuration:
+    """What one web server must hold."""
+    proxies = [machine.address for machine in args.proxies]
+    nginx = File(
+        path="/etc/nginx/nginx.conf",
+        content=render(__file__, "nginx.conf.j2", args=args, machine=machine, proxies=proxies),
+    )
+    restart = started_again("nginx.service")
+    sync = File(
+        path="/usr/local/sbin/web-sync",
+        content=render(__file__, "web-sync.j2", source=args.source.address),
+        mode="0755",
+    )
+    service = File(path=f"{UNITS}/web-sync.service", content=render(__file__, "web-sync.service.j2"))
+    timer = File(
+        path=f"{UNITS}/web-sync.timer", content=render(__file__, "web-sync.timer.j2", seconds=args.sync_seconds)
+    )
+    return Configuration(
+        role="web",
+        packages=("curl", "logrotate", "nginx", "rsync"),
+        directories=(Directory(path="/srv/www"), Directory(path="/var/lib/web-sync")),
+        files=(nginx, restart, sync, service, timer),
+        services=(
+            Service(unit="nginx.service", follows=(nginx.path,), change="reload", check="nginx -t -q"),
+            Service(unit="web-sync.timer", follows=(timer.path,)),
+        ),
+        allow=(Allow(port=80, sources=tuple(f"{address}/32" for address in proxies)),),
+        ready=Ready(
+            command=f"curl -fsS --max-time 5 http://{machine.address}/healthz", seconds=args.first_sync_minutes * 60
+        ),
+    )

@@ -1,5 +1,0 @@
-"""A web application that lets browsers upload to object storage and view from it."""
-
-from casebook.upload_tier.component import UploadTier, UploadTierArgs
-
-__all__ = ["UploadTier", "UploadTierArgs"]

@@ -1,5 +1,0 @@
-"""A web hosting plan that is rented, named and checked."""
-
-from casebook.web_hosting.component import WebHosting, WebHostingArgs
-
-__all__ = ["WebHosting", "WebHostingArgs"]

@@ -1,0 +1,52 @@
+"""Our check of calendar expressions accepts nothing that systemd refuses."""
+
+import shutil
+import subprocess
+
+import pytest
+from pulumi_casebook.backups.backup.calendar import calendar
+
+GOOD = [
+    "daily",
+    "hourly",
+    "Mon",
+    "Sat,Sun 04:00",
+    "Mon..Fri 22:00",
+    "*-*-* 03:15:00",
+    "*-*-01 00:00",
+    "*-01,07-01",
+    "01-31 12:00",
+    "*:0/30",
+    "Mon *-*-1..7 06:30:15",
+    "00..23/2:05",
+]
+BAD = [
+    "",
+    "noon",
+    "25:00",
+    "12:61",
+    "*-13-01",
+    "3:00 4:00",
+    "03:15:00 *-*-*",
+    "Mo",
+    "*-*-* 03:15 Paris",
+    "5..2:00",
+    "a:b",
+]
+
+
+@pytest.mark.parametrize("expression", GOOD)
+def test_what_systemd_accepts(expression: str) -> None:
+    assert calendar(expression) == expression
+
+
+@pytest.mark.parametrize("expression", BAD)
+def test_what_is_refused_is_told_how_to_write_it(expression: str) -> None:
+    with pytest.raises(ValueError, match="not a calendar expression of systemd; use hourly, daily"):
+        calendar(expression)
+
+
+def test_systemd_agrees() -> None:
+    assert shutil.which("systemd-analyze"), "systemd-analyze is missing: apt-get install systemd"
+    done = subprocess.run(["systemd-analyze", "calendar", *GOOD], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

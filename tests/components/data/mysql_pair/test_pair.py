@@ -1,0 +1,379 @@
+"""The pair at work: two real servers, the real program, the network cut and machines killed."""
+
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.components.data.mysql_pair.conftest import SECRETS
+from tests.components.data.mysql_pair.pair import ADDRESSES, SERVICE, Node, sh
+from tests.waiting import until
+
+Machines = tuple[Node, Node]
+
+
+def client(node: Node, statement: str, host: str = SERVICE, password: str = SECRETS["application"]) -> str:
+    """What goes wrong with a statement of the application."""
+    try:
+        node.network.app(
+            *("mariadb", "--no-defaults", f"--host={host}", "--user=app", f"--password={password}"),
+            *("--connect-timeout=3", "-e", statement),
+        )
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
+def write(node: Node, value: int) -> str:
+    """A row, written by the application, through the service address; what went wrong."""
+    return client(node, f"CREATE TABLE IF NOT EXISTS app.t (v INT PRIMARY KEY); INSERT INTO app.t VALUES ({value})")
+
+
+def rows(node: Node) -> list[str]:
+    return node.ask("SELECT v FROM app.t ORDER BY v")[1].split()
+
+
+def refused(node: Node, *command: str) -> str:
+    good, said = node.pair(*command)
+    assert not good, said
+    return said
+
+
+def done(node: Node, *command: str) -> str:
+    good, said = node.pair(*command)
+    assert good, said
+    return said
+
+
+@pytest.mark.claim("SOF-4")
+def test_the_replica_has_what_the_primary_wrote_and_can_take_over(formed: Machines) -> None:
+    first, second = formed
+    assert write(first, 1) == ""
+    until(lambda: rows(second) == ["1"])
+    assert (first.status()["role"], second.status()["role"]) == ("writer", "replica")
+    assert "read-only" in client(second, "CREATE TABLE app.t (v INT)", host="10.8.0.81")
+
+    done(second, "promote")
+    assert write(second, 2) == ""
+    assert rows(second) == ["1", "2"]
+    until(first.ready)
+    until(lambda: rows(first) == ["1", "2"])
+    assert not first.status()["holds_address"]
+
+    # Both lose their power: what was promoted stays, whatever the configuration says of the first day.
+    first.kill()
+    second.kill()
+    first.start()
+    until(lambda: first.says("replica"))
+    second.start()
+    until(second.ready)
+    until(first.ready)
+    assert second.status()["writer"] == "db-2"
+
+    second.kill()
+    assert "make sure that it is off, then: mysql-pair promote --peer-is-off" in refused(first, "promote")
+    done(first, "promote", "--peer-is-off")
+    assert write(first, 3) == ""
+    second.start()
+    until(second.ready)
+    until(lambda: rows(second) == ["1", "2", "3"])
+
+
+def test_systemd_hears_from_a_keeper_until_its_machine_hangs(machines: Machines, tmp_path: Path) -> None:
+    first, _ = machines
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+
+        def heard() -> bytes:
+            try:
+                return systemd.recv(16)
+            except TimeoutError:
+                return b""
+
+        first.start_keeper({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"})
+        assert [heard() for _ in range(3)] == 3 * [b"WATCHDOG=1"]
+        first.processes["keeper"].send_signal(signal.SIGSTOP)
+        systemd.settimeout(1)
+        until(lambda: not heard())
+
+
+@pytest.mark.claim("SOF-4")
+def test_a_planned_promotion_loses_nothing_that_was_acknowledged(formed: Machines) -> None:
+    first, second = formed
+    assert write(first, 0) == ""
+    acknowledged, stop = [0], threading.Event()
+
+    def application() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            if write(first, number) == "":
+                acknowledged.append(number)
+
+    load = threading.Thread(target=application)
+    load.start()
+    try:
+        until(lambda: len(acknowledged) > 10)
+        done(second, "promote")
+        before = len(acknowledged)
+        until(lambda: len(acknowledged) > before + 10)
+    finally:
+        stop.set()
+        load.join()
+    until(first.ready)
+    until(lambda: rows(first) == rows(second))
+    assert {str(number) for number in acknowledged} <= set(rows(second))
+
+
+def test_a_writer_that_was_cut_off_gives_way_and_its_own_rows_are_not_lost_in_silence(formed: Machines) -> None:
+    first, second = formed
+    assert write(first, 1) == ""
+    until(lambda: rows(second) == ["1"])
+    first.network.cut("db-1")
+    first.sql("INSERT INTO app.t VALUES (101)")
+    assert first.status()["role"] == "writer"
+    done(second, "promote", "--peer-is-off")
+    assert write(second, 2) == ""
+
+    first.network.mend("db-1")
+    until(lambda: first.says("holds transactions"))
+    status = first.status()
+    assert (status["read_only"], status["holds_address"]) == (True, False)
+    assert "that the writer db-2 lacks" in refused(first, "rejoin")
+    assert rows(first) == ["1", "101"]
+    done(first, "rejoin", "--discard")
+    until(first.ready)
+    assert rows(first) == rows(second) == ["1", "2"]
+
+
+def test_a_writer_starts_read_only_until_it_has_seen_its_peer(formed: Machines) -> None:
+    first, second = formed
+    second.kill()
+    assert write(first, 1) == ""
+    first.stop_server()
+    done(first, "leave")
+    assert SERVICE not in first.addresses()
+    first.start_server()
+    until(first.ready)  # the machine has not been away: nobody was promoted
+    assert SERVICE in first.addresses()
+
+    first.kill()
+    first.start()
+    until(lambda: first.says("in doubt"))
+    assert first.says("nobody knows whether it writes")
+    assert first.status()["read_only"]
+    assert "If db-2 is off for good: mysql-pair promote --peer-is-off" in refused(first, "ready")
+    second.start()
+    until(first.ready)
+    until(lambda: rows(second) == ["1"])
+
+
+def test_an_address_that_answers_elsewhere_is_not_taken(machines: Machines) -> None:
+    first, second = machines
+    first.network.app("ip", "address", "add", f"{SERVICE}/32", "dev", "lan")
+    first.start()
+    second.start()
+    until(lambda: first.says(f"another machine answers for {SERVICE}"))
+    assert first.status()["read_only"]
+    first.network.app("ip", "address", "delete", f"{SERVICE}/32", "dev", "lan")
+    until(first.ready)
+
+
+def test_a_new_replica_gets_everything_and_saves_a_writer_that_lost_its_disk(machines: Machines) -> None:
+    first, second = machines
+    first.start_server()
+    first.sql(
+        """SET GLOBAL read_only=0; CREATE DATABASE shop;
+        CREATE TABLE shop.t (v INT PRIMARY KEY); INSERT INTO shop.t VALUES (7);
+        CREATE USER hand@'10.8.0.9' IDENTIFIED BY 'made'; GRANT SELECT ON shop.* TO hand@'10.8.0.9';
+        CREATE VIEW shop.w AS SELECT v FROM shop.t; CREATE FUNCTION shop.f() RETURNS INT DETERMINISTIC RETURN 5;
+        CREATE TRIGGER shop.g BEFORE INSERT ON shop.t FOR EACH ROW SET NEW.v = NEW.v + 1;
+        CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.t WHERE v = 0;"""
+    )
+    first.start_keeper()
+    second.start()
+    until(second.ready)
+    copy = "SELECT v, shop.f() FROM shop.w; SHOW GRANTS FOR hand@'10.8.0.9'; SHOW TRIGGERS IN shop; SHOW EVENTS IN shop"
+    assert second.sql("SELECT v, shop.f() FROM shop.w") == "7\t5"
+    assert "GRANT SELECT ON `shop`.*" in second.sql(copy)
+    assert all(word in second.sql(copy) for word in ("NEW.v = NEW.v + 1", "1\tDAY"))
+
+    first.kill()
+    first.lose_data()
+    first.start()
+    until(lambda: first.says("is to be the writer but has not the data; on db-2: mysql-pair promote"))
+    done(second, "promote")
+    until(first.ready)
+    assert write(second, 1) == ""
+    until(lambda: rows(first) == ["1"])
+    assert first.sql("SELECT v FROM shop.t") == "7"
+
+
+def test_a_replica_with_data_of_its_own_is_left_alone(machines: Machines) -> None:
+    first, second = machines
+    second.start_server()
+    second.sql("SET GLOBAL read_only=0; CREATE DATABASE precious;")
+    first.start()
+    second.start_keeper()
+    until(lambda: first.says("db-2 holds databases and db-1, the primary, none"))
+    assert first.status()["read_only"]
+    first.sql("SET GLOBAL read_only=0; CREATE DATABASE shop;")
+    until(lambda: second.says("holds transactions"))
+    until(first.ready)
+    assert "precious" in second.sql("SHOW DATABASES")
+    done(second, "rejoin", "--discard")
+    until(second.ready)
+    assert "precious" not in second.sql("SHOW DATABASES")
+
+
+def test_a_replica_that_was_away_too_long_is_made_anew(formed: Machines) -> None:
+    first, second = formed
+    assert write(first, 1) == ""
+    until(lambda: rows(second) == ["1"])
+    second.kill()
+    assert write(first, 2) == ""
+    first.sql("FLUSH BINARY LOGS")
+
+    def purged() -> bool:  # once the server has noticed that its replica is gone
+        first.sql("PURGE BINARY LOGS TO 'mysql-bin.000002'")
+        return not (first.folder / "data/mysql-bin.000001").exists()
+
+    until(purged)
+    second.start()
+    until(lambda: second.says("the writer no longer has what db-2 lacks; here: mysql-pair rejoin --discard"))
+    assert "mysql-pair rejoin --discard" in refused(second, "ready")
+    done(second, "rejoin", "--discard")
+    until(second.ready)
+    assert rows(second) == ["1", "2"]
+
+
+def test_clients_that_are_no_longer_allowed_lose_their_account(formed: Machines) -> None:
+    first, _ = formed
+    assert write(first, 1) == ""
+    first.reconfigure("10.8.0.20/32", "10.8.1.0/24")
+    until(lambda: "not allowed" in write(first, 2))
+    assert first.sql("SELECT Host FROM mysql.user WHERE User='app'") == "10.8.1.0/255.255.255.0"
+
+
+def test_a_password_that_was_drawn_anew_opens_beside_the_last_one(formed: Machines) -> None:
+    first, _ = formed
+    passwords = [SECRETS["application"], "second0password", "third0password"]
+
+    def opens() -> list[bool]:
+        return [client(first, "SELECT 1", password=one) == "" for one in passwords]
+
+    first.reconfigure(passwords[0], passwords[1])
+    until(lambda: opens() == [True, True, False])
+    first.reconfigure(passwords[1], passwords[2])
+    until(lambda: opens() == [False, True, True])
+    first.reconfigure('"grace_seconds": 3600', '"grace_seconds": 1')
+    until(lambda: opens() == [False, False, True])
+
+
+def test_figures_for_monitoring(formed: Machines) -> None:
+    first, second = formed
+
+    def shows(node: Node, writer: int, lag: str) -> bool:
+        expected = f"casebook_mysql_writer {writer}\ncasebook_mysql_replication_lag_seconds {lag}\n"
+        return (node.folder / "metrics/mysql-pair.prom").read_text() == expected
+
+    until(lambda: shows(first, 1, "0"))
+    until(lambda: shows(second, 0, "0"))
+    first.kill()
+    until(lambda: shows(second, 0, "+Inf"))
+
+
+@pytest.mark.parametrize("machines", [{"tls": True}], indirect=True)
+def test_replication_inside_tls(machines: Machines, tmp_path: Path) -> None:
+    subject = ("-subj", "/CN=db", "-keyout", f"{tmp_path}/pair.key", "-out", f"{tmp_path}/pair.crt")
+    sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject)
+    first, second = machines
+    first.start()
+    second.start()
+    until(first.ready)
+    until(second.ready)
+    assert write(first, 1) == ""
+    until(lambda: rows(second) == ["1"])
+    plain = ("mariadb", "--no-defaults", "--skip-ssl", "--host=10.8.0.80", "--user=pair", "--password=pair0password")
+    with pytest.raises(AssertionError, match="Access denied"):
+        sh(*second.inside(*plain, "-e", "SELECT 1"))
+    done(second, "promote")
+    until(first.ready)
+
+
+TWO_WAY = pytest.mark.parametrize("machines", [{"two_way": True}], indirect=True)
+
+
+def insert(node: Node, note: str) -> str:
+    """What a client on the application's machine is told by this machine's own address."""
+    return client(node, f"INSERT INTO app.k (note) VALUES ('{note}')", host=ADDRESSES[node.name])
+
+
+def comes_to_hold(node: Node, rows: int) -> None:
+    until(lambda: node.sql("SELECT COUNT(*) FROM app.k") == str(rows))
+
+
+@TWO_WAY
+def test_in_the_two_way_form_clients_write_on_either_and_draw_keys_of_their_own(formed: Machines) -> None:
+    first, second = formed
+    first.sql("CREATE TABLE app.k (id INT PRIMARY KEY AUTO_INCREMENT, note TEXT)")
+    until(lambda: second.ask("SELECT * FROM app.k")[0])
+    first.network.cut("db-2")
+    for node in formed:
+        assert {node.ask(f"INSERT INTO app.k (note) VALUES ('{node.name}')")[0] for _ in range(3)} == {True}
+    first.network.mend("db-2")
+    for node in formed:
+        comes_to_hold(node, 6)
+        assert node.sql("SELECT GROUP_CONCAT(DISTINCT id % 2) FROM app.k GROUP BY note ORDER BY note").split() == [
+            "1",
+            "0",
+        ]
+    until(lambda: insert(first, "by a client") == "")
+    until(lambda: insert(second, "by a client") == "")
+    for node in formed:
+        comes_to_hold(node, 8)
+        until(node.ready)
+
+    assert f" {SERVICE}/32" in first.addresses()
+    done(second, "promote")
+    until(lambda: SERVICE not in first.addresses())
+    assert f" {SERVICE}/32" in second.addresses()
+    second.kill()
+    assert insert(first, "alone") == ""
+    assert "make sure that it is off" in refused(first, "promote")
+    done(first, "promote", "--peer-is-off")
+    second.start()
+    until(second.ready)
+    comes_to_hold(second, 9)
+    assert insert(second, "again") == ""
+    comes_to_hold(first, 10)
+    assert SERVICE not in second.addresses()
+
+
+@TWO_WAY
+def test_in_the_two_way_form_a_contradiction_stops_replication_and_is_told(formed: Machines) -> None:
+    first, second = formed
+    first.sql("CREATE TABLE app.k (id INT PRIMARY KEY, note TEXT)")
+    until(lambda: second.ask("SELECT * FROM app.k")[0])
+    first.network.cut("db-2")
+    for node in formed:
+        node.sql(f"INSERT INTO app.k VALUES (1, '{node.name}')")
+    first.network.mend("db-2")
+    until(lambda: first.says("db-1 has stopped at what db-2 wrote"))
+    until(lambda: second.says("db-2 has stopped at what db-1 wrote"))
+    for node in formed:
+        assert "Duplicate entry '1'" in refused(node, "ready", "--formed")
+        assert "casebook_mysql_replication_lag_seconds +Inf" in (node.folder / "metrics/mysql-pair.prom").read_text()
+        assert node.ask("UPDATE app.k SET note = 'kept'")[0], "both still write"
+
+    done(second, "rejoin", "--discard")
+    until(second.ready)
+    done(first, "rejoin")
+    until(first.ready)
+    for node in formed:
+        node.sql(f"INSERT INTO app.k VALUES (2{node.name[-1]}, '{node.name}')")
+    for node in formed:
+        comes_to_hold(node, 3)

@@ -1,0 +1,165 @@
+"""Configurations: what they refuse, and the bundle that the apply program reads back."""
+
+import string
+import subprocess
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pulumi_casebook import InputError
+from pulumi_casebook.machines.configuration import (
+    Allow,
+    Configuration,
+    Directory,
+    File,
+    Ready,
+    Repository,
+    Service,
+    bundle,
+)
+from pulumi_casebook.machines.configuration.programs.apply import parse
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"role": "Web server"}, "names become host names"),
+        ({"role": "web", "packages": ["nginx\nrole other"]}, "pattern"),
+        ({"role": "web", "colour": "red"}, "colour: no such field"),
+        (
+            {"role": "web", "services": [Service(unit="a.service", follows=("/etc/x",))]},
+            "services.a.service.follows=/et",
+        ),
+        ({"role": "web", "files": [File(path="/a", content=""), File(path="/a", content="b")]}, "/a is given twice"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_together_is_refused(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        Configuration(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"path": "etc/x"}, "pattern"),
+        ({"path": "/etc/x", "mode": "644"}, "pattern"),
+        ({"path": "/etc/x", "owner": "root"}, "pattern"),
+        ({"path": "/etc/x", "content": "@secret(a)@"}, "/etc/x holds a secret; give it a mode that ends in 0"),
+        ({"path": "/etc/x", "content": "Calling __str__ on an Output[T]"}, "not known yet; pass it through apply"),
+    ],
+)
+def test_a_file_that_cannot_be_right_is_refused(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        File(**{"content": "", **values})
+
+
+@pytest.mark.parametrize("values", [{"port": 80, "protocol": "vrrp"}, {}, {"protocol": "udp"}])
+def test_only_vrrp_has_no_port(values: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="tcp and udp have one, vrrp has none"):
+        Allow(sources=("10.8.0.0/24",), **values)
+
+
+def test_commands_are_one_line() -> None:
+    with pytest.raises(InputError, match="one line"):
+        Ready(command="true\nfalse")
+    with pytest.raises(InputError, match="one line"):
+        Service(unit="a.service", check="true\nfalse")
+
+
+# Whatever a text file may hold, line separators that only Unicode knows included.
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+commands = texts.map(lambda text: "".join(filter(str.isprintable, text)).strip()).filter(bool)
+words = st.text(string.ascii_lowercase, min_size=2, max_size=8)
+paths = st.builds("/{}/{}".format, words, words)
+owners = st.builds("{}:{}".format, words, words)
+modes = st.sampled_from(["0600", "0640", "0750", "0755"])
+files = st.builds(File, path=paths, content=texts.filter(lambda t: "@secret(" not in t), owner=owners, mode=modes)
+
+
+repositories = st.builds(
+    Repository,
+    name=words,
+    uri=words.map("https://{}.example/apt".format),
+    suite=words,
+    component=words,
+    key=words.map("https://{}.example/key".format),
+    fingerprint=st.text("0123456789ABCDEF", min_size=40, max_size=40),
+)
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> Configuration:
+    held = draw(st.lists(files, max_size=3, unique_by=lambda file: file.path))
+    follows = st.lists(st.sampled_from([file.path for file in held]), unique=True) if held else st.just([])
+    services = st.builds(
+        Service,
+        unit=words.map(lambda word: f"{word}.service"),
+        follows=follows.map(tuple),
+        change=st.sampled_from(["reload", "restart"]),
+        check=st.none() | commands,
+    )
+    return Configuration(
+        role=draw(words),
+        packages=tuple(draw(st.lists(words, unique=True))),
+        repositories=tuple(draw(st.lists(repositories, max_size=2, unique=True))),
+        variables=draw(st.dictionaries(words.map(str.upper), commands, max_size=2)),
+        directories=tuple(draw(st.lists(st.builds(Directory, path=paths, owner=owners, mode=modes), unique=True))),
+        files=tuple(held),
+        services=tuple(draw(st.lists(services, max_size=3, unique=True))),
+        ready=draw(st.none() | st.builds(Ready, command=commands, seconds=st.integers(1, 3600))),
+    )
+
+
+@given(configurations())
+def test_the_apply_program_reads_what_the_bundle_says(configuration: Configuration) -> None:
+    read = parse(bundle(configuration))
+    assert read["role"] == configuration.role
+    assert tuple(read["packages"]) == configuration.packages
+    assert read["repositories"] == [repository.model_dump() for repository in configuration.repositories]
+    assert read["variables"] == configuration.variables
+    assert read["directories"] == [(d.path, d.owner, int(d.mode, 8)) for d in configuration.directories]
+    for file in configuration.files:
+        wanted = read["files"].pop(file.path)
+        text = "".join(line + "\n" for line in wanted["lines"])
+        assert text.removesuffix("\n") == file.content.removesuffix("\n")
+        assert (wanted["owner"], wanted["mode"]) == (file.owner, int(file.mode, 8))
+    assert not read["files"]
+    given = [(s.unit, s.change, list(s.follows), s.check) for s in configuration.services]
+    assert [(s["unit"], s["change"], s["follows"], s["check"]) for s in read["services"]] == given
+    ready = configuration.ready
+    assert read["ready"] == ((ready.seconds, ready.command) if ready else None)
+
+
+def test_open_ports_become_rules_that_nft_accepts() -> None:
+    allow = (
+        Allow(port=80, sources=("10.8.0.0/24", "192.168.1.7/32")),
+        Allow(port=53, protocol="udp", sources=("10.8.0.0/24",)),
+        Allow(port=99, sources=()),
+    )
+    read = parse(bundle(Configuration(role="web", allow=allow)))
+    assert read["services"] == [
+        {
+            "unit": "nftables.service",
+            "change": "reload",
+            "follows": ["/etc/nftables.d/web.nft"],
+            "check": "nft -c -f /etc/nftables.conf",
+        }
+    ]
+    rules = "\n".join(read["files"]["/etc/nftables.d/web.nft"]["lines"])
+    assert rules.splitlines()[1:] == [
+        "add rule inet filter input ip saddr { 10.8.0.0/24, 192.168.1.7/32 } tcp dport 80 accept",
+        "add rule inet filter input ip saddr { 10.8.0.0/24 } udp dport 53 accept",
+    ]
+    table = "table inet filter {\nchain input {\ntype filter hook input priority filter;\n}\n}\n"
+    nft(table + rules)
+    with pytest.raises(AssertionError, match="syntax error"):
+        nft(table + rules.replace("dport", "dprt"))
+
+
+def nft(rules: str) -> None:
+    """nftables' own check (Debian package nftables), where it cannot touch this machine's rules."""
+    done = subprocess.run(
+        ["unshare", "--net", "nft", "--check", "--file", "-"], input=rules, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

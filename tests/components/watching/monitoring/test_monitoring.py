@@ -1,0 +1,220 @@
+"""What monitoring declares, and what it puts on the machines."""
+
+import re
+from typing import Any
+
+import pytest
+from pulumi_casebook import DedicatedServer, InputError, Monitoring, Vps, VrackNetwork, ssh_key
+from pulumi_casebook.machines.configuration.programs.apply import Role, parse
+from pulumi_casebook.watching.monitoring import exporter_access
+from syrupy.assertion import SnapshotAssertion
+
+from tests.harness import UNKNOWN, Registered, declare, declares_the_same, only
+
+
+def access() -> dict[str, Any]:
+    return {"ssh_key": ssh_key(), "admin_cidrs": ["198.18.0.0/16"]}
+
+
+def vps() -> Vps:
+    return Vps("monitoring", service_name="vps-1.vps.ovh.net", **access())
+
+
+def servers(*names: str) -> list[DedicatedServer]:
+    network = VrackNetwork("private", vrack="pn-1001", vlan=8, cidr="10.8.0.0/24")
+    return [
+        DedicatedServer(
+            name, service_name=f"ns300{number}.ip-198-18-16.eu", network=network, address=f"10.8.0.{number}", **access()
+        )
+        for number, name in enumerate(names, 10)
+    ]
+
+
+def program(*names: str, **values: Any) -> Any:
+    def declare_it() -> None:
+        Monitoring("watch", **{"machine": vps(), "machines": servers(*names), "over": "public", **values})
+
+    return declare_it
+
+
+def role(registered: list[Registered], machine: str, name: str) -> Role:
+    """The parsed bundle of one role."""
+    return parse(only(registered, "Command", f"{machine}-{name}").inputs["stdin"])
+
+
+def files(registered: list[Registered], name: str) -> dict[str, str]:
+    parsed = role(registered, "monitoring", name)
+    return {path: "\n".join([*file["lines"], ""]) for path, file in parsed["files"].items()}
+
+
+EVERYTHING: dict[str, Any] = {
+    "sms": {"to": ["+33612345678"], "operators": [{"url": "https://sms.example.net/", "token": "s3cret"}]},
+    "night": {},
+    "probes": {"site": "https://www.example.net/", "database": "tcp://10.8.0.10:3306"},
+    "mail": {"to": ["ops@example.net"], "sender": "casebook@example.net", "server": "mail.example.net:587"},
+    "webhook": "https://hooks.example.net/0123",
+    "viewers_cidrs": ["203.0.113.0/24"],
+}
+
+
+@pytest.mark.claim("SOF-7")
+def test_a_vps_watches_itself_and_every_machine(snapshot: SnapshotAssertion) -> None:
+    registered = declares_the_same(program("web-1", "db-1"))
+    for name in ("monitoring", "web-1", "db-1"):
+        assert role(registered, name, "exporter")["packages"] == ["prometheus-node-exporter"]
+    assert only(registered, "Command", "monitoring-monitoring").inputs["stdin"] == snapshot(name="monitoring")
+    assert only(registered, "Command", "monitoring-monitoring-targets").inputs["stdin"] == snapshot(name="targets")
+    assert only(registered, "Command", "web-1-exporter").inputs["stdin"] == snapshot(name="exporter")
+
+
+def test_everything_but_addresses_that_are_not_born_is_shown_by_a_preview() -> None:
+    shown = declare(program("web-1"), preview=True)
+    assert only(shown, "Command", "monitoring-monitoring").inputs["stdin"] is not UNKNOWN
+    assert only(shown, "Command", "web-1-exporter").inputs["stdin"] is not UNKNOWN
+
+
+def test_one_more_machine_changes_one_line_of_the_watching_one() -> None:
+    few, more = (declares_the_same(program(*names)) for names in (["web-1"], ["web-1", "web-2"]))
+    unchanged = [r for r in few if r.name != "monitoring-monitoring-targets"]
+    assert all(next(m for m in more if m.urn == r.urn).inputs == r.inputs for r in unchanged)
+    before, after = (files(r, "monitoring-targets")["/etc/prometheus/machines.yml"].splitlines() for r in (few, more))
+    assert len(after) == len(before) + 1
+    assert [line for line in after if line in before] == before
+
+
+@pytest.mark.claim("SOF-7")
+def test_an_exporter_is_open_to_the_watching_machine_alone() -> None:
+    seen = {}
+
+    def declare_it() -> None:
+        watcher = vps()
+        seen["address"] = watcher.public_ip
+        assert exporter_access(watcher).sources == (f"{watcher.public_ip}/32",)
+        Monitoring("watch", machine=watcher, machines=servers("web-1"), over="public")
+
+    firewall = role(declares_the_same(declare_it), "web-1", "exporter")["files"]["/etc/nftables.d/exporter.nft"][
+        "lines"
+    ]
+    assert firewall[1:] == [f"add rule inet filter input ip saddr {{ {seen['address']}/32 }} tcp dport 9100 accept"]
+
+
+def test_over_the_private_network_every_address_is_planned() -> None:
+    def declare_it() -> None:
+        watcher, *others = servers("watcher", "web-1")
+        Monitoring("watch", machine=watcher, machines=others)
+
+    shown = declare(declare_it, preview=True)
+    targets = role(shown, "watcher", "monitoring-targets")["files"]["/etc/prometheus/machines.yml"]["lines"]
+    assert [line for line in targets if '"10.8.0.10:9100"' in line or '"10.8.0.11:9100"' in line] == targets[1:]
+
+
+def test_pages_are_local_unless_somebody_may_see_them() -> None:
+    closed, opened = (declares_the_same(program("web-1", **values)) for values in ({}, EVERYTHING))
+    assert "/etc/nftables.d/monitoring.nft" not in files(closed, "monitoring")
+    assert "--web.listen-address=127.0.0.1:9090 " in files(closed, "monitoring")["/etc/default/prometheus"]
+    assert "--web.listen-address=127.0.0.1:9093 " in files(closed, "monitoring")["/etc/default/prometheus-alertmanager"]
+    rules = files(opened, "monitoring")["/etc/nftables.d/monitoring.nft"]
+    assert "ip saddr { 203.0.113.0/24 } tcp dport 9090 accept" in rules
+
+
+def test_alerts_go_where_they_are_told_and_their_secrets_nowhere_else() -> None:
+    mail = {**EVERYTHING["mail"], "username": "casebook", "password": "hunter2"}
+    registered = declares_the_same(program("web-1", **{**EVERYTHING, "mail": mail}))
+    holders = {
+        word: {r.name for r in registered if word in str(r.inputs)}
+        for word in ("hunter2", "hooks.example.net", "s3cret")
+    }
+    assert holders == {
+        "hunter2": {"monitoring-monitoring-secrets"},
+        "hooks.example.net": {"monitoring-monitoring-secrets"},
+        "s3cret": {"monitoring-sms-secrets"},
+    }
+    assert role(registered, "monitoring", "sms")["files"]["/etc/casebook/sms/token-0"]["mode"] == 0o640
+    modes = role(registered, "monitoring", "monitoring")["files"]
+    assert modes["/etc/prometheus/alertmanager.yml"]["mode"] == 0o640
+    assert modes["/etc/prometheus/smtp-password"]["mode"] == 0o640
+
+
+@pytest.mark.claim("NRT-11")
+def test_mail_is_muted_by_night_and_text_messages_by_day() -> None:
+    text = files(declares_the_same(program("web-1", **EVERYTHING)), "monitoring")["/etc/prometheus/alertmanager.yml"]
+    assert "- {receiver: mail, continue: true, mute_time_intervals: [night]}" in text
+    assert "- {receiver: sms, continue: true, active_time_intervals: [night]}" in text
+    assert "- {receiver: webhook, continue: true}" in text
+    for line in ('start_time: "20:00", end_time: "24:00"', 'start_time: "00:00", end_time: "08:00"', "Europe/Paris"):
+        assert line in text
+    both = {**EVERYTHING, "night": None}
+    text = files(declares_the_same(program("web-1", **both)), "monitoring")["/etc/prometheus/alertmanager.yml"]
+    assert "night" not in text
+
+
+def test_probes_and_exporters_may_be_born_with_the_stack() -> None:
+    def declare_it() -> None:
+        (haproxy,) = servers("haproxy-1")
+        Monitoring(
+            "watch",
+            machine=vps(),
+            machines=[haproxy],
+            over="public",
+            probes={"site": haproxy.public_address.apply(lambda address: f"http://{address}/")},
+            exporters={"haproxy": {"machines": [haproxy], "port": 8404}},
+        )
+
+    registered = declares_the_same(declare_it)
+    lists = files(registered, "monitoring-targets")
+    assert re.search(
+        r'"http://198[0-9.]+/"\], labels: {probe: "site", module: http}', lists["/etc/prometheus/probes.yml"]
+    )
+    assert re.search(r'"198[0-9.]+:8404"\], labels: {machine: "haproxy-1"', lists["/etc/prometheus/haproxy.yml"])
+    assert "job_name: haproxy\n" in files(registered, "monitoring")["/etc/prometheus/prometheus.yml"]
+
+
+def test_up_need_not_wait_for_the_machines() -> None:
+    assert (
+        role(declares_the_same(program("web-1", wait_seconds=0)), "monitoring", "monitoring-targets")["ready"] is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"machines": []}, r"machines=\[\]: Tuple should have at least 1 item"),
+        ({"over": "private"}, "over=private: monitoring has no private network; give it one, or over=public"),
+        ({"thresholds": {"memory_percent": 120}}, "thresholds.memory_percent=120: Input should be less than or equal"),
+        ({"thresholds": {"swap": 1}}, "thresholds.swap: no such field"),
+        ({"mail": {**EVERYTHING["mail"], "server": "mail"}}, "mail.server='mail': String should match pattern"),
+        ({"mail": {**EVERYTHING["mail"], "username": "x"}}, "username and password go together"),
+        ({"mail": {"to": ["a@b"], "sender": "a@b", "username": "x", "password": "y"}}, "username: goes with a server"),
+        ({"sms": {"to": ["0612345678"], "operators": []}}, "sms.to.0='0612345678': String should match pattern"),
+        ({"night": {}, "mail": EVERYTHING["mail"]}, "night: needs both mail and sms"),
+        ({"night": {"start": "8:00"}}, "night.start='8:00': String should match pattern"),
+        ({"night": {"start": "08:00", "end": "08:00"}}, "start=08:00: is the end as well"),
+        ({"night": {"time_zone": "Paris"}}, "night.time_zone='Paris': not a time zone"),
+        ({"probes": {"site": "www.example.net"}}, "site='www.example.net': neither http"),
+        ({"exporters": {"probes": {"machines": [], "port": 1}}}, "exporters.probes.machines=\\[\\]: Tuple should have"),
+        ({"wait_seconds": -1}, "wait_seconds=-1: Input should be greater than or equal to 0"),
+        ({"viewers_cidrs": ["everyone"]}, "viewers_cidrs.0='everyone': not an IPv4 network"),
+    ],
+)
+def test_what_cannot_work_is_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        declares_the_same(program("web-1", **values))
+
+
+def test_the_watching_machine_must_be_known_to_firewalls() -> None:
+    def declare_it() -> None:
+        watcher, other = servers("watcher", "web-1")
+        watcher.public_ip = None
+        Monitoring("watch", machine=watcher, machines=[other], over="public")
+
+    with pytest.raises(InputError, match="the address of watcher is not known before it is made"):
+        declares_the_same(declare_it)
+
+
+def test_a_machine_is_watched_once() -> None:
+    def declare_it() -> None:
+        (server,) = servers("web-1")
+        Monitoring("watch", machine=vps(), machines=[server, server], over="public")
+
+    with pytest.raises(InputError, match=r"machines=\[web-1, web-1\]: web-1 is given twice"):
+        declares_the_same(declare_it)

@@ -1,0 +1,78 @@
+"""What PHP servers hold, and what is refused. That it works is seen with nginx in front (../nginx_tier)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pulumi_casebook import InputError, PhpTier
+
+from tests.components.private import Values, files_of, machines, role_of, written
+from tests.harness import comes_after, declare, declares_the_same, only
+
+POOL = "/etc/php/8.2/fpm/pool.d/www.conf"
+
+
+def tier(folder: Path, **values: object) -> Callable[[], None]:
+    def program() -> None:
+        given: Values = {"application": folder, "allowed_cidrs": ["10.4.0.1/32"], **values}
+        PhpTier("php", machines=machines("php", 31, 32), **given)
+
+    return program
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return written(tmp_path, {"index.php": "<?php echo 1;\n", ".env": "SECRET=1\n", ".git/config": "x\n"})
+
+
+def test_one_member_after_the_other(folder: Path) -> None:
+    declared = declares_the_same(tier(folder, secrets={"PASSWORD": "x"}))
+    first, second = (only(declared, "command:remote:Command", f"php-{number}-php") for number in (31, 32))
+    assert comes_after(declared, second, first)
+
+
+def test_hidden_files_stay_where_they_are(folder: Path) -> None:
+    below = [path for path in files_of(role_of(tier(folder), "php-31-php")) if path.startswith("/srv/php/")]
+    assert below == ["/srv/php/files/index.php"]
+
+
+def test_secrets_are_by_name_and_their_values_nowhere(folder: Path) -> None:
+    declared = declare(tier(folder, secrets={"PASSWORD": "much-secret"}), preview=True)
+    text = only(declared, "command:remote:Command", "php-31-php").inputs["stdin"]
+    assert "env[PASSWORD] = @secret(PASSWORD)@" in text
+    assert "much-secret" not in text
+    assert "stdin" in only(declared, "command:remote:Command", "php-31-php-secrets").secrets
+
+
+@pytest.mark.parametrize(
+    ("values", "workers"), [({"memory_mb": 1024, "request_mb": 32}, 32), ({"memory_mb": 1024, "processes": 7}, 7)]
+)
+def test_processes_fit_into_the_memory(folder: Path, values: Values, workers: int) -> None:
+    assert f"pm.max_children = {workers}\n" in files_of(role_of(tier(folder, **values), "php-31-php"))[POOL]
+
+
+def test_a_folder_with_a_picture_goes_as_one_archive_that_is_always_the_same(folder: Path) -> None:
+    (folder / "picture.png").write_bytes(bytes(range(256)))
+    once, again = (files_of(role_of(tier(folder), "php-31-php")) for _ in range(2))
+    assert once == again
+    assert "/srv/php/archive" in once
+    assert not [path for path in once if path.startswith("/srv/php/files/")]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"application": "/nowhere"}, "application='/nowhere': neither a folder nor a Java archive"),
+        ({"environment": {"lower": "x"}}, "environment.lower"),
+        ({"environment": {"HTTP_PROXY": "x"}}, "HTTP_… are the headers that a client sent"),
+        ({"environment": {"A": "one\ntwo"}}, "environment.A='one\\ntwo': one line of text"),
+        ({"environment": {"A": "x"}, "secrets": {"A": "y"}}, "secrets.A: also in environment"),
+        ({"memory_mb": 64, "request_mb": 128}, "memory_mb=64: not enough for one request of 128 MiB"),
+        ({"sessions": {"a": "10.4.0.41"}, "extensions": ["gd"]}, "needs the extension memcached"),
+        ({"server": "nginx"}, "server='nginx': Input should be 'fpm' or 'apache'"),
+    ],
+)
+def test_refusals(folder: Path, values: Values, message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        declare(tier(folder, **values), preview=True)
+    assert message in str(refused.value)

@@ -1,0 +1,145 @@
+"""The tiers together, with the real daemons: what the world, an editor and a stranger see."""
+
+import time
+from functools import partial
+
+import pytest
+
+from tests.components.web.web_tier.conftest import CLIENT, Platform
+from tests.waiting import until
+
+WEBS = [f"web-{n}" for n in range(1, 9)]
+
+
+def publish(platform: Platform, name: str, text: str) -> None:
+    assert platform.as_editor(f"-X PUT --data-binary '{text}' https://10.8.0.2/edit/{name}").startswith("20")
+    assert platform.as_editor("-X PUT -d '' https://10.8.0.2/publish").startswith("20")
+
+
+def everywhere(platform: Platform, path: str, text: str) -> bool:
+    return all(text in platform.boxes[name].run(f"cat /srv/www/{path}", check=False) for name in WEBS)
+
+
+@pytest.mark.claim("SOF-1")
+def test_eight_web_servers_answer_in_turn(platform: Platform) -> None:
+    answers = platform.served_by(48)
+    assert set(answers) == set(WEBS)
+    # Two members, each in turn over the eight.
+    assert {answers.count(name) for name in WEBS} == {6}
+
+
+@pytest.mark.claim("SOF-1")
+def test_https_ends_at_haproxy(platform: Platform) -> None:
+    answer = platform.boxes["editor"].run("curl -ksS -D - -o /dev/null https://10.8.0.130/")
+    assert "HTTP/2 200" in answer
+    assert "x-served-by: web-" in answer
+
+
+def test_web_servers_know_their_clients(platform: Platform) -> None:
+    platform.get("/who", "-H 'X-Forwarded-For: 192.0.2.66'")
+    logs = until(
+        lambda: [log for name in WEBS if "/who" in (log := platform.boxes[name].run("cat /var/log/nginx/access.log"))],
+        "nobody has logged the request",
+    )
+    line = next(line for line in logs[0].splitlines() if "/who" in line)
+    assert line.startswith(f"{CLIENT} ")
+
+
+@pytest.mark.claim("SOF-3")
+@pytest.mark.claim("SOF-5")
+def test_what_an_editor_publishes_is_on_every_web_server(platform: Platform) -> None:
+    assert platform.as_editor("-X PUT -d one https://10.8.0.2/edit/news/final.html").startswith("20")
+    time.sleep(2)
+    assert not everywhere(platform, "news/final.html", "one"), "it went out before it was published"
+    publish(platform, "news/final.html", "two")
+    until(lambda: everywhere(platform, "news/final.html", "two"), "not on all eight")
+    assert platform.get("/news/final.html") == "two"
+    # The same size in the same second is a change all the same, and a deletion goes out as well.
+    for text, moment in (("one", "2026-01-01 20:00:00.1"), ("six", "2026-01-01 20:00:00.2")):
+        written = f"printf {text} >/srv/edit/news/final.html && touch -d '{moment}' /srv/edit/news/final.html"
+        platform.boxes["office-1"].run(f"{written} && publish")
+        until(partial(everywhere, platform, "news/final.html", text), f"{text} is not on all eight")
+    assert platform.as_editor("-X DELETE https://10.8.0.2/edit/news/final.html").startswith("20")
+    platform.boxes["office-1"].run("publish")
+    until(lambda: not any("final" in platform.boxes[n].run("ls /srv/www/news") for n in WEBS), "still there")
+
+
+@pytest.mark.claim("SOF-5")
+def test_the_back_office_is_for_editors_alone(platform: Platform) -> None:
+    editor, stranger = platform.boxes["editor"], platform.boxes["stranger"]
+    assert editor.run("curl -ksS -o /dev/null -w '%{http_code}' https://10.8.0.2/edit/") == "401"
+    assert "So $Foot" in platform.as_editor("https://10.8.0.2/")
+    assert stranger.run("curl -ks --max-time 1 https://10.8.0.2/; echo $?", check=False) == "28\n"
+    assert editor.run("curl -s --max-time 1 http://10.8.0.2/; echo $?", check=False) == "28\n"
+    assert editor.run("curl -s --max-time 1 telnet://10.8.0.2:873; echo $?", check=False) == "28\n"
+    assert "read only" in stranger.run("echo x >/srv/x; rsync /srv/x rsync://10.8.0.2/www/x 2>&1", check=False)
+
+
+@pytest.mark.claim("SOF-2")
+def test_only_the_tier_in_front_reaches_a_tier(platform: Platform) -> None:
+    stranger = platform.boxes["stranger"]
+    for address in ("10.8.0.10", "10.8.0.11", "10.8.0.20", "10.8.0.27"):
+        assert stranger.run(f"curl -s --max-time 1 http://{address}/; echo $?", check=False) == "28\n", address
+    assert "haproxy_process_" in stranger.run("curl -sS http://10.8.0.10:8404/metrics")
+
+
+@pytest.mark.claim("SOF-3")
+def test_a_server_is_ready_once_it_holds_the_site(platform: Platform) -> None:
+    web = platform.boxes["web-8"]
+    health = "curl -s -o /dev/null -w '%{http_code}' http://10.8.0.27/healthz"
+    assert web.run(health) == "200"
+    # As after a lost disk: not ready, and filled again by itself.
+    platform.boxes["office-1"].run("nft insert rule inet filter input tcp dport 873 drop")
+    web.run("rm -rf /srv/www/* /var/lib/web-sync/held")
+    assert web.run(health) == "503"
+    platform.boxes["office-1"].run("nft -f /etc/nftables.conf")
+    until(lambda: web.run(health) == "200", "not filled again")
+
+
+def test_another_site_is_refused(platform: Platform) -> None:
+    """A back office that was installed anew must not empty the web servers."""
+    office, web = platform.boxes["office-1"], platform.boxes["web-1"]
+    before = office.run("cat /srv/www/.generation")
+    held = web.run("ls /srv/www")
+    office.run("echo 'another-site 1' > /srv/www/.generation")
+    said = web.run("web-sync 2>&1; echo $?", check=False)
+    assert "The back office holds another site (another-site)" in said
+    assert said.endswith("1\n")
+    assert web.run("ls /srv/www") == held
+    office.run("cat > /srv/www/.generation", before)
+
+
+def test_a_second_apply_does_nothing(platform: Platform) -> None:
+    for name in ("web-1", "haproxy-1", "office-1"):
+        assert "nothing to do" in platform.configure(name)
+
+
+@pytest.mark.claim("SOF-6")
+def test_a_ninth_server_joins_without_an_error_and_without_a_touch_on_the_others(platform: Platform) -> None:
+    assert "started nginx.service" in platform.configure("web-9", webs=9)
+    assert "nothing to do" in platform.configure("web-1", webs=9)
+    platform.boxes["editor"].start(
+        'for i in $(seq 300); do curl -s -o /dev/null -w "%{http_code}\\n" http://10.8.0.130/; done >/run/codes; '
+        "touch /run/asked"
+    )
+    assert "reloaded haproxy.service" in platform.configure("haproxy-1", webs=9)
+    assert "reloaded haproxy.service" in platform.configure("haproxy-2", webs=9)
+    until(lambda: platform.boxes["editor"].run("ls /run").count("asked"), "still asking")
+    assert set(platform.boxes["editor"].run("cat /run/codes").split()) == {"200"}
+    until(lambda: "web-9" in platform.served_by(18), "web-9 serves nobody")
+
+
+@pytest.mark.claim("SOF-10")
+def test_a_lost_web_server_costs_no_answer(platform: Platform) -> None:
+    platform.boxes["web-3"].cut()
+    answers = platform.served_by(60)
+    assert set(answers) <= {f"web-{n}" for n in range(1, 10)} - {"web-3"}
+    assert len(answers) == 60
+
+
+@pytest.mark.claim("SOF-10")
+def test_a_lost_haproxy_costs_no_answer(platform: Platform) -> None:
+    platform.boxes["haproxy-2"].cut()
+    answers = platform.served_by(6)
+    assert len(answers) == 6
+    assert all(answer.startswith("web-") for answer in answers)
