@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Annotated, Protocol
 
 import pulumi
+from pydantic import BeforeValidator, Field, ValidationError
+
 from pulumi_casebook import AddressPlan, InputError
 from pulumi_casebook.core.args import Args, Project, explained
-from pydantic import BeforeValidator, Field, ValidationError
 
 KEYS = ("architecture", "settings", "sandbox")
 

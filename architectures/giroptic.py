@@ -15,6 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
+from pydantic import Field, model_validator
+
+from architectures import ProjectSettings, check_plan
 from pulumi_casebook import (
     AddressPlan,
     Allow,
@@ -35,15 +38,23 @@ from pulumi_casebook import (
     exporter_access,
     ssh_key,
 )
-from pulumi_casebook.core.args import Args, BalancerName, Cidr, Domain, Label, Many, Offered, Vlan, VpsName, VrackName
-from pulumi_casebook.data.swift_storage import Region
+from pulumi_casebook.core.args import (
+    Args,
+    BalancerName,
+    Cidr,
+    Domain,
+    Label,
+    ProviderName,
+    Unique,
+    Vlan,
+    VpsName,
+    VrackName,
+)
+from pulumi_casebook.data.swift_storage import ContainerArgs, Region
 from pulumi_casebook.network.cdn import CdnArgs
 from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.network.web_hosting import WebHostingArgs
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
-from pydantic import Field, model_validator
-
-from architectures import ProjectSettings, check_plan
 
 TIERS = {"peak": 64}
 SIDES = {"europe": "rbx", "america": "bhs"}
@@ -54,8 +65,8 @@ class Peaks(Args):
 
     # How many there are now: a person's to change, or the autoscaler's.
     instances: int = Field(default=0, ge=0, le=40)
-    region: Offered = "GRA11"
-    flavor: Offered = "b3-8"
+    region: ProviderName = "GRA11"
+    flavor: ProviderName = "b3-8"
     # Their own network; the balancer reaches them by public address.
     vrack: VrackName
     vlan: Vlan = 12
@@ -73,7 +84,7 @@ class Settings(ProjectSettings):
     """What the stack's file may say."""
 
     # From where administrators reach SSH.
-    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    admin_cidrs: Unique[Cidr] = Field(min_length=1)
     domain: Domain
 
     # What the account rents, by service name: one more VPS on either side is one more line (GIR-2).
@@ -121,12 +132,8 @@ def build(settings: Settings) -> None:
         project=settings.project,
         region=settings.storage_region,
         containers={
-            "photos": {
-                "signed_urls": True,
-                "origins": [f"https://www.{settings.domain}"],
-                "writers": ["photos"],
-            },
-            "exports": {"writers": ["exports"]},
+            "photos": ContainerArgs(signed_urls=True, origins=[f"https://www.{settings.domain}"], writers=["photos"]),
+            "exports": ContainerArgs(writers=["exports"]),
         },
     )
     photos = storage.containers["photos"]
@@ -145,9 +152,9 @@ def build(settings: Settings) -> None:
         listeners=[Listener(port=port, probe=application.probe) for port in (443, 80)],
         opts=pulumi.ResourceOptions(depends_on=[application]),
     )
-    sites = {name: WebHosting(name, args=plan) for name, plan in settings.hosting.items()}
+    sites = {name: WebHosting.of(name, plan) for name, plan in settings.hosting.items()}
     if settings.cdn:
-        Cdn("cdn", args=settings.cdn)
+        Cdn.of("cdn", settings.cdn)
 
     pulumi.export("url", front.url)
     pulumi.export("token", application.token)

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pulumi
+from pydantic import Field, model_validator
+
+from architectures import ProjectSettings, check_plan
 from pulumi_casebook import (
     AddressPlan,
     Allow,
@@ -49,18 +52,15 @@ from pulumi_casebook.core.args import (
     Cidr,
     Domain,
     Label,
-    Many,
     NasName,
-    Offered,
+    ProviderName,
     ServerName,
     System,
+    Unique,
     Vlan,
     VrackName,
 )
 from pulumi_casebook.network.vrack_network import PrivateCidr
-from pydantic import Field, model_validator
-
-from architectures import ProjectSettings, check_plan
 
 APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
 ANYBODY = "0.0.0.0/0"
@@ -97,7 +97,7 @@ class Place(Args):
 
     # Before the names of its machines.
     name: Label
-    region: Offered
+    region: ProviderName
     sizes: Sizes
     # Dedicated servers for the databases, and the NAS-HA, by service name.
     databases: Mapping[Label, ServerName] = Field(min_length=3, max_length=9)
@@ -120,13 +120,13 @@ class Settings(ProjectSettings):
     """What the stack's file may say."""
 
     # From where administrators reach the gateways.
-    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    admin_cidrs: Unique[Cidr] = Field(min_length=1)
     # A zone of the account; the service is www of it.
     zone: Domain
     vrack: VrackName
     # The system that dedicated servers get at the first `up`; None: they are used as they are.
     install: System | None = None
-    flavor: Offered = "b3-8"
+    flavor: ProviderName = "b3-8"
     # Of each NAS-HA.
     files_gb: int = Field(default=500, ge=10)
 
@@ -175,7 +175,7 @@ def site(
     network: VrackNetwork,
     half: int = 0,
     follows: GaleraCluster | None = None,
-    followers: Many[str] = (),
+    followers: Unique[str] = (),
 ) -> Built:
     """The whole drawing in one place."""
     planned, sizes = plan(network, half), place.sizes

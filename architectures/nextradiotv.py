@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from pydantic import Field, model_validator
+
+from architectures import ProjectSettings, check_plan
 from pulumi_casebook import (
     AddressPlan,
     Allow,
@@ -53,14 +56,22 @@ from pulumi_casebook import (
     dedicated_servers,
     ssh_key,
 )
-from pulumi_casebook.core.args import Args, Cidr, Domain, Label, Many, Offered, ServerName, System, Vlan, VrackName
-from pulumi_casebook.data.swift_storage import Region
+from pulumi_casebook.core.args import (
+    Args,
+    Cidr,
+    Domain,
+    Label,
+    ProviderName,
+    ServerName,
+    System,
+    Unique,
+    Vlan,
+    VrackName,
+)
+from pulumi_casebook.data.swift_storage import ContainerArgs, Region
 from pulumi_casebook.edge.gateway import WireGuardKey
 from pulumi_casebook.network.vrack_network import PrivateCidr
-from pulumi_casebook.watching.monitoring import MailArgs, NightArgs, SmsArgs
-from pydantic import Field, model_validator
-
-from architectures import ProjectSettings, check_plan
+from pulumi_casebook.watching.monitoring import ExporterArgs, MailArgs, NightArgs, SmsArgs
 
 APPLICATION = Path(__file__).parent / "applications/nextradiotv"
 WORLD = "0.0.0.0/0"
@@ -81,7 +92,7 @@ class Sizes(Args):
 class Drp(Args):
     """A second, smaller site that is ready to take over (NRT-18)."""
 
-    region: Offered
+    region: ProviderName
     sizes: Sizes
     # Members of the cluster that follows the first site's: an odd number.
     database_servers: Mapping[Label, ServerName] = Field(min_length=3, max_length=9)
@@ -91,8 +102,8 @@ class Settings(ProjectSettings):
     """What the stack's file may say."""
 
     # From where administrators reach the gateway, and journalists the back office.
-    admin_cidrs: Many[Cidr] = Field(min_length=1)
-    journalists_cidrs: Many[Cidr] = Field(min_length=1)
+    admin_cidrs: Unique[Cidr] = Field(min_length=1)
+    journalists_cidrs: Unique[Cidr] = Field(min_length=1)
     # Administrators' devices in the VPN: name -> WireGuard public key.
     vpn_peers: Mapping[Label, WireGuardKey] = Field(default_factory=dict)
     # A zone of the account; the site is www of it.
@@ -113,8 +124,8 @@ class Settings(ProjectSettings):
     # Public Cloud: machines of the public platform, and of the back office, which is the same, smaller.
     public: Sizes
     office: Sizes
-    region: Offered
-    flavor: Offered = "b3-8"
+    region: ProviderName
+    flavor: ProviderName = "b3-8"
     storage_region: Region
 
     # Alerts: by mail in the day, by text message at night.
@@ -347,8 +358,8 @@ def build(settings: Settings) -> None:
         project=settings.project,
         region=settings.storage_region,
         containers={
-            "images": {"public": True, "writers": ["journalists"]},
-            "backups": {"writers": ["backup"]},
+            "images": ContainerArgs(public=True, writers=["journalists"]),
+            "backups": ContainerArgs(writers=["backup"]),
         },
     )
     site = Place(settings, network, settings.region)
@@ -415,7 +426,7 @@ def build(settings: Settings) -> None:
         sms=settings.sms,
         night=settings.night,
         probes={"site": f"http://{www.host}/"},
-        exporters={"haproxy": {"machines": site.haproxies, "port": 8404}},
+        exporters={"haproxy": ExporterArgs(machines=site.haproxies, port=8404)},
     )
     copies: dict[str, Any] = {"container": storage.containers["backups"], "user": storage.users["backup"]}
     nightly: dict[str, Any] = {**copies, "schedule": "*-*-* 03:15:00", "expire_days": 21}

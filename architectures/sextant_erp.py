@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from pydantic import Field, model_validator
+
+from architectures import check_plan
 from pulumi_casebook import (
     AddressPlan,
     Backup,
@@ -39,26 +42,24 @@ from pulumi_casebook import (
     dedicated_servers,
     ssh_key,
 )
+from pulumi_casebook.backups.backup import RetentionArgs
 from pulumi_casebook.core.args import (
     Args,
     BalancerName,
     Cidr,
     Domain,
     Label,
-    Many,
     Project,
     ServerName,
     System,
+    Unique,
     Vlan,
     VpsName,
     VrackName,
 )
-from pulumi_casebook.data.object_storage import Region
+from pulumi_casebook.data.object_storage import BucketArgs, Region
 from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.watching.monitoring import MailArgs, SmsArgs
-from pydantic import Field, model_validator
-
-from architectures import check_plan
 
 APPLICATION = Path(__file__).with_name("applications") / "erp"
 TIERS = {"server": 16, "database": 32, "writer": 40, "backup": 48, "load_balancer": 240}
@@ -66,7 +67,7 @@ TIERS = {"server": 16, "database": 32, "writer": 40, "backup": 48, "load_balance
 WEIGHTS = (60, 40)
 HEALTH = Probe(type="http", port=80, url="/health")
 # The 24 hourly backups of the previous day are among those of the seven days.
-KEPT = {"hourly_days": 7, "weekly_days": 31}
+KEPT = RetentionArgs(hourly_days=7, weekly_days=31)
 
 
 class BackupStorage(Args):
@@ -80,7 +81,7 @@ class Settings(Args):
     """What the stack's file may say."""
 
     # From where administrators reach SSH.
-    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    admin_cidrs: Unique[Cidr] = Field(min_length=1)
     domain: Domain = "sextant.example"
 
     # What the account rents, by service name. The first server starts with the master database.
@@ -199,7 +200,7 @@ def build(settings: Settings) -> None:
             project=settings.backup_storage.project,
             region=settings.backup_storage.region,
             prefix=f"sextant-{settings.backup_storage.project[:8]}",
-            buckets={"backups": {"writers": ["backup"]}},
+            buckets={"backups": BucketArgs(writers=["backup"])},
         )
         repository: BackupServer | BucketRepository = BucketRepository(
             bucket=storage.buckets["backups"], user=storage.users["backup"]

@@ -19,6 +19,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+from pydantic import Field, model_validator
+
+from architectures import ProjectSettings, check_plan
 from pulumi_casebook import (
     AddressPlan,
     Backend,
@@ -47,21 +50,19 @@ from pulumi_casebook.core.args import (
     Cidr,
     Domain,
     Label,
-    Many,
-    Offered,
+    ProviderName,
     ServerName,
     System,
+    Unique,
     Vlan,
     VpsName,
     VrackName,
 )
-from pulumi_casebook.data.object_storage import Region
+from pulumi_casebook.data.object_storage import BucketArgs, Region
 from pulumi_casebook.network.cdn import CdnArgs
 from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
-from pydantic import Field, model_validator
-
-from architectures import ProjectSettings, check_plan
+from pulumi_casebook.watching.monitoring import ExporterArgs
 
 TIERS = {"haproxy": 16, "web": 64, "database": 128, "writer": 136, "back_office": 144, "load_balancer": 240}
 
@@ -70,8 +71,8 @@ class Settings(ProjectSettings):
     """What the stack's file may say."""
 
     # From where administrators reach SSH, and journalists the back office.
-    admin_cidrs: Many[Cidr] = Field(min_length=1)
-    editors_cidrs: Many[Cidr] = Field(min_length=1)
+    admin_cidrs: Unique[Cidr] = Field(min_length=1)
+    editors_cidrs: Unique[Cidr] = Field(min_length=1)
     domain: Domain = "sofoot.example"
 
     # What the account rents, by service name.
@@ -87,8 +88,8 @@ class Settings(ProjectSettings):
 
     # Public Cloud: one more web server is one more here (SOF-6).
     web_instances: int = Field(default=5, ge=1, le=40)
-    region: Offered = "GRA11"
-    flavor: Offered = "b3-8"
+    region: ProviderName = "GRA11"
+    flavor: ProviderName = "b3-8"
     storage_region: Region = "GRA"
 
     # How long browsers keep a page, in seconds.
@@ -182,7 +183,7 @@ def build(settings: Settings) -> None:
         service_name=settings.load_balancer,
         network=network,
         nat_cidr=nat,
-        servers={machine.name: machine.address for machine in haproxies},
+        servers={machine.name: str(machine.address) for machine in haproxies},
         listeners=[Listener(port=port, probe=front.probe) for port in (80, 443)],
         opts=pulumi.ResourceOptions(depends_on=[front]),
     )
@@ -205,7 +206,7 @@ def build(settings: Settings) -> None:
         region=settings.storage_region,
         # Names of buckets are the whole platform's; the project's number makes these our own.
         prefix=f"sofoot-{settings.project[:8]}",
-        buckets={"backups": {"writers": ["backup"]}},
+        buckets={"backups": BucketArgs(writers=["backup"])},
     )
     bucket = BucketRepository(bucket=storage.buckets["backups"], user=storage.users["backup"])
     to_bucket: dict[str, Any] = {"to": bucket, "retention": {"daily": 14, "weekly": 8}}
@@ -226,13 +227,13 @@ def build(settings: Settings) -> None:
         machine=monitoring,
         machines=watched,
         over="public",
-        exporters={"haproxy": {"machines": haproxies, "port": 8404}},
+        exporters={"haproxy": ExporterArgs(machines=haproxies, port=8404)},
         probes={"site": balancer.url},
         webhook=webhook,
     )
 
     if settings.cdn:
-        Cdn("cdn", args=settings.cdn)
+        Cdn.of("cdn", settings.cdn)
 
     pulumi.export("url", balancer.url)
     pulumi.export(

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pulumi_casebook.core.args import Args
-from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.component import Component, ComponentArgs
 
 BEGIN, END = "<!-- arguments -->\n", "<!-- /arguments -->\n"
 
@@ -31,7 +31,7 @@ def pages(components: Path) -> Iterator[tuple[Path, str]]:
 def tables(package: ModuleType) -> str:
     """A table for every component whose arguments the package exports, then for the models inside them."""
     public = [getattr(package, name) for name in package.__all__]
-    models = [
+    models: list[type[Args]] = [
         model.Arguments
         for model in public
         if inspect.isclass(model) and issubclass(model, Component) and getattr(model, "Arguments", None) in public
@@ -52,6 +52,8 @@ def table(model: type[Args]) -> str:
     lines = [f"**{model.__name__}**: {_sentence(model)}\n" if model.__doc__ else f"**{model.__name__}**\n"]
     lines += ["| argument | type | default | is |", "| --- | --- | --- | --- |"]
     for name, field in model.model_fields.items():
+        if name in ComponentArgs.model_fields:
+            continue
         annotation, meaning = _written(model, name)
         default = "required" if field.is_required() else f"`{_default(field.get_default(call_default_factory=True))}`"
         cells = (f"`{name}`", f"`{annotation}`", default, meaning)

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from pulumi_casebook.machines.configuration.bundle import behind_bars
 
+from pulumi_casebook.machines.configuration.bundle import prefixed_lines
 from stacks.__main__ import names, stack_file
 from stacks.target import CHECKOUT, Stop, empty_project, is_account, prepare
 
@@ -110,7 +110,7 @@ def preview(stack: str, config: Path) -> Resources:
     labels |= {project_id: "(project)", project_id[:8]: "(project's first 8)"}
     for file in SHIPPED:
         text, label = file.read_text(), f"(the file {file.relative_to(CHECKOUT)})"
-        labels |= {text: label, "\n".join(behind_bars(text)): label}
+        labels |= {text: label, "\n".join(prefixed_lines(text)): label}
     resources = {}
     for step in steps:
         state_of, inputs = step["newState"], step["newState"].get("inputs") or {}

@@ -9,7 +9,6 @@ import sys
 from pulumi_casebook import InputError
 from pulumi_casebook.watching.autoscaler import PulumiStack
 from pulumi_casebook.watching.autoscaler.program import serve
-
 from stacks.__main__ import SALT, config_file, select, stack_file
 from stacks.target import CHECKOUT, Stop, prepare
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from hypothesis import strategies as st
+from pydantic import AfterValidator, PlainValidator
+
 from pulumi_casebook import InputError
 from pulumi_casebook.core import args
 from pulumi_casebook.core.args import Args, shown
-from pydantic import AfterValidator, PlainValidator
 
 MISSING = object()
 Where = tuple[str | int, ...]

@@ -1,7 +1,7 @@
 """Components of published reference architectures, for Pulumi programs on OVHcloud and any OpenStack."""
 
 from pulumi_casebook.backups.archive import Archive
-from pulumi_casebook.backups.backup import Backup, BackupServer, BucketRepository
+from pulumi_casebook.backups.backup import Backup, BackupServer, BucketRepository, RetentionArgs
 from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.plan import AddressPlan
 from pulumi_casebook.core.ssh import SshKey, ssh_key
@@ -9,15 +9,15 @@ from pulumi_casebook.data.galera_cluster import GaleraCluster
 from pulumi_casebook.data.memcached import Memcached
 from pulumi_casebook.data.mysql_pair import MysqlPair
 from pulumi_casebook.data.nas import Nas
-from pulumi_casebook.data.object_storage import ObjectStorage
+from pulumi_casebook.data.object_storage import BucketArgs, ObjectStorage
 from pulumi_casebook.data.search_pair import SearchPair
-from pulumi_casebook.data.swift_storage import SwiftStorage
+from pulumi_casebook.data.swift_storage import ContainerArgs, SwiftStorage
 from pulumi_casebook.edge.failover_ip import FailoverIp
 from pulumi_casebook.edge.floating_ips import FloatingIps
 from pulumi_casebook.edge.gateway import Forward, Gateway, Vpn
 from pulumi_casebook.edge.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
 from pulumi_casebook.edge.resolver import Resolver
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Repository, Unit
 from pulumi_casebook.machines.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps, dedicated_servers
 from pulumi_casebook.network.cdn import Cdn
 from pulumi_casebook.network.certificate import Certificate
@@ -28,7 +28,15 @@ from pulumi_casebook.network.web_hosting import WebHosting
 from pulumi_casebook.recovery.drp_replica_site import DrpReplicaSite, Resting, SharedFiles, Site
 from pulumi_casebook.watching.autoscaler import Autoscaler
 from pulumi_casebook.watching.logs import Logs
-from pulumi_casebook.watching.monitoring import Monitoring, exporter_access
+from pulumi_casebook.watching.monitoring import (
+    ExporterArgs,
+    MailArgs,
+    Monitoring,
+    NightArgs,
+    SmsArgs,
+    ThresholdsArgs,
+    exporter_access,
+)
 from pulumi_casebook.watching.watchdog import Watchdog
 from pulumi_casebook.web.back_office import BackOffice
 from pulumi_casebook.web.nginx_tier import Images, NginxTier, PageCache, RequestFilter
@@ -46,14 +54,17 @@ __all__ = [
     "Backend",
     "Backup",
     "BackupServer",
+    "BucketArgs",
     "BucketRepository",
     "Cdn",
     "Certificate",
     "Configuration",
+    "ContainerArgs",
     "DedicatedServer",
     "Directory",
     "DnsRoundRobin",
     "DrpReplicaSite",
+    "ExporterArgs",
     "FailoverIp",
     "FarmServer",
     "File",
@@ -72,11 +83,13 @@ __all__ = [
     "LoadBalancerIp",
     "Logs",
     "Machine",
+    "MailArgs",
     "Memcached",
     "Monitoring",
     "MysqlPair",
     "Nas",
     "NginxTier",
+    "NightArgs",
     "ObjectStorage",
     "PageCache",
     "PhpTier",
@@ -86,15 +99,18 @@ __all__ = [
     "RequestFilter",
     "Resolver",
     "Resting",
+    "RetentionArgs",
     "Route",
     "SearchPair",
-    "Service",
     "SharedFiles",
     "Site",
+    "SmsArgs",
     "SshKey",
     "SwiftStorage",
+    "ThresholdsArgs",
     "Timeouts",
     "TomcatTier",
+    "Unit",
     "UploadTier",
     "Vpn",
     "Vps",

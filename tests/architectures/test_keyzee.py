@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
-from pulumi_casebook import InputError
 
 import architectures
+from pulumi_casebook import InputError
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 FILE = Path(__file__).parents[2] / "stacks/Pulumi.keyzee.yaml"

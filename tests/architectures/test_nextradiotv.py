@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from pulumi_casebook import InputError
 
 import architectures
+from pulumi_casebook import InputError
 from tests.harness import Registered, declare, declares_the_same, only
 
 FILE = Path(__file__).parents[2] / "stacks/Pulumi.nextradiotv.yaml"

@@ -8,7 +8,6 @@ from typing import Any
 
 from pulumi_casebook import DedicatedServer, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import Role, parse
-
 from tests.components.web.web_tier.boxes import Box
 from tests.harness import declare, only
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from pulumi_casebook.core.args import Args, Many
 from pydantic import Field
 
 from docs import arguments, claims
+from pulumi_casebook.core.args import Args, Unique
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +64,7 @@ class _Sample(_Base):
     And more.
     """
 
-    names: Many[str] = ()
+    names: Unique[str] = ()
     size: Annotated[int, Field(ge=1)] = 3
     """How large."""
     # Either.
@@ -77,7 +77,7 @@ def test_a_field_is_described_by_the_comment_above_it_or_the_text_below() -> Non
         "| argument | type | default | is |\n"
         "| --- | --- | --- | --- |\n"
         "| `inherited` | `int` | required | Of the class below this one. |\n"
-        "| `names` | `Many[str]` | `[]` |  |\n"
+        "| `names` | `Unique[str]` | `[]` |  |\n"
         "| `size` | `int` | `3` | How large. |\n"
         "| `either` | `int \\| None` | `None` | Either. |\n"
     )

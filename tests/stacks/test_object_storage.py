@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi_casebook.data.swift_storage.programs import signed_url
 
+from pulumi_casebook.data.swift_storage.programs import signed_url
 from sandbox import DATA
 from sandbox.openstack.admin import connection
 from sandbox.ovhcloud.public_cloud import PublicCloud

@@ -2,11 +2,20 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
@@ -45,6 +54,10 @@ class Args(BaseModel):
         return value
 
 
+def _sequence(value: object) -> object:
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
+
+
 def _each_once(value: tuple[Any, ...]) -> tuple[Any, ...]:
     for number, item in enumerate(value):
         if item in value[:number]:
@@ -53,8 +66,11 @@ def _each_once(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return value
 
 
-# A sequence without repetition; a list is as welcome as a tuple.
-Many = Annotated[tuple[T, ...], Field(strict=False), AfterValidator(_each_once)]
+# A sequence without repetition; a list is as welcome as a tuple, and a tuple is kept.
+if TYPE_CHECKING:
+    Unique: TypeAlias = Sequence[T]
+else:
+    Unique = Annotated[tuple[T, ...], BeforeValidator(_sequence), AfterValidator(_each_once)]
 
 
 def explained(where: str, error: ValidationError) -> InputError:
@@ -150,7 +166,7 @@ def _absolute(value: tuple[str, ...]) -> tuple[str, ...]:
 # For what is quoted where it is written to.
 Line = Annotated[str, AfterValidator(_line)]
 # A provider's name of something that it offers: a region, a flavor, an image.
-Offered = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$")]
+ProviderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$")]
 # What answers by name; a DNS zone.
 Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 # Of the characters that need no quotes anywhere, so that nothing can leave its place in a file.
@@ -179,6 +195,6 @@ Address = Annotated[str, AfterValidator(_address)]
 Label = Annotated[str, AfterValidator(_label)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 # Files and directories of a machine.
-Paths = Annotated[Many[Line], AfterValidator(_absolute)]
+Paths = Annotated[Unique[Line], AfterValidator(_absolute)]
 # What is in no message (nor in a model's repr, with `Field(repr=False)`): text, or an output.
 Secret = Annotated[str | pulumi.Output[str], PlainValidator(_secret)]

@@ -1,54 +1,92 @@
 """The base of every component: its arguments are checked whole before anything is declared."""
 
-from typing import Any, ClassVar, Generic, TypeVar, cast
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 import pulumi
-from pulumi_casebook.core.args import Args, InputError, Label, explained, shown
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-A = TypeVar("A", bound=Args)
+from pulumi_casebook.core.args import Args, Label, explained, shown
+
+
+class ComponentArgs(Args):
+    """What every component takes beside its own arguments."""
+
+    # Pulumi's options of the component: provider, protect, depends_on, aliases.
+    opts: pulumi.ResourceOptions | None = Field(default=None, repr=False)
+
+
+A = TypeVar("A", bound=ComponentArgs)
+C = TypeVar("C", bound="Component[Any]")
+P = ParamSpec("P")
 NAME = TypeAdapter[str](Label)
+# Whose constructor runs.
+_declaring: ContextVar["Component[Any] | None"] = ContextVar("declaring", default=None)
+
+
+def takes(model: Callable[P, A]) -> Callable[[Callable[[C, A], None]], Callable[Concatenate[C, str, P], None]]:
+    """Makes `__init__(self, args)` a constructor that takes the name first and the model's fields as keywords.
+
+    The signature is the model's, so that type checkers and editors know every keyword. Decorated is what declares the
+    component's resources; it runs once the arguments are right. Attributes that are outputs become the component's.
+    """
+
+    def decorate(declare: Callable[[C, A], None]) -> Callable[Concatenate[C, str, P], None]:
+        @functools.wraps(declare)
+        def construct(self: C, name: str, /, *_: P.args, **values: P.kwargs) -> None:
+            args = _checked(f"{type(self).__name__} {shown(name)}", name, self.Arguments, values)
+            self._register(name, args)
+            token = _declaring.set(self)
+            try:
+                declare(self, args)
+            finally:
+                _declaring.reset(token)
+            self.register_outputs({key: value for key, value in vars(self).items() if isinstance(value, pulumi.Output)})
+
+        construct.__dict__["model"] = model
+        return construct
+
+    return decorate
+
+
+def _checked(where: str, name: str, model: type[Args], values: dict[str, Any]) -> Any:
+    """The arguments, if they and the name can be declared."""
+    try:
+        NAME.validate_python(name)
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise explained(where, error) from None
 
 
 class Component(pulumi.ComponentResource, Generic[A]):
     """A Pulumi component whose arguments are one pydantic model.
 
-    Used like any Pulumi resource: the name first, the arguments as keywords (or one ready `args` object),
-    `opts` last. Subclasses set `Arguments` and write `declare`; what they set as attributes is the output.
+    Used like any Pulumi resource: the name first, the arguments and `opts` as keywords. Subclasses decorate `__init__`
+    with `takes`. A component that is made in another one's constructor is its child.
     """
 
-    Arguments: ClassVar[type[Args]]
+    Arguments: ClassVar[type[ComponentArgs]]
 
-    def __init__(
-        self, name: str, args: A | None = None, opts: pulumi.ResourceOptions | None = None, **values: Any
-    ) -> None:
-        kind = type(self).__name__
-        checked = self._checked(f"{kind} {shown(name)}", name, args, values)
-        super().__init__(f"casebook:index:{kind}", name, {}, opts)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if model := getattr(vars(cls).get("__init__"), "model", None):
+            cls.Arguments = model
+
+    @classmethod
+    def of(cls, name: str, args: A) -> Self:
+        """The component of arguments that are checked already: those that a stack's file gives."""
+        return cls(name, **dict(args))
+
+    def _register(self, name: str, args: ComponentArgs) -> None:
+        inside = pulumi.ResourceOptions(parent=_declaring.get())
+        opts = pulumi.ResourceOptions.merge(inside, args.opts)
+        pulumi.ComponentResource.__init__(self, f"casebook:index:{type(self).__name__}", name, {}, opts)
         self.name = name
         # Its children are made after these, but may outlive them: Pulumi's state knows nothing of it.
         waiting = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[]))
         self.after = cast(list[pulumi.Resource], waiting.depends_on)
-        self.declare(checked)
-        self.register_outputs({key: value for key, value in vars(self).items() if isinstance(value, pulumi.Output)})
-
-    def _checked(self, where: str, name: str, args: A | None, values: dict[str, Any]) -> Any:
-        """The arguments, if they and the name can be declared."""
-        try:
-            NAME.validate_python(name)
-            if args is None:
-                return self.Arguments.model_validate(values)
-        except ValidationError as error:
-            raise explained(where, error) from None
-        if not isinstance(args, self.Arguments) or values:
-            raise InputError(
-                f"{where}: args={shown(args)}: takes a {self.Arguments.__name__}, and no keywords beside it"
-            )
-        return args
-
-    def declare(self, args: A) -> None:
-        """Declare the component's resources, as children."""
-        raise NotImplementedError
 
     def child(self, **options: Any) -> pulumi.ResourceOptions:
         """Options of a child resource."""

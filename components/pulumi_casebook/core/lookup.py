@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import pulumi
+
 from pulumi_casebook.core.args import InputError
 
 R = TypeVar("R")

@@ -4,8 +4,9 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Annotated
 
-from pulumi_casebook.core.args import Args, Cidr, explained
 from pydantic import Field, ValidationError, model_validator
+
+from pulumi_casebook.core.args import Args, Cidr, explained
 
 Tier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 

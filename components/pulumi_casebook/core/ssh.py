@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pulumi
 import pulumi_command as command
+
 from pulumi_casebook.core.args import InputError, SshPublicKey
 
 USER = "debian"  # of Debian's cloud images, and of OVHcloud's servers and VPS

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import pulumi
-from pulumi_casebook.core.args import Line
 from pydantic import AfterValidator
+
+from pulumi_casebook.core.args import Line
 
 
 def _variable(value: str) -> str:

@@ -4,17 +4,17 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi_casebook import InputError
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many, Port
-from pulumi_casebook.core.component import Component
 from pydantic import Field, SecretStr
 
+from pulumi_casebook import InputError
+from pulumi_casebook.core.args import Address, Cidr, Label, Port, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from tests.harness import declare
 
 
-class ThingArgs(Args):
+class ThingArgs(ComponentArgs):
     count: int = Field(default=1, ge=1, le=8)
-    names: Many[Label] = ()
+    names: Unique[Label] = ()
     cidr: Cidr = "10.8.0.0/24"
     address: Address = "10.8.0.1"
     port: Port = 80
@@ -23,9 +23,8 @@ class ThingArgs(Args):
 
 
 class Thing(Component[ThingArgs]):
-    Arguments = ThingArgs
-
-    def declare(self, args: ThingArgs) -> None:
+    @takes(ThingArgs)
+    def __init__(self, args: ThingArgs) -> None:
         self.count = args.count
         self.made = pulumi.Output.from_input(args.names)
 
@@ -70,16 +69,18 @@ def test_long_and_hidden_values_are_not_printed() -> None:
     assert "xxxxxxx" * 20 not in refusal(address="x" * 500)
     assert refusal(count=SecretStr("hush")).startswith("Thing 'one': count=(hidden): ")
     with pytest.raises(InputError, match=r"Thing 'one': port=\(hidden\): "):
-        declare(lambda: Thing("one", port=pulumi.Output.secret("hush")), preview=False)
+        declare(
+            lambda: Thing("one", port=pulumi.Output.secret("hush")),  # type: ignore[arg-type]
+            preview=False,
+        )
 
 
 def test_nothing_is_declared_before_the_arguments_are_accepted() -> None:
     made: list[str] = []
 
     class Eager(Component[ThingArgs]):
-        Arguments = ThingArgs
-
-        def declare(self, args: ThingArgs) -> None:
+        @takes(ThingArgs)
+        def __init__(self, args: ThingArgs) -> None:
             made.append(str(args.count))
 
     with pytest.raises(InputError):
@@ -88,7 +89,7 @@ def test_nothing_is_declared_before_the_arguments_are_accepted() -> None:
 
 
 def test_arguments_may_come_ready_made_and_outputs_are_registered() -> None:
-    made = declare(lambda: Thing("one", args=ThingArgs(names=("a", "b"))), preview=False)
+    made = declare(lambda: Thing.of("one", ThingArgs(names=("a", "b"))), preview=False)
     assert [(r.type, r.name) for r in made[1:]] == [("casebook:index:Thing", "one")]
     assert made[1].outputs["made"] == ["a", "b"]
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from pulumi_casebook import InputError
 from pulumi_casebook.core.lookup import PAUSES, looked_up
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import jinja2
 import pulumi
 import pytest
+
 from pulumi_casebook import InputError, ssh_key
 from pulumi_casebook.core.templates import render
-
 from tests.harness import declare
 
 

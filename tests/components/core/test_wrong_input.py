@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from pulumi_casebook.core.args import Args
 from pulumi_casebook.core.component import Component
 from pulumi_casebook.core.plan import AddressPlanArgs
@@ -15,7 +16,6 @@ from pulumi_casebook.edge.haproxy_tier import Frontend
 from pulumi_casebook.machines.configuration import Configuration
 from pulumi_casebook.recovery.drp_replica_site import SharedFiles
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
-
 from tests.docs.test_examples import EXAMPLES
 from tests.harness import declare
 from tests.wrong import Wrong, as_given, complaints, mistakes, put
@@ -53,7 +53,7 @@ MODELS: dict[type[Args], dict[str, Any]] = {
         "variables": {"ANSWER": "yes"},
         "directories": [{"path": "/srv/www", "owner": "root:root", "mode": "0755"}],
         "files": [{"path": "/etc/web", "content": "text\n", "owner": "root:root", "mode": "0644"}],
-        "services": [{"unit": "nginx.service", "follows": ["/etc/web"], "change": "reload", "check": "nginx -t"}],
+        "units": [{"unit": "nginx.service", "reload_on": ["/etc/web"], "check": "nginx -t"}],
         "allow": [{"port": 80, "sources": ["10.8.0.0/24"], "protocol": "tcp"}],
         "ready": {"command": "true", "seconds": 60},
     },
@@ -79,15 +79,15 @@ Examples = dict[type[Component[Any]], list[Args]]
 def _examples(ssh_key_file: Path) -> Examples:
     """The arguments of each component in the READMEs, which are valid."""
     found: Examples = {}
-    construct = Component.__init__
+    register = Component._register
 
-    def noted(self: Component[Any], name: str, args: Any = None, opts: Any = None, **values: Any) -> None:
-        construct(self, name, args, opts, **values)
-        found.setdefault(type(self), []).append(args or self.Arguments.model_validate(values))
+    def noted(self: Component[Any], name: str, args: Any) -> None:
+        register(self, name, args)
+        found.setdefault(type(self), []).append(args)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CASEBOOK_SSH_KEY_FILE", str(ssh_key_file))
-        patch.setattr(Component, "__init__", noted)
+        patch.setattr(Component, "_register", noted)
         for example in EXAMPLES:
             code = compile(str(example.values[0]), "README.md", "exec")
             declare(lambda code=code: exec(code, {}), preview=True)  # type: ignore[misc]

@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from pulumi_casebook.backups.backup.calendar import calendar
-from pulumi_casebook.core.args import Args, Paths
-from pulumi_casebook.data.swift_storage import Container, ContainerUser
-from pulumi_casebook.machines.machine import Machine
 from pydantic import AfterValidator, Field, model_validator
 
+from pulumi_casebook.backups.backup.calendar import calendar
+from pulumi_casebook.core.args import Paths
+from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.data.swift_storage import Container, ContainerUser
+from pulumi_casebook.machines.machine import Machine
 
-class ArchiveArgs(Args):
+
+class ArchiveArgs(ComponentArgs):
     """What one machine puts into object storage, a whole copy at a time."""
 
     # Where the data is.

@@ -5,10 +5,11 @@ import shlex
 from pathlib import Path
 
 import pulumi_random as random
+
 from pulumi_casebook.backups.archive.args import ArchiveArgs
-from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
 
 PROGRAM = Path(__file__).with_name("programs") / "archive.py"
 INSTALLED = "/usr/local/lib/casebook/archive.py"
@@ -26,9 +27,8 @@ class Archive(Component[ArchiveArgs]):
     Sources: NRT-12; docs.openstack.org/swift "Expiring Object Support".
     """
 
-    Arguments = ArchiveArgs
-
-    def declare(self, args: ArchiveArgs) -> None:
+    @takes(ArchiveArgs)
+    def __init__(self, args: ArchiveArgs) -> None:
         drawn = random.RandomPassword(f"{self.name}-passphrase", length=40, special=False, opts=self.child())
         self.passphrase = drawn.result
         self.applied = args.machine.configure(
@@ -77,10 +77,10 @@ def configuration(name: str, args: ArchiveArgs) -> Configuration:
         packages=("gpg", "gpg-agent", "zstd", *(["mariadb-client"] if args.mysql else [])),
         directories=(Directory(path="/etc/casebook"), Directory(path="/usr/local/lib/casebook")),
         files=files,
-        services=(
-            Service(
+        units=(
+            Unit(
                 unit=f"archive-{name}.timer",
-                follows=(f"/etc/systemd/system/archive-{name}.timer",),
+                restart_on=(f"/etc/systemd/system/archive-{name}.timer",),
                 check=f"systemd-analyze calendar {shlex.quote(args.schedule)}",
             ),
         ),

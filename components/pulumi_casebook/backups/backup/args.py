@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
+from pydantic import AfterValidator, Field, model_validator
+
 from pulumi_casebook.backups.backup.calendar import calendar
 from pulumi_casebook.backups.backup.server import BackupServer
-from pulumi_casebook.core.args import Args, Line, Many, Paths, Secret
+from pulumi_casebook.core.args import Args, Line, Paths, Secret, Unique
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.object_storage import Bucket, BucketUser
 from pulumi_casebook.machines.machine import Machine
-from pydantic import AfterValidator, Field, model_validator
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -60,7 +62,7 @@ class BucketRepository(Args):
     user: BucketUser
 
 
-class BackupArgs(Args):
+class BackupArgs(ComponentArgs):
     """One backup of one machine."""
 
     # Where the data is. A database is best read on its replica.
@@ -70,7 +72,7 @@ class BackupArgs(Args):
     # Files and directories to save.
     paths: Paths = ()
     # Patterns of restic that are left out: "*.tmp", "/srv/www/cache".
-    exclude: Many[Line] = ()
+    exclude: Unique[Line] = ()
     # Save all databases of the machine's MariaDB, as of one moment.
     mysql: bool = False
     # When: a calendar expression of systemd ("hourly", "*-*-* 03:15:00", "*:0/30"), in the machine's time zone.

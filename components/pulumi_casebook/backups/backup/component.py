@@ -5,11 +5,12 @@ import shlex
 import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
+
 from pulumi_casebook.backups.backup.args import BackupArgs, BucketRepository
 from pulumi_casebook.backups.backup.server import Account, BackupServer
-from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
 
 
 class Backup(Component[BackupArgs]):
@@ -23,9 +24,8 @@ class Backup(Component[BackupArgs]):
     Sources: SOF-8, ERP-7, NRT-12; restic.readthedocs.io.
     """
 
-    Arguments = BackupArgs
-
-    def declare(self, args: BackupArgs) -> None:
+    @takes(BackupArgs)
+    def __init__(self, args: BackupArgs) -> None:
         if args.password is None:
             drawn = random.RandomPassword(f"{self.name}-repository", length=40, special=False, opts=self.child())
             self.password = drawn.result
@@ -101,11 +101,11 @@ def configuration(name: str, args: BackupArgs, account: Account | None) -> Confi
         ),
         directories=(Directory(path="/etc/casebook"),),
         files=(program, environment, *access, setup, service, timer),
-        services=(
-            Service(unit=f"backup-{name}-setup.service", follows=follows),
-            Service(
+        units=(
+            Unit(unit=f"backup-{name}-setup.service", restart_on=follows),
+            Unit(
                 unit=f"backup-{name}.timer",
-                follows=(timer.path,),
+                restart_on=(timer.path,),
                 check=f"systemd-analyze calendar {shlex.quote(args.schedule)}",
             ),
         ),

@@ -6,13 +6,14 @@ from typing import Annotated, NamedTuple
 
 import pulumi
 import pulumi_tls as tls
-from pulumi_casebook.backups.backup.calendar import calendar
-from pulumi_casebook.core.args import Args, InputError, Port
-from pulumi_casebook.core.component import Component
-from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
-from pulumi_casebook.machines.machine import Machine
 from pydantic import AfterValidator, Field
+
+from pulumi_casebook.backups.backup.calendar import calendar
+from pulumi_casebook.core.args import InputError, Port
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
+from pulumi_casebook.machines.machine import Machine
 
 PROGRAM = "/usr/local/sbin/backup-server"
 SOURCE = Path(__file__).with_name("programs") / "backup_server.py"
@@ -21,7 +22,7 @@ ACCOUNTS = "/etc/casebook/backup-server"
 LONGEST_NAME = 25
 
 
-class BackupServerArgs(Args):
+class BackupServerArgs(ComponentArgs):
     """One machine that keeps repositories."""
 
     # The machine with the disks.
@@ -56,9 +57,8 @@ class BackupServer(Component[BackupServerArgs]):
     Sources: ERP-7, RAD-4, WIM-9; restic.readthedocs.io, rclone.org/commands/rclone_serve_restic.
     """
 
-    Arguments = BackupServerArgs
-
-    def declare(self, args: BackupServerArgs) -> None:
+    @takes(BackupServerArgs)
+    def __init__(self, args: BackupServerArgs) -> None:
         self.machine, self._args = args.machine, args
         key = tls.PrivateKey(f"{self.name}-host", algorithm="ED25519", opts=self.child())
         self.host_key = key.public_key_openssh.apply(str.strip)
@@ -133,13 +133,13 @@ def configuration(args: BackupServerArgs) -> Configuration:
             Directory(path=args.directory),
         ),
         files=(program, host_key, sshd, *units.values()),
-        services=(
-            Service(
+        units=(
+            Unit(
                 unit="backup-server.service",
-                follows=(sshd.path, host_key.path, units["backup-server.service"].path),
+                restart_on=(sshd.path, host_key.path, units["backup-server.service"].path),
                 check=f"mkdir -p /run/sshd && /usr/sbin/sshd -t -f {sshd.path}",
             ),
-            *(Service(unit=timer, follows=(units[timer].path,)) for timer in timers),
+            *(Unit(unit=timer, restart_on=(units[timer].path,)) for timer in timers),
         ),
         ready=Ready(command=f"ssh-keyscan -p {args.port} 127.0.0.1 2>/dev/null | grep -q ssh-ed25519"),
     )
@@ -162,6 +162,6 @@ def account(name: str, args: BackupServerArgs, client: str, keep: list[str]) -> 
     return Configuration(
         role=f"backup-of-{name}",
         files=(settings, password, key),
-        services=(Service(unit=f"backup-server-admit@{name}.service", follows=(settings.path,)),),
+        units=(Unit(unit=f"backup-server-admit@{name}.service", restart_on=(settings.path,)),),
         allow=(Allow(port=args.port, sources=(f"{client}/32",)),),
     )

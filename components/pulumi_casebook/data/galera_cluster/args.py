@@ -3,10 +3,12 @@
 import ipaddress
 from collections.abc import Mapping
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many, Port, Secret, SqlName
+from pydantic import Field, field_validator, model_validator
+
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Port, Secret, SqlName, Unique
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
-from pydantic import Field, field_validator, model_validator
 
 OWN_PORTS = (3307, 4444, 4567, 4568, 9200, 9201)
 
@@ -17,7 +19,7 @@ class Source(Args):
     # Its name.
     name: Label
     # Its members.
-    addresses: Many[Address] = Field(min_length=1)
+    addresses: Unique[Address] = Field(min_length=1)
     # Of its servers.
     port: Port
     # The application's database and account, the same in both.
@@ -32,17 +34,17 @@ class Source(Args):
     passwords: Mapping[Label, Secret] = Field(repr=False)
 
 
-class GaleraClusterArgs(Args):
+class GaleraClusterArgs(ComponentArgs):
     """Three to ten members that all hold all data, and an odd number of votes."""
 
     # The members; losing less than half of all votes stops nothing. The first begins the cluster on its first day.
-    machines: Many[Machine]
+    machines: Unique[Machine]
     # Votes without data (garbd), best in a third site: for an even number of members, or where two sites are equal.
-    arbitrators: Many[Machine] = ()
+    arbitrators: Unique[Machine] = ()
     # Members, arbitrators and clients take it, and nothing else.
     network: VrackNetwork
     # Who may connect and ask for a member's health: the machines of HAProxy, or of the application.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # The application's database, made with the cluster.
     database: SqlName = "app"
     # The application's account: everything in its database, nothing else.
@@ -50,7 +52,7 @@ class GaleraClusterArgs(Args):
     # The cluster elsewhere that this one follows, read-only until `galera promote`: the other's `source`.
     replica_of: Source | None = None
     # Members of a cluster elsewhere that follows this one.
-    followers: Many[Address] = ()
+    followers: Unique[Address] = ()
     # Of the members.
     port: Port = 3306
     # InnoDB's cache, in MiB. A server with nothing else to do gives it two thirds of its memory.

@@ -2,16 +2,18 @@
 
 import ipaddress
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source
 from pulumi_casebook.edge.haproxy_tier import HealthCheck
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 
 PROGRAM = Path(__file__).with_name("programs") / "galera.py"
@@ -42,9 +44,8 @@ class GaleraCluster(Component[GaleraClusterArgs]):
     Sources: NRT-5, KEY-4; mariadb.com/docs "Galera Cluster"; jepsen.io, MariaDB Galera Cluster 12.1.2.
     """
 
-    Arguments = GaleraClusterArgs
-
-    def declare(self, args: GaleraClusterArgs) -> None:
+    @takes(GaleraClusterArgs)
+    def __init__(self, args: GaleraClusterArgs) -> None:
         self.machines, self.follows = args.machines, args.replica_of.name if args.replica_of else None
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         # Slow to believe that a member is back: it must not flap.
@@ -170,9 +171,9 @@ def peer(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuration:
         packages=PACKAGES,
         directories=(Directory(path="/etc/galera"), Directory(path="/var/lib/galera")),
         files=(*files, *read),
-        services=(
-            Service(unit="galera.socket", follows=(SOCKET,)),
-            Service(unit="galera.service", follows=follows),
+        units=(
+            Unit(unit="galera.socket", restart_on=(SOCKET,)),
+            Unit(unit="galera.service", restart_on=follows),
         ),
         allow=(
             Allow(port=HEALTH, sources=args.allowed_cidrs),
@@ -196,10 +197,10 @@ def member(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuratio
     return Configuration(
         role="galera",
         files=(server, members, start),
-        services=(
-            Service(
+        units=(
+            Unit(
                 unit="mariadb.service",
-                follows=(SERVER, START),
+                restart_on=(SERVER, START),
                 check="mariadbd --user=mysql --help --verbose >/dev/null",
             ),
         ),
@@ -225,7 +226,7 @@ def arbitrator(name: str, args: GaleraClusterArgs, machine: Machine) -> Configur
         packages=("galera-arbitrator-4", "ssl-cert"),
         directories=(Directory(path="/etc/galera"),),
         files=(*files, nodes),
-        services=(Service(unit="garb.service", follows=tuple(file.path for file in files)),),
+        units=(Unit(unit="garb.service", restart_on=tuple(file.path for file in files)),),
         allow=(Allow(port=GROUP, sources=_others(machine, *args.machines, *args.arbitrators)),),
         ready=Ready(command=f"ss -Htn state established '( dport = :{GROUP} or sport = :{GROUP} )' | grep -q ."),
     )
@@ -276,7 +277,7 @@ def _certificate_files(group: str) -> tuple[File, ...]:
     )
 
 
-def elsewhere(args: GaleraClusterArgs) -> tuple[str, ...]:
+def elsewhere(args: GaleraClusterArgs) -> Sequence[str]:
     """The members of the other cluster, where there are two."""
     return args.replica_of.addresses if args.replica_of else args.followers
 

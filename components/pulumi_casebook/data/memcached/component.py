@@ -1,21 +1,22 @@
 """Memcached on each of a tier's machines."""
 
-from pulumi_casebook.core.args import Args, Cidr, Many, Port
-from pulumi_casebook.core.component import Component
+from pydantic import Field
+
+from pulumi_casebook.core.args import Cidr, Port, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
 from pulumi_casebook.machines.units import started_again
-from pydantic import Field
 
 SETTINGS = "/etc/memcached.conf"
 
 
-class MemcachedArgs(Args):
+class MemcachedArgs(ComponentArgs):
     # The caches; each holds a share of the keys, which the clients work out.
     machines: PrivateMachines
     # Who may connect: the machines of the application. Memcached asks nobody for a password.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # What each may hold, in MiB, beside the program itself.
     memory_mb: int = Field(default=256, ge=16)
     # The largest thing it keeps, in MiB.
@@ -36,9 +37,8 @@ class Memcached(Component[MemcachedArgs]):
     Sources: NRT-4; docs.memcached.org; CVE-2018-1000115 (why there is no UDP).
     """
 
-    Arguments = MemcachedArgs
-
-    def declare(self, args: MemcachedArgs) -> None:
+    @takes(MemcachedArgs)
+    def __init__(self, args: MemcachedArgs) -> None:
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.port = args.port
         one_after_another(self, args.machines, "memcached", lambda machine: configuration(args, machine))
@@ -54,7 +54,7 @@ def configuration(args: MemcachedArgs, machine: Machine) -> Configuration:
         role="memcached",
         packages=("memcached",),
         files=(settings, restart),
-        services=(Service(unit="memcached.service", follows=(settings.path, restart.path)),),
+        units=(Unit(unit="memcached.service", restart_on=(settings.path, restart.path)),),
         allow=(Allow(port=args.port, sources=args.allowed_cidrs),),
         ready=Ready(command=f"timeout 5 bash -c 'exec 3<>/dev/tcp/{machine.address}/{args.port}; {asked}'"),
     )

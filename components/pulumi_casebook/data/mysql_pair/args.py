@@ -3,23 +3,25 @@
 import ipaddress
 import re
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many, Port, SqlName
-from pulumi_casebook.machines.machine import Instance, Machine
-from pulumi_casebook.network.vrack_network import VrackNetwork
 from pydantic import Field, model_validator
 
+from pulumi_casebook.core.args import Address, Cidr, Label, Port, SqlName, Unique
+from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.machines.machine import Instance, Machine
+from pulumi_casebook.network.vrack_network import VrackNetwork
 
-class MysqlPairArgs(Args):
+
+class MysqlPairArgs(ComponentArgs):
     """Two machines, one of which writes."""
 
     # Two machines in two sites: what takes one site away leaves the other a copy.
-    machines: Many[Machine]
+    machines: Unique[Machine]
     # Replication and clients take it, and nothing else.
     network: VrackNetwork
     # The service address, planned in the network: whichever machine writes holds it.
     address: Address
     # Who may connect: the application's machines.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # False: one machine writes. True: clients may write on either, by its own address, and each replicates the other.
     # Nothing then keeps two clients from writing contradictions, at which replication stops; see "Two-way form".
     two_way: bool = False

@@ -7,10 +7,11 @@ from pathlib import Path
 import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 
 PROGRAM = Path(__file__).with_name("programs") / "mysql_pair.py"
@@ -37,9 +38,8 @@ class MysqlPair(Component[MysqlPairArgs]):
     Sources: SOF-4, ERP-4; mariadb.com/docs "Global Transaction ID"; RFC 5227.
     """
 
-    Arguments = MysqlPairArgs
-
-    def declare(self, args: MysqlPairArgs) -> None:
+    @takes(MysqlPairArgs)
+    def __init__(self, args: MysqlPairArgs) -> None:
         self.address, self.port, self.database, self.user = args.address, args.port, args.database, args.user
         self.machines, self.lease_seconds = args.machines, args.lease_seconds
         self.password = self._drawn("application")
@@ -114,14 +114,14 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
         packages=("mariadb-server",),
         directories=(Directory(path="/var/lib/mysql-pair", mode="0700"),),
         files=(server, sysctl, unit, stop, program, *pair, *certificate),
-        services=(
-            Service(unit="systemd-sysctl.service", follows=(SYSCTL,)),
-            Service(
+        units=(
+            Unit(unit="systemd-sysctl.service", restart_on=(SYSCTL,)),
+            Unit(
                 unit="mariadb.service",
-                follows=(SERVER, *(file.path for file in certificate)),
+                restart_on=(SERVER, *(file.path for file in certificate)),
                 check="mariadbd --user=mysql --help --verbose >/dev/null",
             ),
-            Service(unit="mysql-pair.service", follows=(UNIT, INSTALLED, *(file.path for file in pair))),
+            Unit(unit="mysql-pair.service", restart_on=(UNIT, INSTALLED, *(file.path for file in pair))),
         ),
         allow=(Allow(port=args.port, sources=(*args.allowed_cidrs, f"{peer.address}/32")),),
         ready=Ready(command=f"{INSTALLED} ready", seconds=120),

@@ -4,21 +4,22 @@ from typing import Literal
 
 import pulumi
 import pulumi_ovh as ovh
-from pulumi_casebook.core.args import Args, Label, Many, NasName
-from pulumi_casebook.core.component import Component
+from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Label, NasName, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.lookup import looked_up
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Configuration, File, Ready, Service
+from pulumi_casebook.machines.configuration import Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.units import UNITS
-from pydantic import Field, model_validator
 
 # As OVHcloud's guide mounts it, and: what waits goes on waiting (hard), rather than losing what was written; nothing on
 # it is a device or gives rights; locks are each machine's own, for the NAS could not reach back through a firewall.
 OPTIONS = "vers=3,proto=tcp,mountproto=tcp,hard,timeo=100,noatime,nodev,nosuid,nolock,_netdev"
 
 
-class NasArgs(Args):
+class NasArgs(ComponentArgs):
     # OVHcloud's name of the NAS-HA, which the account rents.
     service_name: NasName
     # The partition's name there.
@@ -26,18 +27,18 @@ class NasArgs(Args):
     # Its size; it can grow, and shrink no further than to what it holds.
     size_gb: int = Field(ge=10)
     # Who mounts it.
-    machines: Many[Machine] = Field(min_length=1)
+    machines: Unique[Machine] = Field(min_length=1)
     # Where, on each.
     mount: str = Field(pattern=r"^(/[A-Za-z0-9_.]+)+$")
     # Names of the machines that may read only.
-    read_only: Many[Label] = ()
+    read_only: Unique[Label] = ()
     # The gateway through which machines without public addresses reach it, whose address the NAS then sees; None: each
     # comes with its own.
     via: Machine | None = None
     # How others, which are not machines of the stack, speak to it as well.
     protocol: Literal["NFS", "NFS_CIFS"] = "NFS"
     # Kept on the NAS beside the files, in .zfs/snapshot: how often, and for how long.
-    snapshots: Many[Literal["hour-1", "hour-6", "day-1", "day-2", "day-3", "day-7"]] = ()
+    snapshots: Unique[Literal["hour-1", "hour-6", "day-1", "day-2", "day-3", "day-7"]] = ()
     # Who owns the partition's top directory.
     owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
 
@@ -64,9 +65,8 @@ class Nas(Component[NasArgs]):
     Sources: KEY-5; api.ovh.com /dedicated/nasha; nfs(5).
     """
 
-    Arguments = NasArgs
-
-    def declare(self, args: NasArgs) -> None:
+    @takes(NasArgs)
+    def __init__(self, args: NasArgs) -> None:
         options = pulumi.InvokeOptions(parent=self)
         found = looked_up(
             "NAS-HA", args.service_name, lambda: ovh.dedicated.get_nas_ha(args.service_name, opts=options)
@@ -135,11 +135,11 @@ def configuration(args: NasArgs, name: str, source: str, read_only: bool) -> Con
         role=f"nas-{name}",
         packages=("nfs-common",),
         files=(mount, check, *again.values()),
-        services=(
+        units=(
             # First the program, which prepares the place; a role that leaves stops the mount as well.
-            Service(unit=f"nas-{name}.service", follows=(mount.path, check.path, again["service"].path)),
-            Service(unit=unit, follows=(mount.path,)),
-            Service(unit=f"nas-{name}.timer", follows=(again["timer"].path,)),
+            Unit(unit=f"nas-{name}.service", restart_on=(mount.path, check.path, again["service"].path)),
+            Unit(unit=unit, restart_on=(mount.path,)),
+            Unit(unit=f"nas-{name}.timer", restart_on=(again["timer"].path,)),
         ),
         ready=Ready(command=f"{program} look", seconds=120),
     )

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pulumi_casebook.core.args import Args, Label, Line, Many, Project
 from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from pulumi_casebook.core.args import Args, Label, Line, Project, Unique
+from pulumi_casebook.core.component import ComponentArgs
 
 # help.ovhcloud.com "Object Storage - Endpoints and Object Storage geoavailability". Not the names of compute regions.
 REGIONS = (
@@ -94,9 +96,9 @@ class BucketArgs(Args):
     # Copies in another region.
     replication: ReplicationArgs | None = None
     # Users who may list and read.
-    readers: Many[Label] = ()
+    readers: Unique[Label] = ()
     # Users who may list, read, write and delete.
-    writers: Many[Label] = ()
+    writers: Unique[Label] = ()
     # Leave the bucket and its objects when the stack is destroyed. Otherwise the provider empties and deletes it.
     keep: bool = False
 
@@ -115,7 +117,7 @@ class BucketArgs(Args):
         return self
 
 
-class ObjectStorageArgs(Args):
+class ObjectStorageArgs(ComponentArgs):
     """Buckets of one region."""
 
     # The Public Cloud project, which is adopted.

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import pulumi
 import pulumi_ovh as ovh
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.data.object_storage.args import BucketArgs, LifecycleArgs, ObjectStorageArgs, ReplicationArgs
 
 # docs.ovh.com "Object Storage - Identity and access management": its read-only and read-write examples.
@@ -40,9 +41,8 @@ class ObjectStorage(Component[ObjectStorageArgs]):
     Sources: SOF-8, GIR-3, NRT-8, NRT-12; docs.ovh.com "Object Storage".
     """
 
-    Arguments = ObjectStorageArgs
-
-    def declare(self, args: ObjectStorageArgs) -> None:
+    @takes(ObjectStorageArgs)
+    def __init__(self, args: ObjectStorageArgs) -> None:
         self.buckets = {label: self._bucket(args, label) for label in args.buckets}
         users = {user for bucket in args.buckets.values() for user in (*bucket.readers, *bucket.writers)}
         self.users = {user: self._user(args, user) for user in sorted(users)}

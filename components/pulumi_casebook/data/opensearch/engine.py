@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Repository, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Repository, Unit
 
 HTTP_PORT, TRANSPORT_PORT = 9200, 9300
 REPOSITORY = Repository(
@@ -46,7 +46,7 @@ def engine(
         # The engine keeps a key store beside its configuration.
         directories=(Directory(path=etc, owner=OWNER, mode="0750"), Directory(path=f"/var/lib/{name}", owner=OWNER)),
         files=(*own, *files),
-        services=(Service(unit=f"{name}.service", follows=tuple(file.path for file in own)),),
+        units=(Unit(unit=f"{name}.service", restart_on=tuple(file.path for file in own)),),
         allow=allow,
         ready=ready,
     )

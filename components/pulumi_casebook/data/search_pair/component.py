@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pulumi
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.data.opensearch import HTTP_PORT, TRANSPORT_PORT, engine
 from pulumi_casebook.data.search_pair.args import SearchPairArgs
 from pulumi_casebook.edge.haproxy_tier import HealthCheck
@@ -27,9 +28,8 @@ class SearchPair(Component[SearchPairArgs]):
     Sources: NRT-20; docs.opensearch.org "Segment replication", "Discovery and cluster formation".
     """
 
-    Arguments = SearchPairArgs
-
-    def declare(self, args: SearchPairArgs) -> None:
+    @takes(SearchPairArgs)
+    def __init__(self, args: SearchPairArgs) -> None:
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.port = HTTP_PORT
         # A node that has lost the others answers 503.

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pulumi_casebook.core.args import Args, Label, Many, Project
 from pydantic import AfterValidator, Field, model_validator
+
+from pulumi_casebook.core.args import Args, Label, Project, Unique
+from pulumi_casebook.core.component import ComponentArgs
 
 # help.ovhcloud.com "Object Storage - Endpoints and Object Storage geoavailability", the table of Swift.
 REGIONS = ("BHS", "DE", "GRA", "RBX", "SBG", "UK", "WAW")
@@ -33,15 +35,15 @@ class ContainerArgs(Args):
     """One container and who may use it."""
 
     # Users who may list and read.
-    readers: Many[Label] = ()
+    readers: Unique[Label] = ()
     # Users who may read, write and delete.
-    writers: Many[Label] = ()
+    writers: Unique[Label] = ()
     # Everybody may read its objects, by their names, without a login.
     public: bool = False
     # A key with which URLs for single objects are signed, without a login (TempURL).
     signed_urls: bool = False
     # Web sites whose pages may use the container from a browser.
-    origins: Many[Origin] = ()
+    origins: Unique[Origin] = ()
     # Keep what is overwritten or deleted as an older version.
     versioning: bool = False
     # Leave the container and its objects when the stack is destroyed. Otherwise it is emptied and deleted.
@@ -56,7 +58,7 @@ class ContainerArgs(Args):
         return self
 
 
-class SwiftStorageArgs(Args):
+class SwiftStorageArgs(ComponentArgs):
     """Containers of one region."""
 
     # The Public Cloud project, which is adopted.

@@ -1,5 +1,6 @@
 """Swift containers, users who can do in them what they must and no more, and keys that sign URLs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,7 +8,8 @@ import pulumi
 import pulumi_openstack as openstack
 import pulumi_ovh as ovh
 import pulumi_random as random
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.data.swift_storage.args import ContainerArgs, SwiftStorageArgs
 
 # For a machine that signs.
@@ -41,9 +43,8 @@ class SwiftStorage(Component[SwiftStorageArgs]):
     Sources: GIR-3, GIR-4; docs.openstack.org/swift "Access Control Lists", "TempURL", "CORS".
     """
 
-    Arguments = SwiftStorageArgs
-
-    def declare(self, args: SwiftStorageArgs) -> None:
+    @takes(SwiftStorageArgs)
+    def __init__(self, args: SwiftStorageArgs) -> None:
         names = {user for one in args.containers.values() for user in (*one.readers, *one.writers)}
         self.users = {name: self._user(args, name) for name in sorted(names)}
         self.containers = {name: self._container(args, name, wanted) for name, wanted in args.containers.items()}
@@ -82,7 +83,7 @@ class SwiftStorage(Component[SwiftStorageArgs]):
         )
         return Container(name, url, signing_key)
 
-    def _access(self, project: str, users: tuple[str, ...], everybody: bool = False) -> pulumi.Output[str]:
+    def _access(self, project: str, users: Sequence[str], everybody: bool = False) -> pulumi.Output[str]:
         """Swift's access list: these users of the project, and whoever comes from any page or none."""
         return pulumi.Output.all(*(self.users[user].username for user in users)).apply(
             lambda names: ",".join([*([".r:*"] if everybody else []), *(f"{project}:{name}" for name in names)])

@@ -1,21 +1,22 @@
 """An additional IP of OVHcloud: configured on every machine that may hold it, routed to one of them."""
 
 import pulumi_ovh as ovh
-from pulumi_casebook.core.args import Address, Args, Label, Many
-from pulumi_casebook.core.component import Component
-from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Configuration, File, Ready, Service
-from pulumi_casebook.machines.machine import Machine
 from pydantic import Field, model_validator
 
+from pulumi_casebook.core.args import Address, Label, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.configuration import Configuration, File, Ready, Unit
+from pulumi_casebook.machines.machine import Machine
 
-class FailoverIpArgs(Args):
+
+class FailoverIpArgs(ComponentArgs):
     """One address, and the machines that may hold it."""
 
     # The additional IP, which the account rents.
     ip: Address
     # The machines that may hold it, all of them adopted: OVHcloud routes an address to a service by its name.
-    machines: Many[Machine] = Field(min_length=1)
+    machines: Unique[Machine] = Field(min_length=1)
     # The machine that holds it first; None: the first. Afterwards it is where it was last moved.
     holder: Label | None = None
 
@@ -45,9 +46,8 @@ class FailoverIp(Component[FailoverIpArgs]):
     Sources: IND-2, NRT-3; api.ovh.com /ip/{ip}/move; help.ovhcloud.com "Additional IP".
     """
 
-    Arguments = FailoverIpArgs
-
-    def declare(self, args: FailoverIpArgs) -> None:
+    @takes(FailoverIpArgs)
+    def __init__(self, args: FailoverIpArgs) -> None:
         self.ip = args.ip
         self.holders = {machine.name: str(machine.service_name) for machine in args.machines}
         ready = [
@@ -73,6 +73,6 @@ def configuration(name: str, ip: str) -> Configuration:
         role=f"failover-{name}",
         packages=("iproute2",),
         files=(unit,),
-        services=(Service(unit=unit.path.rpartition("/")[2], follows=(unit.path,)),),
+        units=(Unit(unit=unit.path.rpartition("/")[2], restart_on=(unit.path,)),),
         ready=Ready(command=f"ip -4 -oneline address show dev lo to {ip}/32 | grep -q ."),
     )

@@ -3,15 +3,17 @@
 import ipaddress
 from collections.abc import Mapping
 
-from pulumi_casebook.core.args import Address, Args, Label, Many, Offered
-from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.network.vrack_network import VrackNetwork
 from pydantic import Field, model_validator
 
+from pulumi_casebook.core.args import Address, Label, ProviderName, Unique
+from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.network.vrack_network import VrackNetwork
 
-class FloatingIpsArgs(Args):
+
+class FloatingIpsArgs(ComponentArgs):
     # The compute region whose public addresses they are.
-    region: Offered
+    region: ProviderName
     # The private network that the addresses are in.
     network: VrackNetwork
     # Name -> the private address that a public one stands for; machines move it between them (VRRP).
@@ -19,9 +21,9 @@ class FloatingIpsArgs(Args):
     # The router's planned address in the network.
     router_address: Address
     # The machines that hold the addresses in turn: from these addresses, and only from them, they answer by the router.
-    machines: Many[Machine] = ()
+    machines: Unique[Machine] = ()
     # Where public addresses come from.
-    external_network: Offered = "Ext-Net"
+    external_network: ProviderName = "Ext-Net"
 
     @model_validator(mode="after")
     def _in_network(self) -> "FloatingIpsArgs":

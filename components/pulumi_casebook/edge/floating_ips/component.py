@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import pulumi
 import pulumi_openstack as openstack
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.lookup import looked_up
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.floating_ips.args import FloatingIpsArgs
-from pulumi_casebook.machines.configuration import Configuration, File, Service
+from pulumi_casebook.machines.configuration import Configuration, File, Unit
 from pulumi_casebook.machines.machine import Machine
 
 
@@ -23,9 +24,8 @@ class FloatingIps(Component[FloatingIpsArgs]):
     "Floating IP"; docs.ovhcloud.com "Floating IP".
     """
 
-    Arguments = FloatingIpsArgs
-
-    def declare(self, args: FloatingIpsArgs) -> None:
+    @takes(FloatingIpsArgs)
+    def __init__(self, args: FloatingIpsArgs) -> None:
         options = pulumi.InvokeOptions(parent=self)
         external = looked_up(
             "external network",
@@ -78,5 +78,10 @@ def configuration(args: FloatingIpsArgs, name: str, machine: Machine) -> Configu
     return Configuration(
         role=name,
         files=(file,),
-        services=(Service(unit="systemd-networkd.service", follows=(file.path,), change="reload"),),
+        units=(
+            Unit(
+                unit="systemd-networkd.service",
+                reload_on=(file.path,),
+            ),
+        ),
     )

@@ -5,10 +5,12 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Many, Port, SshPublicKey
+from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Port, SshPublicKey, Unique
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
-from pydantic import Field, model_validator
 
 WireGuardKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]=$")]
 # Taken by the gateway's own SSH.
@@ -27,7 +29,7 @@ class Forward(Args):
     # tcp or udp.
     protocol: Literal["tcp", "udp"] = "tcp"
     # From where it is reached.
-    sources: Many[Cidr] = ("0.0.0.0/0",)
+    sources: Unique[Cidr] = ("0.0.0.0/0",)
 
 
 class Vpn(Args):
@@ -65,15 +67,15 @@ class Vpn(Args):
         return self
 
 
-class GatewayArgs(Args):
+class GatewayArgs(ComponentArgs):
     # The machine: public and private address, and a private port that takes any packet (`routes=True` of instances).
     machine: Machine
     # The private network that it serves.
     network: VrackNetwork
     # Who may leave through it.
-    clients_cidrs: Many[Cidr] = Field(min_length=1)
+    clients_cidrs: Unique[Cidr] = Field(min_length=1)
     # Where they may go.
-    allowed_destinations: Many[Cidr] = ("0.0.0.0/0",)
+    allowed_destinations: Unique[Cidr] = ("0.0.0.0/0",)
     # Public ports that are those of machines behind it, by name; the gateway's own `allow` must let them in.
     forwards: Mapping[Label, Forward] = {}
     # Administrator -> SSH public key that may jump from here to port 22 of the network, as the user `jump`, and do
@@ -84,7 +86,7 @@ class GatewayArgs(Args):
     # Suricata in the path of all that is passed on: what a rule calls bad is dropped.
     intrusion_detection: bool = False
     # Rules of Suricata beside those of the component and of suricata-update.
-    rules: Many[Line] = ()
+    rules: Unique[Line] = ()
     # Failed logins after which an address is banned from SSH.
     ban_after: int = Field(default=5, ge=1, le=100)
     # For how long, in seconds.

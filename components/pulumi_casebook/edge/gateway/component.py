@@ -2,10 +2,11 @@
 
 import pulumi
 import pulumi_command as command
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.gateway.args import GatewayArgs
-from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.configuration.bundle import FIREWALL
 
 RULES = f"{FIREWALL}/gateway.nft"
@@ -28,9 +29,8 @@ class Gateway(Component[GatewayArgs]):
     wireguard.com/quickstart; docs.suricata.io "Setting up IPS with Netfilter".
     """
 
-    Arguments = GatewayArgs
-
-    def declare(self, args: GatewayArgs) -> None:
+    @takes(GatewayArgs)
+    def __init__(self, args: GatewayArgs) -> None:
         self.address = str(args.machine.address)
         self.vpn_addresses = args.vpn.addresses if args.vpn else {}
         passing = args.machine.configure(configuration(args), role="gateway", opts=self.child())
@@ -72,13 +72,13 @@ def configuration(args: GatewayArgs) -> Configuration:
         # wireguard-go: wg-quick's own way out where the kernel has no WireGuard.
         packages=("fail2ban", "python3-systemd", *(("wireguard-tools", "wireguard-go") if vpn else ())),
         files=(rules, sysctl, jail, user, user_unit, keys, sshd, *vpn),
-        services=(
-            Service(unit="systemd-sysctl.service", follows=(SYSCTL,)),
-            Service(unit="nftables.service", follows=(RULES,), change="reload", check="nft -c -f /etc/nftables.conf"),
-            Service(unit="jump-user.service", follows=(user.path, user_unit.path)),
-            Service(unit="ssh.service", follows=(sshd.path,), change="reload", check="sshd -t"),
-            Service(unit="fail2ban.service", follows=(jail.path,), check="fail2ban-client --test"),
-            *((Service(unit="wg-quick@vpn.service", follows=tuple(file.path for file in vpn)),) if vpn else ()),
+        units=(
+            Unit(unit="systemd-sysctl.service", restart_on=(SYSCTL,)),
+            Unit(unit="nftables.service", reload_on=(RULES,), check="nft -c -f /etc/nftables.conf"),
+            Unit(unit="jump-user.service", restart_on=(user.path, user_unit.path)),
+            Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t"),
+            Unit(unit="fail2ban.service", restart_on=(jail.path,), check="fail2ban-client --test"),
+            *((Unit(unit="wg-quick@vpn.service", restart_on=tuple(file.path for file in vpn)),) if vpn else ()),
         ),
         ready=Ready(command="fail2ban-client ping" + (" && wg show vpn public-key" if vpn else "")),
     )
@@ -104,7 +104,7 @@ def backports() -> Configuration:
             unit,
             File(path="/etc/apt/preferences.d/suricata", content=render(__file__, "preferences.j2")),
         ),
-        services=(Service(unit="backports.service", follows=(program.path, unit.path)),),
+        units=(Unit(unit="backports.service", restart_on=(program.path, unit.path)),),
     )
 
 
@@ -124,13 +124,13 @@ def intrusion_detection(args: GatewayArgs) -> Configuration:
         packages=("iptables", "suricata", "suricata-update"),
         directories=(Directory(path="/var/lib/suricata/rules"),),
         files=(settings, rules, drop, queue, inline, update, daily),
-        services=(
-            Service(
+        units=(
+            Unit(
                 unit="suricata.service",
-                follows=(settings.path, rules.path, queue.path, inline.path),
+                restart_on=(settings.path, rules.path, queue.path, inline.path),
                 check=check,
             ),
-            Service(unit="suricata-rules.timer", follows=(update.path, daily.path, drop.path)),
+            Unit(unit="suricata-rules.timer", restart_on=(update.path, daily.path, drop.path)),
         ),
         ready=Ready(command=f"suricatasc -c uptime && {queue.path} check", seconds=120),
     )

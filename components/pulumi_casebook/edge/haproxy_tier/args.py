@@ -5,10 +5,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Many, Port
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Port, Unique
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.certificate import Certificate
-from pydantic import AfterValidator, Field, field_validator, model_validator
 
 PEERS_PORT = 10000
 
@@ -110,7 +112,7 @@ class Backend(Args):
     # A client stays with its server; the tier's members tell each other which.
     sticky: bool = False
     # Servers of this backend which serve only when no other does.
-    backups: Many[Label] = ()
+    backups: Unique[Label] = ()
     # One server has all connections, every member of the tier agrees on which, and it stays so until that server dies.
     single_writer: bool = False
     # Seconds without a byte, on either side, after which a connection ends; None: the tier's `timeouts`, or with
@@ -185,23 +187,23 @@ class Frontend(Args):
     # Where requests go that no route takes.
     backend: Label
     # Who reaches it; none: the tier's `allowed_cidrs`.
-    allowed_cidrs: Many[Cidr] = ()
+    allowed_cidrs: Unique[Cidr] = ()
     # Ends TLS here.
     certificate: Certificate | None = None
     # Who speaks the PROXY protocol, and must: the load balancer in front, so that clients keep their addresses.
-    proxy_protocol_from: Many[Cidr] = ()
+    proxy_protocol_from: Unique[Cidr] = ()
     # Who is believed about clients (X-Forwarded-For and -Proto): a proxy in front that has looked at the request.
-    trusted_cidrs: Many[Cidr] = ()
+    trusted_cidrs: Unique[Cidr] = ()
     # Answer plain HTTP with the same URL in https.
     redirect_https: bool = False
     # The first that matches wins.
-    routes: Many[Route] = ()
+    routes: Unique[Route] = ()
     # Requests of any other method are answered with 405; none: all are let through.
-    methods: Many[Method] = ()
+    methods: Unique[Method] = ()
     # Set on every answer.
     response_headers: Mapping[Header, Text] = Field(default_factory=dict)
     # Taken from every answer.
-    dropped_response_headers: Many[Header] = ()
+    dropped_response_headers: Unique[Header] = ()
 
     @model_validator(mode="after")
     def _redirect_in_clear(self) -> "Frontend":
@@ -216,15 +218,15 @@ class Frontend(Args):
         return bool(self.routes or self.redirect_https or self.methods or self.trusted_cidrs or changes)
 
 
-class HaproxyTierArgs(Args):
+class HaproxyTierArgs(ComponentArgs):
     # The members; a list that changes reloads the others.
-    machines: Many[Machine] = Field(min_length=1)
+    machines: Unique[Machine] = Field(min_length=1)
     # What clients reach, by name.
     frontends: Mapping[Label, Frontend] = Field(min_length=1)
     # What stands behind, by name.
     backends: Mapping[Label, Backend] = Field(min_length=1)
     # Who reaches the frontends: the NAT range of the load balancer in front.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # Name -> an address of the private network that members hand on to each other (VRRP). The first prefers the first
     # member, the second the second, and so on: as many as members, and all of them serve.
     virtual: Mapping[Label, Address] = Field(default_factory=dict)
@@ -233,9 +235,9 @@ class HaproxyTierArgs(Args):
     # Metrics (Prometheus, at /metrics) and statistics.
     metrics_port: Port = 8404
     # Who reaches them.
-    metrics_cidrs: Many[Cidr] = ()
+    metrics_cidrs: Unique[Cidr] = ()
     # Load balancers that ask there whether a member is well, with `probe`.
-    probed_by: Many[Cidr] = ()
+    probed_by: Unique[Cidr] = ()
     # How long anything may take.
     timeouts: Timeouts = Timeouts()
     # Connections at once for each member.

@@ -1,10 +1,11 @@
 """HAProxy on each of a tier's machines, all with the same configuration."""
 
 import pulumi
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.haproxy_tier.args import PEERS_PORT, HaproxyTierArgs, router_id
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.network.certificate import Certificate
 from pulumi_casebook.network.load_balancer_ip import Probe
 
@@ -29,9 +30,8 @@ class HaproxyTier(Component[HaproxyTierArgs]):
     side TLS.
     """
 
-    Arguments = HaproxyTierArgs
-
-    def declare(self, args: HaproxyTierArgs) -> None:
+    @takes(HaproxyTierArgs)
+    def __init__(self, args: HaproxyTierArgs) -> None:
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.virtual = args.virtual
         self.probe = Probe(type="http", port=args.metrics_port, url="/usable")
@@ -75,11 +75,10 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
         packages=("haproxy", *(("curl", "keepalived") if moving else ())),
         directories=(Directory(path=CERTIFICATES, mode="0700"),),
         files=(*files, *moving),
-        services=(
-            Service(
+        units=(
+            Unit(
                 unit="haproxy.service",
-                follows=tuple(file.path for file in files),
-                change="reload",
+                reload_on=tuple(file.path for file in files),
                 check=f"haproxy -c -q -f {CONFIGURATION}",
             ),
             *([_keepalived(moving)] if moving else []),
@@ -118,14 +117,13 @@ def virtual_files(args: HaproxyTierArgs, member: str) -> tuple[File, ...]:
     )
 
 
-def _keepalived(files: tuple[File, ...]) -> Service:
+def _keepalived(files: tuple[File, ...]) -> Unit:
     """A reload moves no address. The validator needs the interface as the daemon does; 2.2.7's ends itself with SIGTERM
     after it has looked at a script as another user, so it looks as root."""
     copy = "/run/keepalived-check.conf"
-    return Service(
+    return Unit(
         unit="keepalived.service",
-        follows=tuple(file.path for file in files),
-        change="reload",
+        reload_on=tuple(file.path for file in files),
         check=f"{DEVICE} && sed 's/^    script_user .*/    script_user root/' {VIRTUAL} > {copy} "
         f"&& keepalived --config-test --use-file {copy}",
     )

@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many
-from pulumi_casebook.machines.machine import Machine
 from pydantic import Field, model_validator
 
+from pulumi_casebook.core.args import Address, Cidr, Label, Unique
+from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.machines.machine import Machine
 
-class ResolverArgs(Args):
+
+class ResolverArgs(ComponentArgs):
     # The name servers: each answers alone, so two survive one.
-    machines: Many[Machine] = Field(min_length=1, max_length=3)
+    machines: Unique[Machine] = Field(min_length=1, max_length=3)
     # Who may ask.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # Whom they ask themselves; none: they recurse from the root servers.
-    forwarders: Many[Address] = ()
+    forwarders: Unique[Address] = ()
     # Whether an answer whose signature is wrong is refused (DNSSEC); forwarders must then pass signatures on.
     dnssec: bool = True
     # The domain of the private network's own names.

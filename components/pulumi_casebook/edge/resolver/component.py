@@ -3,10 +3,11 @@
 import ipaddress
 
 import pulumi
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.resolver.args import ResolverArgs
-from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 
 # The root's key is laid down by what the unit runs first, and the checker misses it before.
@@ -22,9 +23,8 @@ class Resolver(Component[ResolverArgs]):
     Attributes, known at preview: `addresses`, what machines take as `resolvers`. Sources: NRT-9; unbound.conf(5).
     """
 
-    Arguments = ResolverArgs
-
-    def declare(self, args: ResolverArgs) -> None:
+    @takes(ResolverArgs)
+    def __init__(self, args: ResolverArgs) -> None:
         self.addresses = [str(machine.address) for machine in args.machines]
         before: list[pulumi.Resource] = []
         for machine in args.machines:
@@ -39,7 +39,7 @@ def configuration(args: ResolverArgs, machine: Machine) -> Configuration:
         role="resolver",
         packages=("unbound", "dns-root-data"),
         files=(file,),
-        services=(Service(unit="unbound.service", follows=(file.path,), check=CHECK),),
+        units=(Unit(unit="unbound.service", restart_on=(file.path,), check=CHECK),),
         allow=tuple(Allow(port=53, protocol=protocol, sources=args.allowed_cidrs) for protocol in ("udp", "tcp")),
         ready=Ready(command="unbound-control -q status"),
     )

@@ -7,7 +7,7 @@ from pulumi_casebook.machines.configuration.args import (
     File,
     Ready,
     Repository,
-    Service,
+    Unit,
 )
 from pulumi_casebook.machines.configuration.bundle import bundle
 from pulumi_casebook.machines.configuration.component import ApplyProgram, Configured, Reachable
@@ -22,6 +22,6 @@ __all__ = [
     "Reachable",
     "Ready",
     "Repository",
-    "Service",
+    "Unit",
     "bundle",
 ]

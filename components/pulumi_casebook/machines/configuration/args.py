@@ -1,10 +1,11 @@
 """What one machine must hold, as data: nothing here knows a cloud, and all of it is known at preview."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pulumi_casebook.core.args import Args, Cidr, Label, Line, Many, Port
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from pulumi_casebook.core.args import Args, Cidr, Label, Line, Port, Unique
 
 # A path or a word of a machine's configuration: printable, and in one piece.
 ONE_WORD = r"[!-~]+"
@@ -50,14 +51,23 @@ class Directory(Args):
     mode: str = Field(default="0755", pattern=r"^0[0-7]{3}$")
 
 
-class Service(Args):
-    """A systemd unit that runs and starts at boot. When a file it `follows` changes it is reloaded or
-    restarted, but only after `check` (the daemon's own validator) has accepted the new files."""
+class Unit(Args):
+    """A systemd unit that runs and starts at boot.
+
+    When a file of `restart_on` or `reload_on` changes, that is done, but only after `check` (the daemon's own
+    validator) has accepted the new files.
+    """
 
     unit: str = Field(pattern=r"^[A-Za-z0-9@._-]+$")
-    follows: Many[str] = ()
-    change: Literal["reload", "restart"] = "restart"
+    restart_on: Unique[str] = ()
+    reload_on: Unique[str] = ()
     check: Line | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "Unit":
+        if self.restart_on and self.reload_on:
+            raise ValueError(f"{self.unit}: restart_on and reload_on: one of them, for a restart reloads as well")
+        return self
 
 
 class Ready(Args):
@@ -72,7 +82,7 @@ class Allow(Args):
 
     port: Port | None = None
     # One that is given twice is let in once.
-    sources: Annotated[tuple[Cidr, ...], Field(strict=False)]
+    sources: Annotated[Sequence[Cidr], AfterValidator(tuple)]
     protocol: Literal["tcp", "udp", "vrrp"] = "tcp"
 
     @model_validator(mode="after")
@@ -91,15 +101,15 @@ class Configuration(Args):
     """One role of a machine: packages, files, services, open ports and a readiness check."""
 
     role: Label
-    packages: Many[Package] = ()
+    packages: Unique[Package] = ()
     # Where packages are looked for if the machine's own sources lack one.
-    repositories: Many[Repository] = ()
+    repositories: Unique[Repository] = ()
     # What packages ask for in the environment of their installation.
     variables: Mapping[Variable, Line] = {}
-    directories: Many[Directory] = ()
-    files: Many[File] = ()
-    services: Many[Service] = ()
-    allow: Many[Allow] = ()
+    directories: Unique[Directory] = ()
+    files: Unique[File] = ()
+    units: Unique[Unit] = ()
+    allow: Unique[Allow] = ()
     ready: Ready | None = None
 
     @model_validator(mode="after")
@@ -108,8 +118,8 @@ class Configuration(Args):
         for path in paths:
             if paths.count(path) > 1:
                 raise ValueError(f"files: {path} is given twice")
-        for service in self.services:
-            for path in service.follows:
+        for unit in self.units:
+            for path in (*unit.restart_on, *unit.reload_on):
                 if path not in paths:
-                    raise ValueError(f"services.{service.unit}.follows={path}: not a file of this configuration")
+                    raise ValueError(f"units.{unit.unit}: {path} is not a file of this configuration")
         return self

@@ -1,11 +1,13 @@
 """The bundle: a configuration as the readable text that previews show and the apply program reads."""
 
-from pulumi_casebook.machines.configuration.args import Allow, Configuration, File, Service
+from collections.abc import Sequence
+
+from pulumi_casebook.machines.configuration.args import Allow, Configuration, File, Unit
 
 FIREWALL = "/etc/nftables.d"
 
 
-def firewall_file(role: str, allow: tuple[Allow, ...]) -> File:
+def firewall_file(role: str, allow: Sequence[Allow]) -> File:
     """The role's open ports, for the machine's ruleset to include."""
     rules = [
         f"add rule inet filter input ip saddr {{ {', '.join(rule.sources)} }} {rule.match} accept"
@@ -20,19 +22,17 @@ def complete(configuration: Configuration) -> Configuration:
     if not configuration.allow:
         return configuration
     rules = firewall_file(configuration.role, configuration.allow)
-    firewall = Service(
-        unit="nftables.service", follows=(rules.path,), change="reload", check="nft -c -f /etc/nftables.conf"
-    )
+    firewall = Unit(unit="nftables.service", reload_on=(rules.path,), check="nft -c -f /etc/nftables.conf")
     return configuration.model_copy(
         update={
             "files": (*configuration.files, rules),
-            "services": (firewall, *configuration.services),
+            "units": (firewall, *configuration.units),
             "allow": (),
         }
     )
 
 
-def behind_bars(content: str) -> list[str]:
+def prefixed_lines(content: str) -> list[str]:
     lines = content.removesuffix("\n").split("\n") if content else []
     return [f"| {line}" if line else "|" for line in lines]
 
@@ -49,11 +49,11 @@ def bundle(configuration: Configuration) -> str:
     lines += [f"directory {d.path} {d.owner} {d.mode}" for d in whole.directories]
     for file in whole.files:
         lines.append(f"file {file.path} {file.owner} {file.mode}")
-        lines += behind_bars(file.content)
-    for service in whole.services:
-        lines.append(f"service {service.unit} {service.change}")
-        lines += [f"  follows {path}" for path in service.follows]
-        lines += [f"  check {service.check}"] if service.check else []
+        lines += prefixed_lines(file.content)
+    for unit in whole.units:
+        lines.append(f"service {unit.unit} {'reload' if unit.reload_on else 'restart'}")
+        lines += [f"  follows {path}" for path in (*unit.restart_on, *unit.reload_on)]
+        lines += [f"  check {unit.check}"] if unit.check else []
     if whole.ready:
         lines.append(f"ready {whole.ready.seconds} {whole.ready.command}")
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pulumi
 import pulumi_command as command
+
 from pulumi_casebook.machines.configuration.args import Configuration
 from pulumi_casebook.machines.configuration.bundle import bundle
 

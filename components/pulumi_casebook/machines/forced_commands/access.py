@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, File, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Unit
 
 
 def access(user: str, source: str, public_key: str, program: str, orders: Sequence[str]) -> Configuration:
@@ -20,9 +20,9 @@ def access(user: str, source: str, public_key: str, program: str, orders: Sequen
     return Configuration(
         role=f"{user}-access",
         files=(account, key, sshd, sudo),
-        services=(
-            Service(unit="systemd-sysusers.service", follows=(account.path,)),
-            Service(unit="ssh.service", follows=(sshd.path,), change="reload", check="sshd -t && visudo -cq"),
+        units=(
+            Unit(unit="systemd-sysusers.service", restart_on=(account.path,)),
+            Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t && visudo -cq"),
         ),
         allow=(Allow(port=22, sources=(f"{source}/32",)),),
     )

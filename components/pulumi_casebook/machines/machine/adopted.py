@@ -6,7 +6,9 @@ from typing import Any
 import pulumi
 import pulumi_command as command
 import pulumi_ovh as ovh
+
 from pulumi_casebook.core.args import InputError
+from pulumi_casebook.core.component import takes
 from pulumi_casebook.core.local_programs import own_program
 from pulumi_casebook.core.lookup import looked_up
 from pulumi_casebook.core.plan import AddressPlan
@@ -23,10 +25,10 @@ class DedicatedServer(Machine):
     server begins itself leaves by the private network. Source: SOF-1; api.ovh.com /dedicated/server.
     """
 
-    Arguments = DedicatedServerArgs
     kind = "dedicated server"
 
-    def declare(self, args: DedicatedServerArgs) -> None:
+    @takes(DedicatedServerArgs)
+    def __init__(self, args: DedicatedServerArgs) -> None:
         options = pulumi.InvokeOptions(parent=self)
         found = looked_up(
             "dedicated server", args.service_name, lambda: ovh.get_server(args.service_name, opts=options)
@@ -88,10 +90,10 @@ class Vps(Machine):
     `Command` that proves that option. Sources: SOF-7, GIR-5; api.ovh.com /vps.
     """
 
-    Arguments = VpsArgs
     kind = "vps"
 
-    def declare(self, args: VpsArgs) -> None:
+    @takes(VpsArgs)
+    def __init__(self, args: VpsArgs) -> None:
         options = pulumi.InvokeOptions(parent=self)
         found = looked_up("VPS", args.service_name, lambda: ovh.vps.get_vps(args.service_name, opts=options))
         self.adopted, self.address, self.site = True, None, found.datacenter["name"]

@@ -4,21 +4,23 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Literal
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many, Offered, ServerName, System, VpsName
+from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Address, Cidr, Label, ProviderName, ServerName, System, Unique, VpsName
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.core.ssh import SshKey
 from pulumi_casebook.machines.configuration import Allow
 from pulumi_casebook.machines.machine.base import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
-from pydantic import Field, model_validator
 
 
-class MachineArgs(Args):
+class MachineArgs(ComponentArgs):
     # The operator's key, which the machine trusts: `ssh_key()`.
     ssh_key: SshKey
     # From where administrators (and `pulumi up`) reach SSH.
-    admin_cidrs: Many[Cidr] = Field(min_length=1)
+    admin_cidrs: Unique[Cidr] = Field(min_length=1)
     # Further ports of the public address; roles open those of the private network themselves.
-    allow: Many[Allow] = ()
+    allow: Unique[Allow] = ()
 
 
 class PrivateMachineArgs(MachineArgs):
@@ -29,7 +31,7 @@ class PrivateMachineArgs(MachineArgs):
     # The private network's way out (a Gateway's address): the default route, from the first boot and over reboots.
     gateway: Address | None = None
     # Name servers in place of the platform's: a Resolver's `addresses`.
-    resolvers: Many[Address] = Field(default=(), max_length=3)
+    resolvers: Unique[Address] = Field(default=(), max_length=3)
 
     @model_validator(mode="after")
     def _bastion_is_inside(self) -> "PrivateMachineArgs":
@@ -82,24 +84,24 @@ class VpsArgs(MachineArgs):
 
 class InstanceGroupArgs(PrivateMachineArgs):
     # The compute region.
-    region: Offered
+    region: ProviderName
     # The size, by OVHcloud's name: b3-8.
-    flavor: Offered
+    flavor: ProviderName
     # The newest image of this name, at creation.
-    image: Offered = "Debian 12"
+    image: ProviderName = "Debian 12"
     # The private network that every instance joins.
     network: VrackNetwork
     # Instance name -> planned address in the network: keyed, so that one more moves no other.
     addresses: Mapping[Label, Address] = Field(min_length=1)
     # Addresses that move between the instances (VRRP): what their ports may use beside their own.
-    shared_addresses: Many[Address] = ()
+    shared_addresses: Unique[Address] = ()
     # Whether each has a public address; False: a private port only, to which `allow` then applies.
     public: bool = True
     # Whether they pass on what is not theirs (a gateway): their private ports take any packet, so that only the
     # machine's own firewall protects it there.
     routes: bool = False
     # Where public addresses come from.
-    external_network: Offered = "Ext-Net"
+    external_network: ProviderName = "Ext-Net"
     # anti-affinity refuses an instance when no further host is free; soft-anti-affinity then shares one.
     policy: Literal["anti-affinity", "soft-anti-affinity"] = "anti-affinity"
 

@@ -1,9 +1,11 @@
 """What every machine has: SSH from the administrators, a firewall, its place in the vRack."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 import pulumi_command as command
+
 from pulumi_casebook.core.component import Component
 from pulumi_casebook.core.ssh import connection
 from pulumi_casebook.core.templates import render
@@ -14,7 +16,7 @@ from pulumi_casebook.machines.configuration import (
     Configured,
     Directory,
     File,
-    Service,
+    Unit,
 )
 from pulumi_casebook.machines.configuration.bundle import FIREWALL
 from pulumi_casebook.network.vrack_network import VrackNetwork
@@ -43,7 +45,7 @@ class Machine(Component[Any]):
     public_ip: str | None = None
     service_name: str | None = None
     address: str | None
-    shared_addresses: tuple[str, ...] | None = None
+    shared_addresses: Sequence[str] | None = None
     site: str
     adopted: bool
     interface: str | None = None
@@ -71,7 +73,7 @@ class Machine(Component[Any]):
         *,
         via: "Machine | None" = None,
         bastion: pulumi.Input[str] | None = None,
-        resolvers: tuple[str, ...] = (),
+        resolvers: Sequence[str] = (),
     ) -> None:
         """The apply program, then the base role; other roles come after both.
 
@@ -98,7 +100,7 @@ def base(
     files: tuple[File, ...] = (),
     *,
     ssh_from: tuple[str, ...] = (),
-    resolvers: tuple[str, ...] = (),
+    resolvers: Sequence[str] = (),
 ) -> Configuration:
     """The base role: firewall, SSH by key only, name servers, and what `files` says of the network."""
     ssh = Allow(port=22, sources=(*args.admin_cidrs, *(cidr for cidr in ssh_from if cidr not in args.admin_cidrs)))
@@ -111,28 +113,30 @@ def base(
         path="/etc/ssh/sshd_config.d/10-casebook.conf",
         content="PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n",
     )
-    network = Service(unit="systemd-networkd.service", follows=tuple(file.path for file in files), change="reload")
+    network = Unit(
+        unit="systemd-networkd.service",
+        reload_on=tuple(file.path for file in files),
+    )
     names = resolver_files(resolvers)
     return Configuration(
         role="base",
         packages=("nftables",),
         directories=(Directory(path=FIREWALL),),
         files=(firewall, sshd, *files, *names),
-        services=(
-            Service(
+        units=(
+            Unit(
                 unit="nftables.service",
-                follows=(firewall.path,),
-                change="reload",
+                reload_on=(firewall.path,),
                 check=f"nft -c -f {firewall.path}",
             ),
-            Service(unit="ssh.service", follows=(sshd.path,), change="reload", check="sshd -t"),
+            Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t"),
             *([network] if files else []),
-            *([Service(unit=RESOLVERS, follows=tuple(file.path for file in names))] if names else []),
+            *([Unit(unit=RESOLVERS, restart_on=tuple(file.path for file in names))] if names else []),
         ),
     )
 
 
-def resolver_files(resolvers: tuple[str, ...]) -> tuple[File, ...]:
+def resolver_files(resolvers: Sequence[str]) -> tuple[File, ...]:
     """Name servers, laid over /etc/resolv.conf whoever wrote that; taken off again, it is as it was."""
     if not resolvers:
         return ()

@@ -1,25 +1,27 @@
 """Public Cloud instances, in groups that the platform keeps on different hosts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 import pulumi_openstack as openstack
-from pulumi_casebook.core.args import Address, Offered
-from pulumi_casebook.core.component import Component
+from pydantic import model_validator
+
+from pulumi_casebook.core.args import Address, ProviderName
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.lookup import looked_up
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, File
 from pulumi_casebook.machines.machine.args import InstanceGroupArgs
 from pulumi_casebook.machines.machine.base import Machine
-from pydantic import model_validator
 
 
 class InstanceArgs(InstanceGroupArgs):
     """One instance of a group, with what the group has made for all."""
 
     address: Address
-    image_id: Offered
-    external_id: Offered | None
+    image_id: ProviderName
+    external_id: ProviderName | None
     server_group: pulumi.Output[str]
     public_security_group: pulumi.Output[str] | None
     private_security_group: pulumi.Output[str]
@@ -37,10 +39,10 @@ class Instance(Machine):
     change would destroy the instance.
     """
 
-    Arguments = InstanceArgs
     kind = "instance"
 
-    def declare(self, args: InstanceArgs) -> None:
+    @takes(InstanceArgs)
+    def __init__(self, args: InstanceArgs) -> None:
         ports = []
         self.public_address = pulumi.Output.from_input(args.address)
         if args.public_security_group is not None:
@@ -117,9 +119,8 @@ class InstanceGroup(Component[InstanceGroupArgs]):
     Outputs: `machines`, in the order of `addresses`. Sources: SOF-1, SOF-6, NRT-1.
     """
 
-    Arguments = InstanceGroupArgs
-
-    def declare(self, args: InstanceGroupArgs) -> None:
+    @takes(InstanceGroupArgs)
+    def __init__(self, args: InstanceGroupArgs) -> None:
         options = pulumi.InvokeOptions(parent=self)
         image = looked_up(
             "image",
@@ -136,11 +137,11 @@ class InstanceGroup(Component[InstanceGroupArgs]):
         external_id = self._external_network(args) if args.public else None
         if not public:
             self._admit("private", private, args.region, args.allow)
-        shared = {name: getattr(args, name) for name in InstanceGroupArgs.model_fields}
+        shared = dict(args) | {"opts": None}
         self.machines = [
-            Instance(
+            Instance.of(
                 name,
-                args=InstanceArgs(
+                InstanceArgs(
                     **shared,
                     address=address,
                     image_id=image.id,
@@ -149,7 +150,6 @@ class InstanceGroup(Component[InstanceGroupArgs]):
                     public_security_group=public.id if public else None,
                     private_security_group=private.id,
                 ),
-                opts=self.child(),
             )
             for name, address in args.addresses.items()
         ]
@@ -171,7 +171,7 @@ class InstanceGroup(Component[InstanceGroupArgs]):
         self._admit("public", public, args.region, args.allow)
         return public
 
-    def _admit(self, side: str, group: openstack.networking.SecGroup, region: str, allow: tuple[Allow, ...]) -> None:
+    def _admit(self, side: str, group: openstack.networking.SecGroup, region: str, allow: Sequence[Allow]) -> None:
         for rule in allow:
             for source in dict.fromkeys(rule.sources):
                 self._rule(

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import pulumi
-from pulumi_casebook.core.args import Many
+from pydantic import AfterValidator, Field
+
+from pulumi_casebook.core.args import Unique
 from pulumi_casebook.core.component import Component
 from pulumi_casebook.machines.configuration import Configuration
 from pulumi_casebook.machines.machine.base import Machine
-from pydantic import AfterValidator, Field
 
 
 def _private(value: tuple[Machine, ...]) -> tuple[Machine, ...]:
@@ -19,7 +20,7 @@ def _private(value: tuple[Machine, ...]) -> tuple[Machine, ...]:
 
 
 # The members of a tier that works in a private network.
-PrivateMachines = Annotated[Many[Machine], Field(min_length=1), AfterValidator(_private)]
+PrivateMachines = Annotated[Unique[Machine], Field(min_length=1), AfterValidator(_private)]
 
 
 def one_after_another(

@@ -6,6 +6,7 @@ casebook-vps-backup SERVICE
 import sys
 
 import ovh
+
 from pulumi_casebook.core.ovh_api import Client, Failed, connect
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 import pulumi_ovh as ovh
+
 from pulumi_casebook.core.component import Component
 from pulumi_casebook.machines.configuration import File
 

@@ -1,12 +1,13 @@
 """A content delivery network's name for what a stack serves."""
 
 import pulumi_ovh as ovh
-from pulumi_casebook.core.args import Args, Domain, Label
-from pulumi_casebook.core.component import Component
 from pydantic import Field
 
+from pulumi_casebook.core.args import Domain, Label
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 
-class CdnArgs(Args):
+
+class CdnArgs(ComponentArgs):
     # The DNS zone, which the account rents.
     zone: Domain
     # The name in it under which pages refer to the content.
@@ -25,9 +26,8 @@ class Cdn(Component[CdnArgs]):
     Attributes: `url`. Sources: SOF-11, GIR-9.
     """
 
-    Arguments = CdnArgs
-
-    def declare(self, args: CdnArgs) -> None:
+    @takes(CdnArgs)
+    def __init__(self, args: CdnArgs) -> None:
         self.url = f"https://{args.subdomain}.{args.zone}"
         ovh.domain.ZoneRecord(
             self.name,

@@ -5,17 +5,18 @@ from typing import Annotated
 
 import pulumi
 import pulumi_tls as tls
-from pulumi_casebook.core.args import Args, Many, Secret
-from pulumi_casebook.core.component import Component
 from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Secret, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 
 # A host name, that of all hosts of a domain, or an address.
 Name = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9:]([a-z0-9:.-]*[a-z0-9])?$")]
 
 
-class CertificateArgs(Args):
+class CertificateArgs(ComponentArgs):
     # What clients connect to: host names, and addresses where there is no name. The first is the common name.
-    names: Many[Name] = Field(default=(), max_length=100)
+    names: Unique[Name] = Field(default=(), max_length=100)
     # Life of a self-signed certificate.
     days: int = Field(default=365, ge=2, le=3650)
     # How long before its end an `up` makes a new one.
@@ -52,9 +53,8 @@ class Certificate(Component[CertificateArgs]):
     Outputs: `certificate_pem`; `private_key_pem` (secret). Sources: SOF-5; Mozilla's server side TLS for the curve.
     """
 
-    Arguments = CertificateArgs
-
-    def declare(self, args: CertificateArgs) -> None:
+    @takes(CertificateArgs)
+    def __init__(self, args: CertificateArgs) -> None:
         if args.certificate_pem is not None and args.private_key_pem is not None:
             self.certificate_pem = pulumi.Output.from_input(args.certificate_pem)
             self.private_key_pem = pulumi.Output.secret(args.private_key_pem)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 import pulumi
-from pulumi_casebook.core.args import Address, Args, Domain, Label
 from pydantic import Field, field_validator
 
+from pulumi_casebook.core.args import Address, Domain, Label
+from pulumi_casebook.core.component import ComponentArgs
 
-class DnsRoundRobinArgs(Args):
+
+class DnsRoundRobinArgs(ComponentArgs):
     # The DNS zone, which the account has already.
     zone: Domain
     # The name in it; "" is the zone itself.

@@ -2,7 +2,8 @@
 
 import pulumi
 import pulumi_ovh as ovh
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.lookup import looked_up
 from pulumi_casebook.network.dns_round_robin.args import DnsRoundRobinArgs
 
@@ -15,9 +16,8 @@ class DnsRoundRobin(Component[DnsRoundRobinArgs]):
     Sources: NRT-1; api.ovh.com /domain/zone.
     """
 
-    Arguments = DnsRoundRobinArgs
-
-    def declare(self, args: DnsRoundRobinArgs) -> None:
+    @takes(DnsRoundRobinArgs)
+    def __init__(self, args: DnsRoundRobinArgs) -> None:
         options = pulumi.InvokeOptions(parent=self)
         looked_up(
             "DNS zone",

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Literal
 
 import pulumi
-from pulumi_casebook.core.args import PRIVATE, Address, Args, BalancerName, Cidr, Label, Many, Port
+from pydantic import Field, field_validator, model_validator
+
+from pulumi_casebook.core.args import PRIVATE, Address, Args, BalancerName, Cidr, Label, Port, Unique
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.network.certificate import Certificate
 from pulumi_casebook.network.vrack_network import VrackNetwork
-from pydantic import Field, field_validator, model_validator
 
 
 class Probe(Args):
@@ -55,7 +57,7 @@ class Listener(Args):
     # How servers learn the client's address; they must expect it. None: they see the balancer's only.
     proxy_protocol: Literal["v1", "v2"] | None = "v2"
     # Who may connect; none: everyone.
-    allowed_cidrs: Many[Cidr] = ()
+    allowed_cidrs: Unique[Cidr] = ()
     # What browsers see: the balancer then ends TLS; http only.
     certificate: Certificate | None = None
     # The same by its id, where the balancer has the certificate already.
@@ -103,7 +105,7 @@ class FarmServer(Args):
     backup: bool = False
 
 
-class LoadBalancerIpArgs(Args):
+class LoadBalancerIpArgs(ComponentArgs):
     # The balancer, which the account rents already.
     service_name: BalancerName
     # The private network where the servers are; None: they are reached by public address, wherever they are.
@@ -115,7 +117,7 @@ class LoadBalancerIpArgs(Args):
     # Server name -> address: keyed, so that one more moves no other.
     servers: Mapping[Label, Address | pulumi.Output[str] | FarmServer] = Field(min_length=1)
     # The open ports.
-    listeners: Many[Listener] = Field(min_length=1)
+    listeners: Unique[Listener] = Field(min_length=1)
     # False where another stack, or a person, has put the balancer into the vRack already.
     attach_vrack: bool = True
     # True where a Watchdog moves weights and takes servers out: after the first `up` both are its own.

@@ -5,13 +5,14 @@ from typing import Any
 import pulumi
 import pulumi_command as command
 import pulumi_ovh as ovh
+from pulumi_ovh import iploadbalancing as iplb
+
 from pulumi_casebook.core.args import InputError
-from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.local_programs import own_program
 from pulumi_casebook.core.lookup import looked_up
 from pulumi_casebook.network.certificate import Certificate
 from pulumi_casebook.network.load_balancer_ip.args import FarmServer, Listener, LoadBalancerIpArgs
-from pulumi_ovh import iploadbalancing as iplb
 
 
 class LoadBalancerIp(Component[LoadBalancerIpArgs]):
@@ -25,9 +26,8 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
     Sources: SOF-1, SOF-2, GIR-2; api.ovh.com /ipLoadbalancing; provider issues #58 to #60 (refresh), #584, #1232.
     """
 
-    Arguments = LoadBalancerIpArgs
-
-    def declare(self, args: LoadBalancerIpArgs) -> None:
+    @takes(LoadBalancerIpArgs)
+    def __init__(self, args: LoadBalancerIpArgs) -> None:
         self.ipv4 = self._find(args)
         self.service_name, self.watched = args.service_name, args.watched
         first = args.listeners[0]

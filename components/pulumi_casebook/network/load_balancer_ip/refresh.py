@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 import ovh
+
 from pulumi_casebook.core.ovh_api import Client, Failed, connect
 
 SECONDS = 600  # a refresh takes some seconds; one that is queued behind others, minutes

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import pulumi
 import pulumi_ovh as ovh
-from pulumi_casebook.core.args import Args, Cidr, InputError, Label, Many, Offered, Project, Vlan, VrackName
-from pulumi_casebook.core.component import Component
-from pulumi_casebook.core.lookup import looked_up
 from pydantic import AfterValidator, model_validator
+
+from pulumi_casebook.core.args import Cidr, InputError, Label, Project, ProviderName, Unique, Vlan, VrackName
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.lookup import looked_up
 
 
 def _private(value: str) -> str:
@@ -26,7 +27,7 @@ def _private(value: str) -> str:
 PrivateCidr = Annotated[Cidr, AfterValidator(_private)]
 
 
-class VrackNetworkArgs(Args):
+class VrackNetworkArgs(ComponentArgs):
     # The vRack is adopted: OVHcloud gives it out by order.
     vrack: VrackName
     # The VLAN's number; 0 is the untagged network of the vRack.
@@ -36,7 +37,7 @@ class VrackNetworkArgs(Args):
     # The Public Cloud project whose instances join; None: no instances.
     project: Project | None = None
     # The compute regions where they run.
-    regions: Many[Offered] = ()
+    regions: Unique[ProviderName] = ()
     # A project is in one vRack at most; False where another stack, or a person, has put it there already.
     attach_project: bool = True
     # What OVHcloud shows as its name; None: the component's.
@@ -59,9 +60,8 @@ class VrackNetwork(Component[VrackNetworkArgs]):
     docs.ovhcloud.com "vRack"; traps: research of the provider (private network races, one region list).
     """
 
-    Arguments = VrackNetworkArgs
-
-    def declare(self, args: VrackNetworkArgs) -> None:
+    @takes(VrackNetworkArgs)
+    def __init__(self, args: VrackNetworkArgs) -> None:
         self.vrack, self.vlan, self.cidr = args.vrack, args.vlan, args.cidr
         self.prefix = ipaddress.IPv4Network(args.cidr).prefixlen
         self.network_ids: pulumi.Output[Mapping[str, str]] = pulumi.Output.from_input({})

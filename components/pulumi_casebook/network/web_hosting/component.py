@@ -4,19 +4,20 @@ from typing import Annotated
 
 import pulumi_command as command
 import pulumi_ovh as ovh
-from pulumi_casebook.core.args import Address, Args, Domain, Label, Many
-from pulumi_casebook.core.component import Component
-from pulumi_casebook.core.local_programs import own_program
 from pydantic import Field
 
+from pulumi_casebook.core.args import Address, Domain, Label, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.local_programs import own_program
 
-class WebHostingArgs(Args):
+
+class WebHostingArgs(ComponentArgs):
     # The address of the plan's web servers, with a CDN the CDN's, as the manager shows it.
     address: Address
     # The DNS zone, which the account rents.
     zone: Domain
     # The site's names in the zone, "" for the zone itself; attach them to the plan in the manager.
-    subdomains: Many[Label | Annotated[str, Field(pattern="^$")]] = Field(min_length=1)
+    subdomains: Unique[Label | Annotated[str, Field(pattern="^$")]] = Field(min_length=1)
     # Seconds for which the world remembers a name.
     ttl: int = Field(default=3600, ge=60)
 
@@ -30,9 +31,8 @@ class WebHosting(Component[WebHostingArgs]):
     Attributes, known at preview: `urls`. Sources: GIR-6; OVHcloud's provider has no resource for a plan.
     """
 
-    Arguments = WebHostingArgs
-
-    def declare(self, args: WebHostingArgs) -> None:
+    @takes(WebHostingArgs)
+    def __init__(self, args: WebHostingArgs) -> None:
         names = {subdomain: f"{subdomain}.{args.zone}".lstrip(".") for subdomain in args.subdomains}
         self.urls = [f"http://{name}" for name in names.values()]
         check = f"{own_program('casebook-web-hosting')} {args.address} {' '.join(names.values())}"

@@ -1,14 +1,16 @@
 """Arguments of a site that follows another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import pulumi
-from pulumi_casebook.core.args import Address, Args, Label, Many, Port
+from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Address, Args, Label, Port, Unique
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.galera_cluster import GaleraCluster
 from pulumi_casebook.machines.machine import Machine, PrivateMachines
 from pulumi_casebook.network.dns_round_robin import DnsRoundRobin
-from pydantic import Field, model_validator
 
 Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._-]+\.(service|socket|timer)$")]
 
@@ -19,7 +21,7 @@ class Resting(Args):
     # The machines.
     machines: PrivateMachines
     # What rests there otherwise. Of the fronts alone, the site is warm; of every tier, it is asleep.
-    units: Many[Unit] = Field(default=("haproxy.service",), min_length=1)
+    units: Unique[Unit] = Field(default=("haproxy.service",), min_length=1)
 
 
 class Site(Args):
@@ -28,12 +30,12 @@ class Site(Args):
     # Its cluster: that of one site follows that of the other (`replica_of`, `followers`).
     database: GaleraCluster
     # What works only while the site serves; the doors through which clients come are among it.
-    rests: Many[Resting] = Field(min_length=1)
+    rests: Unique[Resting] = Field(min_length=1)
     # The machine that sees the site's files, where files are shared.
     files: Machine | None = None
 
     @property
-    def parts(self) -> dict[str, tuple[Machine, tuple[str, ...]]]:
+    def parts(self) -> dict[str, tuple[Machine, Sequence[str]]]:
         """Machine -> what rests on it; nothing on one that has files alone."""
         found = {machine.name: (machine, rest.units) for rest in self.rests for machine in rest.machines}
         if self.files:
@@ -50,7 +52,7 @@ class SharedFiles(Args):
     owner: str = Field(default="www-data", pattern=r"^[a-z_][a-z0-9_-]*$")
 
 
-class DrpReplicaSiteArgs(Args):
+class DrpReplicaSiteArgs(ComponentArgs):
     """Two sites, of which one serves; the other is in step, and takes over by one command."""
 
     # Where the commands are given, and from where the sites' machines take orders: a machine of the second site that

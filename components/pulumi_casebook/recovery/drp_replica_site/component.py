@@ -1,15 +1,16 @@
 """What keeps two sites in step, and lets one of them serve."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi_tls as tls
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.forced_commands import access, ssh
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.service_account import URN, api_settings, library, service_account
@@ -37,9 +38,8 @@ class DrpReplicaSite(Component[DrpReplicaSiteArgs]):
     Sources: KEY-6, NRT-18; help.ovhcloud.com "How to use service accounts to connect to OVHcloud APIs".
     """
 
-    Arguments = DrpReplicaSiteArgs
-
-    def declare(self, args: DrpReplicaSiteArgs) -> None:
+    @takes(DrpReplicaSiteArgs)
+    def __init__(self, args: DrpReplicaSiteArgs) -> None:
         key = tls.PrivateKey(self.name, algorithm="ED25519", opts=self.child())
         parts = list[pulumi.Resource]()
         for site, other, part in ((args.primary, args.replica, "serve"), (args.replica, args.primary, "rest")):
@@ -73,7 +73,7 @@ class DrpReplicaSite(Component[DrpReplicaSiteArgs]):
 
 
 def site_part(
-    args: DrpReplicaSiteArgs, machine: Machine, units: tuple[str, ...], part: str, peer: Machine | None
+    args: DrpReplicaSiteArgs, machine: Machine, units: Sequence[str], part: str, peer: Machine | None
 ) -> Configuration:
     """A machine on which something rests while its site does, or which has the site's files; `peer` has the other's."""
     settings: dict[str, Any] = {"units": list(units), "first": part, "files": None}
@@ -82,7 +82,7 @@ def site_part(
         File(path=f"{UNITS}/drp-site.service", content=render(__file__, "drp-site.service.j2")),
         File(path=f"{UNITS}/drp-site.timer", content=render(__file__, "drp-site.timer.j2", interval=args.interval)),
     ]
-    timer = Service(unit="drp-site.timer", follows=tuple(file.path for file in files))
+    timer = Unit(unit="drp-site.timer", restart_on=tuple(file.path for file in files))
     services = [timer]
     packages: tuple[str, ...] = ()
     allow: tuple[Allow, ...] = ()
@@ -98,7 +98,7 @@ def site_part(
             File(path=f"{UNITS}/drp-files.service", content=render(__file__, "drp-files.service.j2", **values)),
         ]
         files += offered
-        services.insert(0, Service(unit="drp-files.service", follows=tuple(file.path for file in offered)))
+        services.insert(0, Unit(unit="drp-files.service", restart_on=tuple(file.path for file in offered)))
         packages, allow = ("rsync",), (Allow(port=RSYNC, sources=(f"{peer.address}/32",)),)
     files.append(File(path=PART_SETTINGS, content=json.dumps(settings, indent=1) + "\n"))
     return Configuration(
@@ -106,7 +106,7 @@ def site_part(
         packages=packages,
         directories=(Directory(path="/var/lib/drp-site"),),
         files=tuple(files),
-        services=tuple(services),
+        units=tuple(services),
         allow=allow,
         ready=Ready(command=f"{SITE} status"),
     )
@@ -136,7 +136,7 @@ def conductor(args: DrpReplicaSiteArgs, primary: Mapping[str, str], replica: Map
         packages=("openssh-client",),
         directories=(Directory(path=STATE, mode="0700"),),
         files=files,
-        services=(Service(unit="drp.timer", follows=tuple(file.path for file in files)),),
+        units=(Unit(unit="drp.timer", restart_on=tuple(file.path for file in files)),),
         ready=Ready(command=f"{CONDUCTOR} keep", seconds=180),
     )
 

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Self
 
-from pulumi_casebook.core.args import Args, Many, Url
 from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Args, Unique, Url
 
 
 class AutoscalerArgs(Args):
@@ -14,7 +15,7 @@ class AutoscalerArgs(Args):
     # No more.
     maximum: int = Field(le=100)
     # How machines are called whose alerts count, by the beginnings of their names.
-    machines: Many[Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]] = ("",)
+    machines: Unique[Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]] = ("",)
     # The alert of `Monitoring` that asks for more.
     alert: str = Field(default="Load", pattern=r"^[A-Za-z][A-Za-z0-9]*$")
     # Seconds between two steps: a new instance must have had time to take its share.

@@ -24,9 +24,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from pulumi import automation
+from pydantic import ValidationError
+
 from pulumi_casebook.core.args import InputError, explained
 from pulumi_casebook.watching.autoscaler.args import AutoscalerArgs
-from pydantic import ValidationError
 
 PERIOD = 5  # seconds between two decisions
 
@@ -89,7 +90,7 @@ class Autoscaler:
         for alert in message.get("alerts", []):
             labels = alert.get("labels", {})
             machine = str(labels.get("machine", ""))
-            if labels.get("alertname") == self.args.alert and machine.startswith(self.args.machines):
+            if labels.get("alertname") == self.args.alert and machine.startswith(tuple(self.args.machines)):
                 (self.firing.add if alert.get("status") == "firing" else self.firing.discard)(machine)
 
     def step(self) -> int | None:

@@ -3,22 +3,24 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pulumi_casebook.core.args import Args, Label, Many, Port
-from pulumi_casebook.machines.machine import Machine
 from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Label, Port, Unique
+from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.machines.machine import Machine
 
 Days = Annotated[int, Field(ge=1)]
 Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._*+-]+$")]
 Program = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
-class LogsArgs(Args):
+class LogsArgs(ComponentArgs):
     """One machine that keeps the logs, and the machines that send it theirs."""
 
     # The machine that keeps and searches; its own logs are kept as well.
     machine: Machine
     # The machines whose logs are kept.
-    machines: Many[Machine] = Field(min_length=1)
+    machines: Unique[Machine] = Field(min_length=1)
     # Logs that applications write to files of their own, by tag: {"http": "/var/log/nginx/access.log"}. A machine
     # without the file sends none; `*` in the last part of the path is every file.
     files: Mapping[Label, Path] = {}

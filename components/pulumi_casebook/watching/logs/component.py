@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.opensearch import HTTP_PORT, engine
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.watching.logs.args import LogsArgs
 
@@ -28,9 +28,8 @@ class Logs(Component[LogsArgs]):
     Sources: NRT-11, NRT-12; rsyslog.com/doc "omrelp", "omelasticsearch"; docs.opensearch.org "Index templates".
     """
 
-    Arguments = LogsArgs
-
-    def declare(self, args: LogsArgs) -> None:
+    @takes(LogsArgs)
+    def __init__(self, args: LogsArgs) -> None:
         self.address, self.port = str(args.machine.address), args.port
         sending = {machine.name: machine for machine in (args.machine, *args.machines)}
         kept = args.machine.configure(store(self.name, args), role="logs-store", opts=self.child()).applied
@@ -81,10 +80,10 @@ def intake(args: LogsArgs, senders: tuple[Machine, ...]) -> Configuration:
         packages=("rsyslog", "rsyslog-relp", "rsyslog-elasticsearch", "curl"),
         directories=(Directory(path="/var/spool/rsyslog", mode="0700"),),
         files=(rules, settings, program, prepare, expire, timer),
-        services=(
-            Service(unit="logs-prepare.service", follows=(prepare.path, program.path, settings.path)),
-            Service(unit="logs-expire.timer", follows=(timer.path,)),
-            Service(unit="rsyslog.service", follows=(rules.path,), check=CHECK),
+        units=(
+            Unit(unit="logs-prepare.service", restart_on=(prepare.path, program.path, settings.path)),
+            Unit(unit="logs-expire.timer", restart_on=(timer.path,)),
+            Unit(unit="rsyslog.service", restart_on=(rules.path,), check=CHECK),
         ),
         allow=(Allow(port=args.port, sources=tuple(f"{machine.address}/32" for machine in senders)),),
         ready=Ready(command=f"{INSTALLED} status"),
@@ -102,6 +101,6 @@ def shipper(args: LogsArgs, machine: Machine) -> Configuration:
         packages=("rsyslog", "rsyslog-relp"),
         directories=(Directory(path="/var/spool/rsyslog", mode="0700"),),
         files=(rules,),
-        services=(Service(unit="rsyslog.service", follows=(rules.path,), check=CHECK),),
+        units=(Unit(unit="rsyslog.service", restart_on=(rules.path,), check=CHECK),),
         ready=Ready(command="systemctl is-active rsyslog"),
     )

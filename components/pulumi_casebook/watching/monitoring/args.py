@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import pulumi
-from pulumi_casebook.core.args import Args, Cidr, Label, Line, Many, Port, Secret, Url, shown
-from pulumi_casebook.machines.machine import Machine
 from pydantic import Field, field_validator, model_validator
+
+from pulumi_casebook.core.args import Args, Cidr, Label, Line, Port, Secret, Unique, Url, shown
+from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.machines.machine import Machine
 
 PROBED = re.compile(r"https?://[A-Za-z0-9._~:/%?=&+-]+|tcp://[A-Za-z0-9.-]+:[0-9]{1,5}")
 Percent = Annotated[float, Field(gt=0, le=100)]
@@ -54,7 +56,7 @@ class MailArgs(Args):
     """By mail."""
 
     # The addressees.
-    to: Many[MailAddress] = Field(min_length=1)
+    to: Unique[MailAddress] = Field(min_length=1)
     # The sender.
     sender: MailAddress
     # host:port of a mail server that takes it; the connection is encrypted by STARTTLS. Without one, a Postfix on the
@@ -87,9 +89,9 @@ class SmsArgs(Args):
     """By text message."""
 
     # The telephones, in international form.
-    to: Many[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]] = Field(min_length=1)
+    to: Unique[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]] = Field(min_length=1)
     # They are asked in this order; the next one when the one before does not take the message.
-    operators: Many[SmsOperatorArgs] = Field(min_length=1)
+    operators: Unique[SmsOperatorArgs] = Field(min_length=1)
 
 
 class NightArgs(Args):
@@ -120,18 +122,18 @@ class ExporterArgs(Args):
     """Figures that a daemon shows by itself: those of an `HaproxyTier`, which opens port 8404 by `metrics_cidrs`."""
 
     # Where it runs.
-    machines: Many[Machine] = Field(min_length=1)
+    machines: Unique[Machine] = Field(min_length=1)
     # Its port; the path is /metrics.
     port: Port
 
 
-class MonitoringArgs(Args):
+class MonitoringArgs(ComponentArgs):
     """One monitoring machine and the machines that it watches."""
 
     # The machine that watches; it is watched as well.
     machine: Machine
     # The machines that are watched.
-    machines: Many[Machine] = Field(min_length=1)
+    machines: Unique[Machine] = Field(min_length=1)
     # Over which addresses. public: the watching machine is adopted, so that its address is known to every firewall.
     over: Literal["private", "public"] = "private"
     # What a figure must pass before somebody is told.
@@ -152,7 +154,7 @@ class MonitoringArgs(Args):
     webhook: Secret | None = Field(default=None, repr=False)
     # Who else sees the pages of Prometheus (9090) and Alertmanager (9093), which ask for no password; the
     # administrators use an SSH tunnel.
-    viewers_cidrs: Many[Cidr] = ()
+    viewers_cidrs: Unique[Cidr] = ()
     # How often every machine is asked; rates of a minute want four answers.
     interval_seconds: Annotated[int, Field(ge=1, le=15)] = 10
     # How long figures are kept: a month of a dozen machines is 4 GB.

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pulumi
+
 from pulumi_casebook.core.args import InputError
-from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, Configured, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Configured, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.watching.monitoring.args import MonitoringArgs, SmsArgs
 
@@ -34,9 +35,8 @@ class Monitoring(Component[MonitoringArgs]):
     Sources: SOF-7, ERP-8, NRT-11, MED-5; prometheus.io/docs.
     """
 
-    Arguments = MonitoringArgs
-
-    def declare(self, args: MonitoringArgs) -> None:
+    @takes(MonitoringArgs)
+    def __init__(self, args: MonitoringArgs) -> None:
         watched = {machine.name: machine for machine in (args.machine, *args.machines)}
         exporters = [
             machine.configure(
@@ -115,7 +115,7 @@ def exporter(access: Allow) -> Configuration:
         role="exporter",
         packages=("prometheus-node-exporter",),
         files=(options,),
-        services=(Service(unit="prometheus-node-exporter.service", follows=(options.path,)),),
+        units=(Unit(unit="prometheus-node-exporter.service", restart_on=(options.path,)),),
         allow=(access,),
         ready=Ready(command=_answers(EXPORTER_PORT, "metrics")),
     )
@@ -177,16 +177,16 @@ def monitoring(args: MonitoringArgs) -> Configuration:
             alertmanager,
             *([password] if args.mail and args.mail.password else []),
         ),
-        services=(
+        units=(
             # Restarted: a SIGHUP that meets a daemon which has just started ends it.
-            Service(
+            Unit(
                 unit="prometheus.service",
-                follows=(prometheus_options.path, prometheus.path, rules.path),
+                restart_on=(prometheus_options.path, prometheus.path, rules.path),
                 check=f"promtool check config {prometheus.path}",
             ),
-            Service(
+            Unit(
                 unit="prometheus-alertmanager.service",
-                follows=(alertmanager_options.path, alertmanager.path),
+                restart_on=(alertmanager_options.path, alertmanager.path),
                 check=f"amtool check-config {alertmanager.path}",
             ),
         ),
@@ -246,7 +246,7 @@ def mail() -> Configuration:
         role="mail",
         packages=("postfix",),
         files=(main,),
-        services=(Service(unit="postfix.service", follows=(main.path,), check="postfix check"),),
+        units=(Unit(unit="postfix.service", restart_on=(main.path,), check="postfix check"),),
         ready=Ready(command="postfix status"),
     )
 
@@ -279,7 +279,7 @@ def sms(args: SmsArgs) -> Configuration:
         packages=("prometheus-alertmanager",),
         directories=(Directory(path="/etc/casebook"), Directory(path="/etc/casebook/sms")),
         files=files,
-        services=(Service(unit="casebook-sms.service", follows=tuple(file.path for file in files)),),
+        units=(Unit(unit="casebook-sms.service", restart_on=tuple(file.path for file in files)),),
     )
 
 
@@ -294,10 +294,10 @@ def prober(verify: bool) -> Configuration:
         role="probes",
         packages=("prometheus-blackbox-exporter",),
         files=(options, modules),
-        services=(
-            Service(
+        units=(
+            Unit(
                 unit="prometheus-blackbox-exporter.service",
-                follows=(options.path, modules.path),
+                restart_on=(options.path, modules.path),
                 check=f"prometheus-blackbox-exporter --config.check --config.file={modules.path}",
             ),
         ),

@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pulumi_casebook.core.args import Address, Args, Label, Many, Url
+from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Address, Label, Unique, Url
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.mysql_pair import MysqlPair
 from pulumi_casebook.edge.failover_ip import FailoverIp
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.load_balancer_ip import LoadBalancerIp
-from pydantic import Field, model_validator
 
 Weight = Annotated[int, Field(ge=1, le=256)]
 
 
-class WatchdogArgs(Args):
+class WatchdogArgs(ComponentArgs):
     """One machine that watches, and the pair that it guards."""
 
     # Where it runs: a machine in neither of the pair's sites, adopted, so that the pair's firewalls know its address.
@@ -27,7 +29,7 @@ class WatchdogArgs(Args):
     # Shares of the balancer's traffic: of the machine that writes (or its front), and of the other.
     weights: tuple[Weight, Weight] = (60, 40)
     # Additional IPs that follow the machine that writes; that machine is among their holders.
-    addresses: Many[FailoverIp] = ()
+    addresses: Unique[FailoverIp] = ()
     # How many looks in a row, without an answer from the writer, make an incident.
     looks: int = Field(default=4, ge=2, le=100)
     # Seconds between two looks.
@@ -65,5 +67,5 @@ class WatchdogArgs(Args):
         return self.load_balancer is not None or bool(self.addresses)
 
     @property
-    def machines(self) -> Many[Machine]:
+    def machines(self) -> Unique[Machine]:
         return self.database.machines

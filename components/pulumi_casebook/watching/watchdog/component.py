@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pulumi
 import pulumi_tls as tls
-from pulumi_casebook.core.component import Component
+
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.forced_commands import access, ssh
 from pulumi_casebook.machines.service_account import URN, api_settings, library, service_account
 from pulumi_casebook.watching.watchdog.args import WatchdogArgs
@@ -41,9 +42,8 @@ class Watchdog(Component[WatchdogArgs]):
     "How to use service accounts to connect to OVHcloud APIs".
     """
 
-    Arguments = WatchdogArgs
-
-    def declare(self, args: WatchdogArgs) -> None:
+    @takes(WatchdogArgs)
+    def __init__(self, args: WatchdogArgs) -> None:
         key = tls.PrivateKey(self.name, algorithm="ED25519", opts=self.child())
         granted = [
             machine.configure(
@@ -94,7 +94,7 @@ def configuration(args: WatchdogArgs) -> Configuration:
         packages=("openssh-client",),
         directories=(Directory(path=STATE, mode="0700"),),
         files=files,
-        services=(Service(unit="watchdog.service", follows=tuple(file.path for file in files)),),
+        units=(Unit(unit="watchdog.service", restart_on=tuple(file.path for file in files)),),
         ready=Ready(command=f"{INSTALLED} ready", seconds=120),
     )
 

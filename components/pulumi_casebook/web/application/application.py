@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+from pydantic import AfterValidator
+
 from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Directory, File, Service
+from pulumi_casebook.machines.configuration import Directory, File, Unit
 from pulumi_casebook.machines.units import UNITS
-from pydantic import AfterValidator
 
 SHOWN = 256 * 1024  # bytes of text that a preview can show
 LARGEST = 8 * 1024 * 1024  # bytes of an archive that goes through Pulumi's state
@@ -57,8 +58,8 @@ class Application:
         return tuple(file.path for file in self.files)
 
     @property
-    def services(self) -> tuple[Service, ...]:
-        return (Service(unit=self.unit, follows=self.follows),)
+    def units(self) -> tuple[Unit, ...]:
+        return (Unit(unit=self.unit, restart_on=self.follows),)
 
     @cached_property
     def _shown(self) -> tuple[File, ...]:

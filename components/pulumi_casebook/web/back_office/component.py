@@ -5,25 +5,26 @@ import hashlib
 import html
 
 import pulumi_random as random
-from pulumi_casebook.core.args import Args, Cidr, Label, Line, Many
-from pulumi_casebook.core.component import Component
+from pydantic import Field, field_validator
+
+from pulumi_casebook.core.args import Cidr, Label, Line, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.certificate import Certificate
 from pulumi_casebook.network.vrack_network import VrackNetwork
-from pydantic import Field, field_validator
 
 UNITS = "/etc/systemd/system"
 
 
-class BackOfficeArgs(Args):
+class BackOfficeArgs(ComponentArgs):
     # Where it is; it serves nothing else over HTTP.
     machine: Machine
     # What editors' browsers see.
     certificate: Certificate
     # From where editors connect. It is their second lock, after the password.
-    editors_cidrs: Many[Cidr] = Field(min_length=1)
+    editors_cidrs: Unique[Cidr] = Field(min_length=1)
     # The private network whose machines may fetch what is published.
     network: VrackNetwork
     # The editors' name at the door.
@@ -59,9 +60,8 @@ class BackOffice(Component[BackOfficeArgs]):
     Source: SOF-5.
     """
 
-    Arguments = BackOfficeArgs
-
-    def declare(self, args: BackOfficeArgs) -> None:
+    @takes(BackOfficeArgs)
+    def __init__(self, args: BackOfficeArgs) -> None:
         password = random.RandomPassword(f"{self.name}-editor", length=24, special=False, opts=self.child())
         self.password = password.result
         self.user, self.address = args.user, args.machine.address
@@ -119,14 +119,13 @@ def configuration(args: BackOfficeArgs) -> Configuration:
             Directory(path="/var/lib/back-office", owner="www-data:www-data"),
         ),
         files=(nginx, certificate, key, editors, rsyncd, page, publish, *units.values(), restart),
-        services=(
-            Service(unit="publish-first.service", follows=(units["publish-first.service"].path,)),
-            Service(unit="publish.path", follows=(units["publish.path"].path,)),
-            Service(unit="rsync.service", follows=(rsyncd.path, restart.path)),
-            Service(
+        units=(
+            Unit(unit="publish-first.service", restart_on=(units["publish-first.service"].path,)),
+            Unit(unit="publish.path", restart_on=(units["publish.path"].path,)),
+            Unit(unit="rsync.service", restart_on=(rsyncd.path, restart.path)),
+            Unit(
                 unit="nginx.service",
-                follows=(nginx.path, certificate.path, key.path, editors.path),
-                change="reload",
+                reload_on=(nginx.path, certificate.path, key.path, editors.path),
                 check="nginx -t -q",
             ),
         ),

@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Many, Port
+from pydantic import AfterValidator, Field, model_validator
+
+from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Port, Unique
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.edge.haproxy_tier.args import Endpoint, Header
 from pulumi_casebook.machines.machine import PrivateMachines
 from pulumi_casebook.web.application import Source
-from pydantic import AfterValidator, Field, model_validator
 
 
 def _word(value: str) -> str:
@@ -31,7 +33,7 @@ class PageCache(Args):
     # How long an old page may stand in while a new one is made, or while nobody can make one.
     stale_seconds: int = Field(default=86400, ge=0)
     # Requests that carry one of these cookies get pages of their own, which are not kept.
-    private_cookies: Many[Cookie] = ("PHPSESSID", "session")
+    private_cookies: Unique[Cookie] = ("PHPSESSID", "session")
     # On each member's disk.
     size_mb: int = Field(default=2048, ge=16)
 
@@ -44,7 +46,7 @@ class Images(Args):
     # Where the site shows them.
     path: Prefix = "/images/"
     # The widths that may be asked for, in pixels; without `width` the image comes as it is stored.
-    widths: Many[int] = (160, 320, 640, 960, 1280)
+    widths: Unique[int] = (160, 320, 640, 960, 1280)
     # Of JPEG and WebP.
     quality: int = Field(default=85, ge=1, le=100)
     # The largest stored image that is resized.
@@ -54,7 +56,7 @@ class Images(Args):
     # On each member's disk: stored images and resized ones.
     size_mb: int = Field(default=10240, ge=32)
     # Who resolves the origin's name, where it is one: nginx asks them itself, for a storage's addresses change.
-    resolvers: Many[Address] = ()
+    resolvers: Unique[Address] = ()
 
     @model_validator(mode="after")
     def _widths(self) -> "Images":
@@ -74,24 +76,32 @@ class RequestFilter(Args):
     """Kinds of requests that go no further."""
 
     # Any other is answered with 405.
-    methods: Many[Annotated[str, Field(pattern=r"^[A-Z]+$")]] = ("GET", "HEAD", "POST")
+    methods: Unique[Annotated[str, Field(pattern=r"^[A-Z]+$")]] = ("GET", "HEAD", "POST")
     # What begins like this is answered with 403.
-    paths: Many[Prefix] = ("/wp-admin", "/wp-login.php", "/phpmyadmin", "/cgi-bin", "/server-status")
+    paths: Unique[Prefix] = ("/wp-admin", "/wp-login.php", "/phpmyadmin", "/cgi-bin", "/server-status")
     # Files of these kinds, and everything hidden (/.git, /.env), are answered with 403.
-    extensions: Many[Annotated[str, Field(pattern=r"^[a-z0-9]+$")]] = ("bak", "conf", "ini", "log", "old", "sql", "swp")
+    extensions: Unique[Annotated[str, Field(pattern=r"^[a-z0-9]+$")]] = (
+        "bak",
+        "conf",
+        "ini",
+        "log",
+        "old",
+        "sql",
+        "swp",
+    )
     # A client whose User-Agent has one of these words in it gets no answer at all.
-    user_agents: Many[Word] = ("sqlmap", "nikto", "masscan", "nmap", "zgrab", "acunetix", "dirbuster")
+    user_agents: Unique[Word] = ("sqlmap", "nikto", "masscan", "nmap", "zgrab", "acunetix", "dirbuster")
     # A larger body is answered with 413.
     body_mb: int = Field(default=16, ge=1)
     # A client that asks more often than this is answered with 429; None: as often as it likes.
     requests_per_second: int | None = Field(default=None, ge=1)
 
 
-class NginxTierArgs(Args):
+class NginxTierArgs(ComponentArgs):
     # The members; one takes a change after the other.
     machines: PrivateMachines
     # Who may connect: the HAProxy tier in front.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # FastCGI servers that make the pages: `PhpTier.servers`.
     php: Mapping[Label, Endpoint] = Field(default_factory=dict)
     # Where the application is on them: `PhpTier.root`.
@@ -107,7 +117,7 @@ class NginxTierArgs(Args):
     # What goes no further; None: everything does.
     request_filter: RequestFilter | None = None
     # Who is believed about clients (X-Forwarded-For, or the PROXY protocol).
-    trusted_cidrs: Many[Cidr] = ()
+    trusted_cidrs: Unique[Cidr] = ()
     # The tier in front speaks the PROXY protocol, and must.
     proxy_protocol: bool = False
     # Set on every answer.

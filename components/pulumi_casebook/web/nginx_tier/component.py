@@ -1,9 +1,9 @@
 """nginx on each of a tier's machines, in front of what makes the pages."""
 
-from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.haproxy_tier.args import endpoints
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, one_after_another
 from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application
@@ -24,9 +24,8 @@ class NginxTier(Component[NginxTierArgs]):
     Sources: NRT-4, NRT-8, KEY-2; nginx.org "ngx_http_fastcgi_module", "ngx_http_image_filter_module".
     """
 
-    Arguments = NginxTierArgs
-
-    def declare(self, args: NginxTierArgs) -> None:
+    @takes(NginxTierArgs)
+    def __init__(self, args: NginxTierArgs) -> None:
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.addresses = [f"{machine.address}/32" for machine in args.machines]
         self.port = args.port
@@ -62,9 +61,9 @@ def configuration(args: NginxTierArgs, machine: Machine, static: Application | N
             *(Directory(path=f"{CACHES}/{name}", owner="www-data:root", mode="0700") for name in kept),
         ),
         files=(*(static.files if static else ()), nginx, restart),
-        services=(
-            *(static.services if static else ()),
-            Service(unit="nginx.service", follows=(nginx.path, restart.path), change="reload", check="nginx -t -q"),
+        units=(
+            *(static.units if static else ()),
+            Unit(unit="nginx.service", reload_on=(nginx.path, restart.path), check="nginx -t -q"),
         ),
         allow=(Allow(port=args.port, sources=args.allowed_cidrs),),
         ready=Ready(

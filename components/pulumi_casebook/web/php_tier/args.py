@@ -3,20 +3,22 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Many, Secret
+from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Address, Cidr, Label, Secret, Unique
+from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import PrivateMachines
 from pulumi_casebook.web.application import Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment
-from pydantic import Field, model_validator
 
 
-class PhpTierArgs(Args):
+class PhpTierArgs(ComponentArgs):
     # The members; one takes a change after the other.
     machines: PrivateMachines
     # The folder of PHP files, laid down as it is; index.php answers what no file does.
     application: Source
     # Who may connect: the nginx or HAProxy tier in front.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # fpm: FastCGI on port 9000, for nginx in front; apache: HTTP on port 80.
     server: Literal["fpm", "apache"] = "fpm"
     # What the application finds in its environment.
@@ -24,7 +26,7 @@ class PhpTierArgs(Args):
     # The same, secret: encrypted in state, in a file that root alone reads.
     secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
     # Debian's packages php8.2-….
-    extensions: Many[Literal["curl", "gd", "intl", "mbstring", "memcached", "mysql", "xml", "zip"]] = (
+    extensions: Unique[Literal["curl", "gd", "intl", "mbstring", "memcached", "mysql", "xml", "zip"]] = (
         "gd",
         "memcached",
         "mysql",

@@ -1,8 +1,8 @@
 """PHP on each of a tier's machines: php-fpm, or Apache with PHP inside."""
 
-from pulumi_casebook.core.component import Component
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, one_after_another
 from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application
@@ -24,9 +24,8 @@ class PhpTier(Component[PhpTierArgs]):
     Sources: NRT-4, KEY-3; php.net "FPM configuration", "OPcache"; httpd.apache.org 2.4 "mpm_prefork".
     """
 
-    Arguments = PhpTierArgs
-
-    def declare(self, args: PhpTierArgs) -> None:
+    @takes(PhpTierArgs)
+    def __init__(self, args: PhpTierArgs) -> None:
         application = Application("php", args.application)
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.port, self.root = (FASTCGI if args.server == "fpm" else 80), application.root
@@ -54,12 +53,11 @@ def fpm(args: PhpTierArgs, machine: Machine, application: Application) -> Config
         packages=(f"php{PHP}-fpm", *_extensions(args), "libfcgi-bin"),
         directories=application.directories,
         files=(*application.files, *files, restart),
-        services=(
-            *application.services,
-            Service(
+        units=(
+            *application.units,
+            Unit(
                 unit=unit,
-                follows=(*application.follows, *(file.path for file in files), restart.path),
-                change="reload",
+                reload_on=(*application.follows, *(file.path for file in files), restart.path),
                 check=f"php-fpm{PHP} -t",
             ),
         ),
@@ -82,12 +80,11 @@ def apache(args: PhpTierArgs, machine: Machine, application: Application) -> Con
         packages=("apache2", f"libapache2-mod-php{PHP}", *_extensions(args), "curl"),
         directories=application.directories,
         files=(*application.files, *files, check, restart),
-        services=(
-            *application.services,
-            Service(
+        units=(
+            *application.units,
+            Unit(
                 unit="apache2.service",
-                follows=(*application.follows, *(file.path for file in files), restart.path),
-                change="reload",
+                reload_on=(*application.follows, *(file.path for file in files), restart.path),
                 check="apache2ctl -t",
             ),
         ),

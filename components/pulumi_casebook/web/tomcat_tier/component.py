@@ -4,15 +4,16 @@ import uuid
 from collections.abc import Mapping
 
 import pulumi_random as random
-from pulumi_casebook.core.args import Args, Cidr, Many, Port, Secret
-from pulumi_casebook.core.component import Component
+from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Cidr, Port, Secret, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
 from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application, Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment, quoted_secrets, written
-from pydantic import Field, model_validator
 
 ETC = "/etc/tomcat10"
 HEALTH = "/usr/share/tomcat-tier/healthz"
@@ -21,13 +22,13 @@ REPLICATION = 4000
 UNIT = "tomcat10.service"
 
 
-class TomcatTierArgs(Args):
+class TomcatTierArgs(ComponentArgs):
     # The members; one takes a change after the other. Each holds all sessions: 8 at most.
     machines: PrivateMachines = Field(max_length=8)
     # A folder of JSP files and WEB-INF, or a .war: what the tier answers with.
     application: Source
     # Who may connect: the HAProxy tier in front.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # What the application finds in its environment.
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
@@ -69,9 +70,8 @@ class TomcatTier(Component[TomcatTierArgs]):
     Sources: KEY-3; tomcat.apache.org 10.1 "Clustering/Session Replication", "The Cluster Channel object".
     """
 
-    Arguments = TomcatTierArgs
-
-    def declare(self, args: TomcatTierArgs) -> None:
+    @takes(TomcatTierArgs)
+    def __init__(self, args: TomcatTierArgs) -> None:
         application = Application("tomcat", args.application)
         self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.port = args.port
@@ -128,9 +128,9 @@ def configuration(args: TomcatTierArgs, machine: Machine, application: Applicati
         packages=("curl", "tomcat10"),
         directories=application.directories,
         files=(*application.files, *files),
-        services=(
-            *application.services,
-            Service(unit=UNIT, follows=(*application.follows, *(file.path for file in files))),
+        units=(
+            *application.units,
+            Unit(unit=UNIT, restart_on=(*application.follows, *(file.path for file in files))),
         ),
         allow=(Allow(port=args.port, sources=args.allowed_cidrs), Allow(port=REPLICATION, sources=others)),
         # It draws on entropy, unpacks and compiles: a small machine takes its time.

@@ -4,35 +4,44 @@ from pathlib import Path
 
 import pulumi
 import pulumi_random as random
-from pulumi_casebook.core.args import Args, Cidr, Many
-from pulumi_casebook.core.component import Component
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from pulumi_casebook.core.args import Cidr, Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.swift_storage import SIGNER
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.units import UNITS, started_again
 from pulumi_casebook.network.certificate import Certificate
 from pulumi_casebook.network.load_balancer_ip import Probe
-from pydantic import Field
 
 HOME, KEYS, SOCKET = "/opt/upload", "/etc/upload", "/run/upload.sock"
 HEALTH = 8081
 PROGRAM = Path(__file__).with_name("programs") / "application.py"
 
 
-class UploadTierArgs(Args):
+class UploadTierArgs(ComponentArgs):
     # The web servers; the first takes a change first.
-    machines: Many[Machine] = Field(min_length=1)
+    machines: Unique[Machine] = Field(min_length=1)
     # What signs URLs of the container: `signing_key` of a `SwiftStorage` container, or of an `ObjectStorage`.
-    signing_key: pulumi.Output[str] = Field(repr=False)
+    signing_key: pulumi.Output[str] | None = Field(repr=False)
     # What browsers see. Balancers pass TLS through.
     certificate: Certificate
     # From where the balancers in front connect, with PROXY protocol; nobody else may.
-    allowed_cidrs: Many[Cidr] = Field(min_length=1)
+    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
     # For how long a browser may begin an upload with a URL that it was given.
     upload_seconds: int = Field(default=300, ge=1, le=7 * 86400)
     # For how long a URL for viewing is good.
     view_seconds: int = Field(default=3600, ge=1, le=7 * 86400)
+
+    @field_validator("signing_key")
+    @classmethod
+    def _signs(cls, value: pulumi.Output[str] | None) -> pulumi.Output[str] | None:
+        if value is None:
+            raise PydanticCustomError("secret", "this container has no key; make it with signed_urls=True")
+        return value
 
 
 class UploadTier(Component[UploadTierArgs]):
@@ -46,11 +55,11 @@ class UploadTier(Component[UploadTierArgs]):
     Sources: GIR-1, GIR-4.
     """
 
-    Arguments = UploadTierArgs
     ports = (80, 443, HEALTH)
     probe = Probe(type="http", port=HEALTH, url="/healthz")
 
-    def declare(self, args: UploadTierArgs) -> None:
+    @takes(UploadTierArgs)
+    def __init__(self, args: UploadTierArgs) -> None:
         drawn = random.RandomPassword(f"{self.name}-token", length=32, special=False, opts=self.child())
         self.token = drawn.result
         before: list[pulumi.Resource] = []
@@ -61,7 +70,7 @@ class UploadTier(Component[UploadTierArgs]):
                 secrets={
                     "certificate": args.certificate.certificate_pem,
                     "private_key": args.certificate.private_key_pem,
-                    "signing_key": args.signing_key,
+                    "signing_key": pulumi.Output.from_input(args.signing_key or ""),
                     "token": self.token,
                 },
                 opts=self.child(depends_on=list(before)),
@@ -96,13 +105,12 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
         packages=("curl", "logrotate", "nginx", "python3"),
         directories=(Directory(path=HOME), Directory(path=KEYS, mode="0700")),
         files=(nginx, restart, certificate, key, program, signer, signing, token, port, unit),
-        services=(
-            Service(unit="upload.socket", follows=(port.path,)),
-            Service(unit="upload.service", follows=(program.path, signer.path, signing.path, token.path, unit.path)),
-            Service(
+        units=(
+            Unit(unit="upload.socket", restart_on=(port.path,)),
+            Unit(unit="upload.service", restart_on=(program.path, signer.path, signing.path, token.path, unit.path)),
+            Unit(
                 unit="nginx.service",
-                follows=(nginx.path, restart.path, certificate.path, key.path),
-                change="reload",
+                reload_on=(nginx.path, restart.path, certificate.path, key.path),
                 check="nginx -t -q",
             ),
         ),

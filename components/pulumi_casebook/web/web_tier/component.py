@@ -1,23 +1,24 @@
 """nginx on each of a tier's machines, serving the whole site from its own disk."""
 
 import pulumi
-from pulumi_casebook.core.args import Args, Many
-from pulumi_casebook.core.component import Component
+from pydantic import Field, model_validator
+
+from pulumi_casebook.core.args import Unique
+from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Service
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.units import UNITS, started_again
 from pulumi_casebook.web.back_office import BackOffice
-from pydantic import Field, model_validator
 
 
-class WebTierArgs(Args):
+class WebTierArgs(ComponentArgs):
     # The web servers; the first takes a change first.
-    machines: Many[Machine] = Field(min_length=1)
+    machines: Unique[Machine] = Field(min_length=1)
     # Whose published site they serve.
     source: BackOffice
     # The members of the HAProxy tier in front: nobody else may connect, and they are believed about clients.
-    proxies: Many[Machine] = Field(min_length=1)
+    proxies: Unique[Machine] = Field(min_length=1)
     # Seconds between two looks at whether something new was published.
     sync_seconds: int = Field(default=3, ge=1, le=3600)
     # How long a new server may take to fetch the whole site.
@@ -49,9 +50,8 @@ class WebTier(Component[WebTierArgs]):
     Sources: SOF-1, SOF-3, SOF-6.
     """
 
-    Arguments = WebTierArgs
-
-    def declare(self, args: WebTierArgs) -> None:
+    @takes(WebTierArgs)
+    def __init__(self, args: WebTierArgs) -> None:
         self.servers = {machine.name: machine.address for machine in args.machines if machine.address}
         before: list[pulumi.Resource] = [args.source.applied]
         for number, machine in enumerate(args.machines):
@@ -84,9 +84,9 @@ def configuration(args: WebTierArgs, machine: Machine) -> Configuration:
         packages=("curl", "logrotate", "nginx", "rsync"),
         directories=(Directory(path="/srv/www"), Directory(path="/var/lib/web-sync")),
         files=(nginx, restart, sync, service, timer),
-        services=(
-            Service(unit="nginx.service", follows=(nginx.path,), change="reload", check="nginx -t -q"),
-            Service(unit="web-sync.timer", follows=(timer.path,)),
+        units=(
+            Unit(unit="nginx.service", reload_on=(nginx.path,), check="nginx -t -q"),
+            Unit(unit="web-sync.timer", restart_on=(timer.path,)),
         ),
         allow=(Allow(port=80, sources=tuple(f"{address}/32" for address in proxies)),),
         ready=Ready(

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from pulumi_casebook import Archive, InputError, SwiftStorage, Vps, ssh_key
-from pulumi_casebook.backups.archive.component import PROGRAM
 
+from pulumi_casebook import Archive, ContainerArgs, InputError, SwiftStorage, Vps, ssh_key
+from pulumi_casebook.backups.archive.component import PROGRAM
 from tests.harness import declares_the_same, only
 
 VPS = "vps-0a1b2c01.vps.ovh.net"
@@ -22,7 +22,8 @@ VPS = "vps-0a1b2c01.vps.ovh.net"
 
 def archive(**changes: Any) -> None:
     machine = Vps("db", service_name=VPS, ssh_key=ssh_key(), admin_cidrs=["198.18.0.1/32"])
-    storage = SwiftStorage("storage", project="0" * 32, region="GRA", containers={"backups": {"writers": ["backup"]}})
+    containers = {"backups": ContainerArgs(writers=["backup"])}
+    storage = SwiftStorage("storage", project="0" * 32, region="GRA", containers=containers)
     given: dict[str, Any] = {"mysql": True, "schedule": "daily", "expire_days": 21} | changes
     Archive("nightly", machine=machine, container=storage.containers["backups"], user=storage.users["backup"], **given)
 

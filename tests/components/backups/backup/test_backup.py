@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+
 from pulumi_casebook import (
     Backup,
     BackupServer,
+    BucketArgs,
     BucketRepository,
     DedicatedServer,
     InputError,
     InstanceGroup,
     ObjectStorage,
+    RetentionArgs,
     Vps,
     VrackNetwork,
     ssh_key,
 )
 from pulumi_casebook.machines.configuration.programs.apply import Role, parse
-from syrupy.assertion import SnapshotAssertion
-
 from tests.harness import Registered, comes_after, declares_the_same, only
 
 SECRETS = "db-backup-content-secrets"
@@ -38,7 +40,7 @@ def backup(**values: Any) -> Backup:
         project="0123456789abcdef0123456789abcdef",
         region="GRA",
         prefix="acme",
-        buckets={"backups": {"writers": ["backup"]}},
+        buckets={"backups": BucketArgs(writers=["backup"])},
     )
     given = {
         "machine": machine(),
@@ -197,7 +199,12 @@ def test_an_instance_is_let_in_by_its_planned_address_or_not_at_all() -> None:
         )
         server = BackupServer("backups", machine=machine())
         Backup(
-            "content", machine=group.machines[0], to=server, paths=["/srv"], schedule="daily", retention={"daily": 1}
+            "content",
+            machine=group.machines[0],
+            to=server,
+            paths=["/srv"],
+            schedule="daily",
+            retention=RetentionArgs(daily=1),
         )
 
     with pytest.raises(InputError, match="db and web-1 have no private network in common"):
@@ -239,7 +246,7 @@ def test_a_machine_does_not_keep_its_own_backup() -> None:
             to=BackupServer("backups", machine=db),
             paths=["/srv"],
             schedule="daily",
-            retention={"daily": 1},
+            retention=RetentionArgs(daily=1),
         )
 
     with pytest.raises(InputError, match="db cannot keep its own backup"):

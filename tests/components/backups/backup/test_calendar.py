@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from pulumi_casebook.backups.backup.calendar import calendar
 
 GOOD = [

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pulumi_casebook.data.galera_cluster.component as component
-
 from tests.components.data.mysql_pair.pair import Network
 from tests.waiting import until
 

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs
 from pulumi_casebook.data.galera_cluster.component import member, peer
-
 from tests.components.data.galera_cluster.cluster import PASSWORD, Member
 from tests.components.data.mysql_pair.conftest import empty_server
 from tests.components.data.mysql_pair.pair import CLIENT, Network, sh

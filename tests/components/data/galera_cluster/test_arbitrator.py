@@ -3,8 +3,8 @@
 import subprocess
 
 import pytest
-from pulumi_casebook.data.galera_cluster.component import arbitrator
 
+from pulumi_casebook.data.galera_cluster.component import arbitrator
 from tests.components.data.galera_cluster.conftest import Machines, arguments, machine, moved
 from tests.waiting import until
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pulumi_casebook import DedicatedServer, GaleraCluster, InputError, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 MEMBERS = "/etc/mysql/mariadb.conf.d/91-galera-members.cnf"

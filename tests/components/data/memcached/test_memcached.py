@@ -1,8 +1,8 @@
 """What caches hold, and what is refused. That they keep pages is seen with PHP (../nginx_tier)."""
 
 import pytest
-from pulumi_casebook import InputError, Memcached
 
+from pulumi_casebook import InputError, Memcached
 from tests.components.private import Values, files_of, machines, role_of
 from tests.harness import comes_after, declare, declares_the_same, only
 

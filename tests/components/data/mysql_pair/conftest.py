@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
 from pulumi_casebook.data.mysql_pair.component import configuration
-
 from tests.components.data.mysql_pair.pair import ADDRESSES, CLIENT, SERVICE, Network, Node, sh
 from tests.waiting import until
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pulumi_casebook.data.mysql_pair.component as component
-
 from tests.waiting import until
 
 SERVICE = "10.8.0.89"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi_casebook import DedicatedServer, InputError, InstanceGroup, MysqlPair, VrackNetwork, ssh_key
-from pulumi_casebook.machines.configuration.programs.apply import parse
 from syrupy.assertion import SnapshotAssertion
 
+from pulumi_casebook import DedicatedServer, InputError, InstanceGroup, MysqlPair, VrackNetwork, ssh_key
+from pulumi_casebook.machines.configuration.programs.apply import parse
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 SERVER = "/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf"

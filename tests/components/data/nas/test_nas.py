@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pulumi_casebook import InputError, Nas
 
+from pulumi_casebook import InputError, Nas
 from tests.components.private import Values, files_of, machines, role_of
 from tests.harness import comes_after, declare, declares_the_same, only
 

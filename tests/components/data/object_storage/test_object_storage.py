@@ -5,9 +5,9 @@ from typing import Any
 
 import pulumi
 import pytest
+
 from pulumi_casebook import InputError, ObjectStorage
 from pulumi_casebook.data.object_storage.component import endpoint
-
 from tests.harness import declare, declares_the_same, only
 
 PROJECT = "0123456789abcdef0123456789abcdef"

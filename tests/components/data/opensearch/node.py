@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi_casebook.machines.configuration import Configuration
 
+from pulumi_casebook.machines.configuration import Configuration
 from sandbox import host
 from sandbox.shelf import opensearch
 from tests.components.data.mysql_pair.pair import Network

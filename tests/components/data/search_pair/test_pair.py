@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from pulumi_casebook.data.search_pair.args import SearchPairArgs
 from pulumi_casebook.data.search_pair.component import PROGRAM, configuration
-
 from tests.components.data.mysql_pair.pair import Network
 from tests.components.data.opensearch.node import Node, engine
 from tests.waiting import until

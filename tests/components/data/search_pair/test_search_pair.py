@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from pulumi_casebook import DedicatedServer, InputError, SearchPair, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 NAMES = ("search-1", "search-2", "tools")

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from pulumi_casebook.data.swift_storage.programs.signed_url import S3, Swift, load
 
 

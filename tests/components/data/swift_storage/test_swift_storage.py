@@ -4,8 +4,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi_casebook import InputError, SwiftStorage
 
+from pulumi_casebook import ContainerArgs, InputError, SwiftStorage
 from tests.harness import declare, declares_the_same, only
 
 PROJECT = "0123456789abcdef0123456789abcdef"
@@ -67,4 +67,4 @@ def test_what_cannot_be_built_is_refused(container: dict[str, Any], sentence: st
 
 def test_a_compute_region_is_refused() -> None:
     with pytest.raises(InputError, match="region='GRA11': not a region of Swift; it has BHS"):
-        SwiftStorage("store", project=PROJECT, region="GRA11", containers={"photos": {}})
+        SwiftStorage("store", project=PROJECT, region="GRA11", containers={"photos": ContainerArgs()})

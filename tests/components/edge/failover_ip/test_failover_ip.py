@@ -1,8 +1,8 @@
 """The additional IP: what is declared of it, and that neither an `up` nor a `destroy` moves it."""
 
 import pytest
-from pulumi_casebook import DedicatedServer, FailoverIp, InputError, ssh_key
 
+from pulumi_casebook import DedicatedServer, FailoverIp, InputError, ssh_key
 from tests.harness import declare, declares_the_same, only
 
 NAMES = {"srv-1": "ns31000011.ip-198-18-16-11.eu", "srv-2": "ns31000012.ip-198-18-16-12.eu"}

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+
 from pulumi_casebook import FloatingIps, InputError, InstanceGroup, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.harness import comes_after, declare, declares_the_same, only
 
 VIRTUAL = {"front-1": "10.8.0.101", "front-2": "10.8.0.102"}

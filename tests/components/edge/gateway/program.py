@@ -5,7 +5,6 @@ from typing import Any
 
 from pulumi_casebook import Forward, Gateway, InstanceGroup, Vpn, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.harness import Registered, only
 
 PROJECT = "0123456789abcdef0123456789abcdef"

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi_casebook import Forward, InputError, Vpn
 
+from pulumi_casebook import Forward, InputError, Vpn
 from tests.components.edge.gateway.program import PEER, files, gateway, written
 from tests.harness import declare, declares_the_same, only
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from pulumi_casebook import Vpn
 
+from pulumi_casebook import Vpn
 from tests.components.edge.gateway.program import ADDRESS, INSIDE, files, gateway
 from tests.components.web.web_tier.boxes import Box
 from tests.harness import declares_the_same

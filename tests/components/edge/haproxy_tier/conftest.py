@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pulumi_casebook import Backend, Frontend, HaproxyTier, HealthCheck, VrackNetwork
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.components.web.web_tier.boxes import Box
 from tests.components.web.web_tier.site import PLAN, servers
 from tests.harness import declare, only

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+
 from pulumi_casebook import (
     Backend,
     Frontend,
@@ -18,8 +20,6 @@ from pulumi_casebook import (
     ssh_key,
 )
 from pulumi_casebook.machines.configuration.programs.apply import Role, parse
-from syrupy.assertion import SnapshotAssertion
-
 from tests.components.web.web_tier.site import NAT, servers, site
 from tests.harness import declare, declares_the_same, only
 

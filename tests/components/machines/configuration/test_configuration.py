@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pulumi_casebook import InputError
 from pulumi_casebook.machines.configuration import (
     Allow,
@@ -15,7 +16,7 @@ from pulumi_casebook.machines.configuration import (
     File,
     Ready,
     Repository,
-    Service,
+    Unit,
     bundle,
 )
 from pulumi_casebook.machines.configuration.programs.apply import parse
@@ -28,8 +29,8 @@ from pulumi_casebook.machines.configuration.programs.apply import parse
         ({"role": "web", "packages": ["nginx\nrole other"]}, "pattern"),
         ({"role": "web", "colour": "red"}, "colour: no such field"),
         (
-            {"role": "web", "services": [Service(unit="a.service", follows=("/etc/x",))]},
-            "services.a.service.follows=/et",
+            {"role": "web", "units": [Unit(unit="a.service", restart_on=("/etc/x",))]},
+            "units.a.service: /etc/x is not a file",
         ),
         ({"role": "web", "files": [File(path="/a", content=""), File(path="/a", content="b")]}, "/a is given twice"),
     ],
@@ -64,7 +65,7 @@ def test_commands_are_one_line() -> None:
     with pytest.raises(InputError, match="one line"):
         Ready(command="true\nfalse")
     with pytest.raises(InputError, match="one line"):
-        Service(unit="a.service", check="true\nfalse")
+        Unit(unit="a.service", check="true\nfalse")
 
 
 # Whatever a text file may hold, line separators that only Unicode knows included.
@@ -92,13 +93,9 @@ repositories = st.builds(
 def configurations(draw: st.DrawFn) -> Configuration:
     held = draw(st.lists(files, max_size=3, unique_by=lambda file: file.path))
     follows = st.lists(st.sampled_from([file.path for file in held]), unique=True) if held else st.just([])
-    services = st.builds(
-        Service,
-        unit=words.map(lambda word: f"{word}.service"),
-        follows=follows.map(tuple),
-        change=st.sampled_from(["reload", "restart"]),
-        check=st.none() | commands,
-    )
+    name = words.map(lambda word: f"{word}.service")
+    units = st.builds(Unit, unit=name, restart_on=follows, check=st.none() | commands)
+    units |= st.builds(Unit, unit=name, reload_on=follows, check=st.none() | commands)
     return Configuration(
         role=draw(words),
         packages=tuple(draw(st.lists(words, unique=True))),
@@ -106,7 +103,7 @@ def configurations(draw: st.DrawFn) -> Configuration:
         variables=draw(st.dictionaries(words.map(str.upper), commands, max_size=2)),
         directories=tuple(draw(st.lists(st.builds(Directory, path=paths, owner=owners, mode=modes), unique=True))),
         files=tuple(held),
-        services=tuple(draw(st.lists(services, max_size=3, unique=True))),
+        units=tuple(draw(st.lists(units, max_size=3, unique=True))),
         ready=draw(st.none() | st.builds(Ready, command=commands, seconds=st.integers(1, 3600))),
     )
 
@@ -125,7 +122,10 @@ def test_the_apply_program_reads_what_the_bundle_says(configuration: Configurati
         assert text.removesuffix("\n") == file.content.removesuffix("\n")
         assert (wanted["owner"], wanted["mode"]) == (file.owner, int(file.mode, 8))
     assert not read["files"]
-    given = [(s.unit, s.change, list(s.follows), s.check) for s in configuration.services]
+    given = [
+        (s.unit, "reload" if s.reload_on else "restart", [*s.restart_on, *s.reload_on], s.check)
+        for s in configuration.units
+    ]
     assert [(s["unit"], s["change"], s["follows"], s["check"]) for s in read["services"]] == given
     ready = configuration.ready
     assert read["ready"] == ((ready.seconds, ready.command) if ready else None)

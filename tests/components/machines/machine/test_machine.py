@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from pulumi_casebook import (
     Allow,
     Configuration,
@@ -14,13 +15,12 @@ from pulumi_casebook import (
     InputError,
     InstanceGroup,
     Machine,
-    Service,
+    Unit,
     Vps,
     VrackNetwork,
     ssh_key,
 )
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.harness import OUTPUTS, Registered, comes_after, declare, declares_the_same, only
 
 PROJECT = "0123456789abcdef0123456789abcdef"
@@ -323,4 +323,4 @@ def test_a_server_without_a_vrack_interface_is_refused() -> None:
 
 def test_a_service_cannot_follow_a_file_of_another_role() -> None:
     with pytest.raises(InputError, match="not a file of this configuration"):
-        Configuration(role="x", services=(Service(unit="x.service", follows=("/etc/other",)),))
+        Configuration(role="x", units=(Unit(unit="x.service", restart_on=("/etc/other",)),))

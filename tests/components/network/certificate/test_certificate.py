@@ -5,8 +5,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi_casebook import Certificate, InputError
 
+from pulumi_casebook import Certificate, InputError
 from tests.harness import declares_the_same, only
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEA\n-----END PRIVATE KEY-----\n"

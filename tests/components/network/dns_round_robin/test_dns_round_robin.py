@@ -4,8 +4,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi_casebook import DnsRoundRobin, InputError
 
+from pulumi_casebook import DnsRoundRobin, InputError
 from tests.harness import Registered, Values, declare, declares_the_same, only
 
 FRONTS = {f"front-{n}": f"198.18.30.{n}" for n in (1, 2, 3, 4)}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pulumi
 import pytest
+
 from pulumi_casebook import (
     Certificate,
     FarmServer,
@@ -14,7 +15,6 @@ from pulumi_casebook import (
     VrackNetwork,
     balancer_cidrs,
 )
-
 from tests.components.web.web_tier.site import NAT, site
 from tests.harness import Registered, declare, declares_the_same, only
 
@@ -151,7 +151,11 @@ def test_http_listeners_use_the_http_family() -> None:
 def test_servers_by_public_address_need_no_vrack() -> None:
     def program() -> None:
         born = pulumi.Output.from_input("198.18.24.9")
-        servers = {"europe": "198.18.24.3", "america": FarmServer(address="198.18.24.4"), "hourly": born}
+        servers: dict[str, str | FarmServer | pulumi.Output[str]] = {
+            "europe": "198.18.24.3",
+            "america": FarmServer(address="198.18.24.4"),
+            "hourly": born,
+        }
         LoadBalancerIp("lb", service_name="loadbalancer-0123", servers=servers, listeners=[Listener(port=443)])
 
     declared = declares_the_same(program)

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from pulumi_casebook import InputError, VrackNetwork
 
+from pulumi_casebook import InputError, VrackNetwork
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 PROJECT = "0123456789abcdef0123456789abcdef"

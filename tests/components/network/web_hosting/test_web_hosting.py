@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
 from pulumi_casebook import InputError, WebHosting
 from pulumi_casebook.network.web_hosting.check import trouble
 

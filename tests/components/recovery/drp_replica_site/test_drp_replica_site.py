@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pulumi_casebook import (
     DedicatedServer,
     DnsRoundRobin,
@@ -20,7 +21,6 @@ from pulumi_casebook import (
     ssh_key,
 )
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.harness import Registered, declare, declares_the_same, only
 
 

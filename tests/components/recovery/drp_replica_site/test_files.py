@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.recovery.drp_replica_site.component import PART
-
 from sandbox.ports import free_port
 from tests.waiting import until
 

@@ -13,9 +13,9 @@ from typing import Any
 import ovh
 import pytest
 import uvicorn
+
 from pulumi_casebook.machines.service_account import URN
 from pulumi_casebook.recovery.drp_replica_site.component import ACTIONS, PROGRAM
-
 from sandbox.ovhcloud.app import create_app
 from sandbox.ports import free_port
 from tests.ovhcloud.conftest import KEYS, account

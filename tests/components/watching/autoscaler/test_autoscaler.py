@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from pulumi_casebook import InputError
 from pulumi_casebook.watching.autoscaler import Autoscaler, AutoscalerArgs, listener
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pulumi_casebook import DedicatedServer, InputError, Logs, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 NAMES = ("logs", "web-1", "web-2")

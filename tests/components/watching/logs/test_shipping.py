@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from pulumi_casebook.machines.configuration import Configuration
 from pulumi_casebook.watching.logs.args import LogsArgs
 from pulumi_casebook.watching.logs.component import PROGRAM, intake, shipper, store
-
 from tests.components.data.mysql_pair.pair import Network
 from tests.components.data.opensearch.node import Node, engine
 from tests.waiting import until

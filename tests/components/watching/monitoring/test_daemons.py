@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi_casebook.watching.monitoring.component import Watched, targets
 
+from pulumi_casebook.watching.monitoring.component import Watched, targets
 from sandbox.ports import free_port
 from tests.components.watching.monitoring.test_monitoring import EVERYTHING, files, program, role
 from tests.harness import declares_the_same

@@ -4,11 +4,11 @@ import re
 from typing import Any
 
 import pytest
-from pulumi_casebook import DedicatedServer, InputError, Monitoring, Vps, VrackNetwork, ssh_key
-from pulumi_casebook.machines.configuration.programs.apply import Role, parse
-from pulumi_casebook.watching.monitoring import exporter_access
 from syrupy.assertion import SnapshotAssertion
 
+from pulumi_casebook import DedicatedServer, InputError, Monitoring, Vps, VrackNetwork, ssh_key
+from pulumi_casebook.machines.configuration.programs.apply import Role, parse
+from pulumi_casebook.watching.monitoring import ExporterArgs, exporter_access
 from tests.harness import UNKNOWN, Registered, declare, declares_the_same, only
 
 
@@ -157,7 +157,7 @@ def test_probes_and_exporters_may_be_born_with_the_stack() -> None:
             machines=[haproxy],
             over="public",
             probes={"site": haproxy.public_address.apply(lambda address: f"http://{address}/")},
-            exporters={"haproxy": {"machines": [haproxy], "port": 8404}},
+            exporters={"haproxy": ExporterArgs(machines=[haproxy], port=8404)},
         )
 
     registered = declares_the_same(declare_it)

@@ -13,10 +13,10 @@ from typing import Any
 import ovh
 import pytest
 import uvicorn
+
 from pulumi_casebook.data.mysql_pair.component import PROGRAM as MYSQL_PAIR
 from pulumi_casebook.machines.service_account import URN
 from pulumi_casebook.watching.watchdog.component import ADDRESS_ACTIONS, BALANCER_ACTIONS, PROGRAM
-
 from sandbox.ovhcloud.app import create_app
 from sandbox.ovhcloud.backing import Backing
 from sandbox.ovhcloud.balancer import Monitor

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pulumi_casebook import (
     DedicatedServer,
     FailoverIp,
@@ -17,7 +18,6 @@ from pulumi_casebook import (
     Watchdog,
     ssh_key,
 )
-
 from tests.harness import Registered, declare, declares_the_same, only
 
 NAMES = {"erp-1": "ns31000010.ip-198-18-16-10.eu", "erp-2": "ns31000009.ip-198-18-16-9.eu"}

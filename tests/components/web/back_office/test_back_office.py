@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+
 from pulumi_casebook import BackOffice, Certificate, InputError, Vps, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import Role, parse
 from pulumi_casebook.web.back_office.component import hashed
-from syrupy.assertion import SnapshotAssertion
-
 from tests.components.web.web_tier.site import ADMINS, servers, site
 from tests.harness import declare, declares_the_same, only
 

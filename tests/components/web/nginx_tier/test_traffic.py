@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pulumi_casebook import Images, Memcached, NginxTier, PageCache, PhpTier, RequestFilter
 
+from pulumi_casebook import Images, Memcached, NginxTier, PageCache, PhpTier, RequestFilter
 from tests.components.private import CIDR, Network, Values, machines, network, written
 from tests.components.web.web_tier.boxes import Box
 from tests.waiting import until

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pulumi_casebook import InputError, PhpTier
 
+from pulumi_casebook import InputError, PhpTier
 from tests.components.private import Values, files_of, machines, role_of, written
 from tests.harness import comes_after, declare, declares_the_same, only
 

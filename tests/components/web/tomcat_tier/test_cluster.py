@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi_casebook import InputError, TomcatTier
 
+from pulumi_casebook import InputError, TomcatTier
 from tests.components.private import Network, machines, network, written
 from tests.harness import declare
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pulumi
 import pytest
+
 from pulumi_casebook import Certificate, InputError, UploadTier, Vps, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import parse
-
 from tests.harness import comes_after, declare, declares_the_same, only
 
 VPS = {

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 
 from pulumi_casebook.machines.configuration.component import PROGRAM
-
 from sandbox import MACHINES
 from tests.waiting import until
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from pulumi_casebook.machines.configuration.programs.apply import parse
 from pulumi_casebook.web.back_office.component import hashed
-
 from tests.components.web.web_tier.boxes import Box
 from tests.components.web.web_tier.site import PLAN, site
 from tests.harness import declare

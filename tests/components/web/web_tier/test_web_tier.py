@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pulumi_casebook import BackOffice, Certificate, InputError, VrackNetwork, WebTier
-from pulumi_casebook.machines.configuration.programs.apply import Role, parse
 from syrupy.assertion import SnapshotAssertion
 
+from pulumi_casebook import BackOffice, Certificate, InputError, VrackNetwork, WebTier
+from pulumi_casebook.machines.configuration.programs.apply import Role, parse
 from tests.components.web.web_tier.site import servers, site
 from tests.harness import Registered, declare, declares_the_same, only
 
