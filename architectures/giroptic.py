@@ -56,7 +56,7 @@ from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.network.web_hosting import WebHostingArgs
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 
-TIERS = {"peak": 64}
+TIERS = {"peak": "64/26"}
 SIDES = {"europe": "rbx", "america": "bhs"}
 
 
@@ -142,7 +142,7 @@ def build(settings: Settings) -> None:
         machines=web,
         signing_key=photos.signing_key,
         certificate=Certificate("application", names=[f"app.{settings.domain}"]),
-        allowed_cidrs=balancer,
+        clients=balancer,
     )
     front = LoadBalancerIp(
         "front",
@@ -161,7 +161,7 @@ def build(settings: Settings) -> None:
     pulumi.export("photos", photos.url)
     pulumi.export("logins", {name: user._asdict() for name, user in storage.users.items()})
     pulumi.export("sites", {name: site.urls for name, site in sites.items()})
-    pulumi.export("machines", {machine.name: machine.whereabouts for machine in web})
+    pulumi.export("machines", {machine.name: machine.location for machine in web})
     pulumi.export(
         "exposure",
         {

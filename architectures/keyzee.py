@@ -27,6 +27,7 @@ from pulumi_casebook import (
     Certificate,
     DnsRoundRobin,
     DrpReplicaSite,
+    DrpSite,
     Forward,
     Frontend,
     GaleraCluster,
@@ -38,10 +39,9 @@ from pulumi_casebook import (
     NginxTier,
     PhpTier,
     RequestFilter,
-    Resting,
     Route,
     SharedFiles,
-    Site,
+    StandbyUnits,
     TomcatTier,
     VrackNetwork,
     dedicated_servers,
@@ -66,21 +66,21 @@ APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
 ANYBODY = "0.0.0.0/0"
 # Offsets of a site's tiers in its own 256 addresses.
 TIERS = {
-    "gateway": 2,
-    "virtual": 8,
-    "haproxy": 16,
-    "proxy": 32,
-    "keys": 48,
-    "mobile": 64,
-    "database": 80,
-    "conductor": 96,
+    "gateway": (2, 31),
+    "virtual": (8, 29),
+    "haproxy": (16, 28),
+    "proxy": (32, 28),
+    "keys": (48, 28),
+    "mobile": (64, 28),
+    "database": (80, 28),
+    "conductor": (96, 28),
 }
 FILES = "/srv/keyzee"
 
 
-def tiers(half: int) -> dict[str, int]:
+def tiers(half: int) -> dict[str, str]:
     """The first site has the first 256 addresses of the network, the one that takes over the next."""
-    return {tier: offset + 256 * half for tier, offset in TIERS.items()}
+    return {tier: f"{first + 256 * half}/{prefix}" for tier, (first, prefix) in TIERS.items()}
 
 
 class Sizes(Args):
@@ -196,17 +196,17 @@ def site(
 
     def block(tier: str) -> str:
         """All of a tier's addresses, so that one more machine changes nothing in the next tier."""
-        return planned.block(tier, 28)
+        return planned.range(tier)
 
     # Everything that comes in or goes out passes it (KEY-1).
     address = planned.address("virtual" if sizes.haproxy > 1 else "haproxy", 1)
     open_to_all = [Allow(port=port, sources=(ANYBODY,)) for port in (80, 443)]
-    [door] = instances("gateway", 1, public=True, routes=True, allow=open_to_all)
+    [door] = instances("gateway", 1, public=True, ip_forwarding=True, allow=open_to_all)
     gateway = Gateway(
         f"{place.name}-gateway",
         machine=door,
         network=network,
-        clients_cidrs=[network.cidr],
+        clients=[network.cidr],
         forwards={"http": Forward(port=80, to=address), "https": Forward(port=443, to=address)},
         intrusion_detection=True,
     )
@@ -219,7 +219,7 @@ def site(
         f"{place.name}-database",
         machines=servers,
         network=network,
-        allowed_cidrs=[block("haproxy")],
+        clients=[block("haproxy")],
         database="keyzee",
         user="keyzee",
         replica_of=follows.source if follows else None,
@@ -237,7 +237,7 @@ def site(
         f"{place.name}-keys",
         machines=instances("keys", sizes.keys),
         application=APPLICATIONS / "keys",
-        allowed_cidrs=[block("haproxy")],
+        clients=[block("haproxy")],
         # A password that was drawn anew is one that every member takes already.
         opts=pulumi.ResourceOptions(depends_on=[database]),
         **reach_database,
@@ -260,7 +260,7 @@ def site(
         machines=mobiles,
         application=APPLICATIONS / "mobile",
         server="apache",
-        allowed_cidrs=[block("haproxy")],
+        clients=[block("haproxy")],
         extensions=["mysql"],
         opts=pulumi.ResourceOptions(depends_on=[files, database]),
         **reach_database,
@@ -272,8 +272,8 @@ def site(
         machines=instances("proxy", sizes.proxy),
         upstreams={"haproxy": f"{address}:8080"},
         request_filter=RequestFilter(),
-        allowed_cidrs=[block("haproxy")],
-        trusted_cidrs=[block("haproxy")],
+        clients=[block("haproxy")],
+        trusted_proxies=[block("haproxy")],
     )
     haproxies = instances(
         "haproxy",
@@ -285,7 +285,7 @@ def site(
         f"{place.name}-front",
         machines=haproxies,
         virtual={"front": address} if sizes.haproxy > 1 else {},
-        allowed_cidrs=[ANYBODY],
+        clients=[ANYBODY],
         backends={
             "proxies": Backend(servers=proxies.servers),
             "keys": Backend(servers=keys.servers, port=keys.port),
@@ -305,10 +305,10 @@ def site(
                 port=8080,
                 backend="mobile",
                 routes=(Route(backend="keys", path_prefix="/keys"),),
-                allowed_cidrs=(block("proxy"),),
-                trusted_cidrs=(block("proxy"),),
+                clients=(block("proxy"),),
+                trusted_proxies=(block("proxy"),),
             ),
-            "mysql": Frontend(port=3306, backend="database", allowed_cidrs=(block("keys"), block("mobile"))),
+            "mysql": Frontend(port=3306, backend="database", clients=(block("keys"), block("mobile"))),
         },
         opts=pulumi.ResourceOptions(depends_on=[database, keys, mobile, proxies]),
     )
@@ -345,8 +345,12 @@ def build(settings: Settings) -> None:
     DrpReplicaSite(
         "drp",
         conductor=conductor,
-        primary=Site(database=primary.database, rests=(Resting(machines=primary.haproxies),), files=primary.mobiles[0]),
-        replica=Site(database=replica.database, rests=(Resting(machines=replica.haproxies),), files=replica.mobiles[0]),
+        primary=DrpSite(
+            database=primary.database, rests=(StandbyUnits(machines=primary.haproxies),), files=primary.mobiles[0]
+        ),
+        replica=DrpSite(
+            database=replica.database, rests=(StandbyUnits(machines=replica.haproxies),), files=replica.mobiles[0]
+        ),
         record=www,
         addresses={"front": replica.gateway.public_address},
         files=SharedFiles(path=FILES),
@@ -375,7 +379,7 @@ def build(settings: Settings) -> None:
     pulumi.export(
         "machines",
         {
-            machine.name: machine.whereabouts
+            machine.name: machine.location
             for machine in [conductor, *(machine for built in places.values() for machine in built.machines)]
         },
     )

@@ -31,6 +31,7 @@ from pulumi_casebook import (
     Directory,
     DnsRoundRobin,
     DrpReplicaSite,
+    DrpSite,
     FloatingIps,
     Forward,
     Frontend,
@@ -47,9 +48,8 @@ from pulumi_casebook import (
     PageCache,
     PhpTier,
     Resolver,
-    Resting,
     SearchPair,
-    Site,
+    StandbyUnits,
     SwiftStorage,
     Vpn,
     VrackNetwork,
@@ -159,14 +159,30 @@ class Settings(ProjectSettings):
         return self
 
 
-def tiers(prefix: str = "", offset: int = 0) -> dict[str, int]:
+def tiers(prefix: str = "", offset: int = 0) -> dict[str, str]:
     """Where each tier's addresses begin; every platform has its own 256."""
-    single = {"router": 1, "gateway": 2, "dns": 4, "monitoring": 8, "logs": 9, "search": 10, "database": 224}
-    platform = {"virtual": 16, "sql_virtual": 24, "front": 32, "nginx": 64, "php": 128, "memcached": 192, "sql": 208}
-    return {f"{prefix}{tier}": at + offset for tier, at in (single | platform).items()}
+    single = {
+        "router": (1, 32),
+        "gateway": (2, 31),
+        "dns": (4, 30),
+        "monitoring": (8, 32),
+        "logs": (9, 32),
+        "search": (10, 31),
+    }
+    platform = {
+        "virtual": (16, 29),
+        "sql_virtual": (24, 29),
+        "front": (32, 27),
+        "nginx": (64, 26),
+        "php": (128, 26),
+        "memcached": (192, 28),
+        "sql": (208, 28),
+        "database": (224, 27),
+    }
+    return {f"{prefix}{tier}": f"{at + offset}/{size}" for tier, (at, size) in (single | platform).items()}
 
 
-def all_tiers() -> dict[str, int]:
+def all_tiers() -> dict[str, str]:
     return tiers() | tiers("office_", 256) | tiers("drp_", 512)
 
 
@@ -181,14 +197,14 @@ class Place:
         self.common: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
         doors = [Allow(port=443, sources=settings.journalists_cidrs)]
         doors += [Allow(port=51820, protocol="udp", sources=(WORLD,))] if settings.vpn_peers else []
-        [self.door] = self.instances("gateway", 1, public=True, routes=True, allow=doors)
+        [self.door] = self.instances("gateway", 1, public=True, ip_forwarding=True, allow=doors)
         # The only way out; for administrators, and for journalists to their back office, the only way in.
         office = Forward(port=443, to=self.plan.address("office_front", 1), sources=settings.journalists_cidrs)
         gateway = Gateway(
             self.named("gateway"),
             machine=self.door,
             network=network,
-            clients_cidrs=[network.cidr],
+            clients=[network.cidr],
             forwards={} if prefix else {"office": office},
             vpn=Vpn(peers=settings.vpn_peers) if settings.vpn_peers else None,
         )
@@ -196,7 +212,7 @@ class Place:
         dns = Resolver(
             self.named("dns"),
             machines=self.instances("dns", 2),
-            allowed_cidrs=[network.cidr],
+            clients=[network.cidr],
             forwarders=[OVHCLOUD_RESOLVER],
             dnssec=False,
         )
@@ -209,9 +225,9 @@ class Place:
     def address(self, tier: str, number: int = 1) -> str:
         return self.plan.address(f"{self.prefix}{tier}", number)
 
-    def block(self, tier: str, prefix: int) -> str:
+    def block(self, tier: str) -> str:
         """All addresses of a tier, so that one more machine changes nothing in the next one."""
-        return self.plan.block(f"{self.prefix}{tier}", prefix)
+        return self.plan.range(f"{self.prefix}{tier}")
 
     def instances(self, tier: str, count: int, **more: Any) -> list[Machine]:
         """A tier of instances, each on another host (anti-affinity)."""
@@ -244,7 +260,7 @@ class Place:
     def haproxy(self, name: str, machines: list[Machine], **more: Any) -> HaproxyTier:
         """A tier whose figures the monitoring machine asks for."""
         self.haproxies += machines
-        return HaproxyTier(name, machines=machines, metrics_cidrs=[f"{self.plan.address('monitoring', 1)}/32"], **more)
+        return HaproxyTier(name, machines=machines, metrics_clients=[self.plan.range("monitoring")], **more)
 
 
 def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
@@ -263,7 +279,7 @@ def platform(
         site.named(f"{kind}sql"),
         machines=site.instances(f"{kind}sql", sizes.sql, shared_addresses=[sql_address]),
         virtual={"sql": sql_address},
-        allowed_cidrs=[site.block(f"{kind}php", 26)],
+        clients=[site.block(f"{kind}php")],
         backends={
             # Multi-master, as the document has it: whoever writes may be asked to try again (error 1213).
             "galera": Backend(
@@ -280,13 +296,13 @@ def platform(
     memcached = Memcached(
         site.named(f"{kind}memcached"),
         machines=site.instances(f"{kind}memcached", sizes.memcached),
-        allowed_cidrs=[site.block(f"{kind}php", 26)],
+        clients=[site.block(f"{kind}php")],
     )
     php = PhpTier(
         site.named(f"{kind}php"),
         machines=site.instances(f"{kind}php", sizes.php),
         application=APPLICATION,
-        allowed_cidrs=[site.block(f"{kind}nginx", 26)],
+        clients=[site.block(f"{kind}nginx")],
         environment={
             "ROLE": kind.rstrip("_") or "public",
             "DATABASE_HOST": sql_address,
@@ -305,8 +321,8 @@ def platform(
         images=images,
         # Pages take milliseconds, so a PHP server that takes 3 s hangs; what journalists send may take its time.
         answer_seconds=30 if kind == "office_" else 3,
-        allowed_cidrs=[site.block(f"{kind}front", 27)],
-        trusted_cidrs=[site.block(f"{kind}front", 27)],
+        clients=[site.block(f"{kind}front")],
+        trusted_proxies=[site.block(f"{kind}front")],
         opts=after(php),
     )
     return site.instances(f"{kind}front", sizes.front, **front), nginx
@@ -328,7 +344,7 @@ def public_front(
         site.named("front"),
         machines=machines,
         virtual=addresses if len(machines) > 1 else {},
-        allowed_cidrs=[WORLD],
+        clients=[WORLD],
         backends={"nginx": Backend(servers=pages.servers)},
         frontends={"http": Frontend(port=80, backend="nginx")},
         opts=after(pages),
@@ -378,7 +394,7 @@ def build(settings: Settings) -> None:
         # Ten members are an even number of votes; the eleventh is on hardware of its own anyway.
         arbitrators=[] if len(members) % 2 else [monitoring],
         network=network,
-        allowed_cidrs=[site.block("sql", 28), site.block("office_sql", 28)],
+        clients=[site.block("sql"), site.block("office_sql")],
         followers=[site.plan.address("drp_database", number) for number in range(1, len(standby) + 1)],
         database="cms",
         user="cms",
@@ -396,7 +412,7 @@ def build(settings: Settings) -> None:
     site.haproxy(
         "office-front",
         machines=[office],
-        allowed_cidrs=settings.journalists_cidrs,
+        clients=settings.journalists_cidrs,
         backends={"nginx": Backend(servers=editing.servers)},
         frontends={"https": Frontend(port=443, backend="nginx", certificate=certificate)},
         opts=after(editing),
@@ -406,7 +422,7 @@ def build(settings: Settings) -> None:
         "search",
         machines=search,
         arbitrator=logs,
-        allowed_cidrs=[site.block("php", 26), site.block("office_php", 26)],
+        clients=[site.block("php"), site.block("office_php")],
     )
     store = Logs(
         "logs",
@@ -442,7 +458,7 @@ def build(settings: Settings) -> None:
             settings,
             settings.drp,
             network,
-            Site(database=database, rests=(Resting(machines=tuple(fronts)),)),
+            DrpSite(database=database, rests=(StandbyUnits(machines=tuple(fronts)),)),
             www,
             images.origin,
         )
@@ -452,7 +468,7 @@ def build(settings: Settings) -> None:
     pulumi.export("office", {"address": site.door.public_address, "host": f"office.{settings.zone}"})
     pulumi.export("images", {"url": storage.containers["images"].url, **storage.users["journalists"]._asdict()})
     pulumi.export("search", found.servers)
-    pulumi.export("machines", {machine.name: machine.whereabouts for machine in machines})
+    pulumi.export("machines", {machine.name: machine.location for machine in machines})
     pulumi.export(
         "database",
         {
@@ -514,7 +530,7 @@ def workshop(settings: Settings) -> Machine:
 
 
 def second_site(
-    settings: Settings, drp: Drp, network: VrackNetwork, first: Site, www: DnsRoundRobin, origin: str
+    settings: Settings, drp: Drp, network: VrackNetwork, first: DrpSite, www: DnsRoundRobin, origin: str
 ) -> list[Machine]:
     """The same architecture, smaller, in step with the first over the vRack; `drp takeover` on its gateway (NRT-18)."""
     place = Place(settings, network, drp.region, "drp_")
@@ -523,7 +539,7 @@ def second_site(
         "drp-database",
         machines=members,
         network=network,
-        allowed_cidrs=[place.block("sql", 28)],
+        clients=[place.block("sql")],
         replica_of=first.database.source,
         database=first.database.database,
         user=first.database.user,
@@ -535,7 +551,7 @@ def second_site(
         "drp",
         conductor=place.door,
         primary=first,
-        replica=Site(database=database, rests=(Resting(machines=tuple(fronts)),)),
+        replica=DrpSite(database=database, rests=(StandbyUnits(machines=tuple(fronts)),)),
         record=www,
         addresses=addresses,
         port=80,

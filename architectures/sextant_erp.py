@@ -62,7 +62,7 @@ from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.watching.monitoring import MailArgs, SmsArgs
 
 APPLICATION = Path(__file__).with_name("applications") / "erp"
-TIERS = {"server": 16, "database": 32, "writer": 40, "backup": 48, "load_balancer": 240}
+TIERS = {"server": "16/28", "database": "32/29", "writer": "40/29", "backup": "48/28", "load_balancer": "240/28"}
 # Of the requests: to the site with the master database, and to the other.
 WEIGHTS = (60, 40)
 HEALTH = Probe(type="http", port=80, url="/health")
@@ -126,7 +126,7 @@ def build(settings: Settings) -> None:
     databases = dedicated_servers(plan, "database", settings.database_servers or {}, **rented) or servers
     stores = dedicated_servers(plan, "backup", {"backup": settings.backup} if settings.backup else {}, **rented)
     watcher = Vps("monitoring", service_name=settings.monitoring, **everywhere)
-    nat = plan.block("load_balancer", 28)
+    nat = plan.range("load_balancer")
 
     database = MysqlPair(
         "database",
@@ -134,7 +134,7 @@ def build(settings: Settings) -> None:
         network=network,
         address=plan.address("writer", 1),
         # The applications, one of which is on the machine that holds the writer's address; and the balancer's probe.
-        allowed_cidrs=[*(f"{machine.address}/32" for machine in servers), f"{plan.address('writer', 1)}/32", nat],
+        clients=[*(f"{machine.address}/32" for machine in servers), f"{plan.address('writer', 1)}/32", nat],
         database="erp",
         user="erp",
         buffer_pool_mib=settings.buffer_pool_mib,
@@ -146,7 +146,7 @@ def build(settings: Settings) -> None:
             f"business-{server.name}",
             machines=[server],
             application=APPLICATION,
-            allowed_cidrs=[f"{server.address}/32"],
+            clients=[f"{server.address}/32"],
             extensions=["mysql"],
             environment={
                 "READ_FROM": str(near.address),
@@ -165,8 +165,8 @@ def build(settings: Settings) -> None:
             machines=[server],
             php=business.servers,
             php_root=business.root,
-            allowed_cidrs=[nat],
-            trusted_cidrs=[nat],
+            clients=[nat],
+            trusted_proxies=[nat],
         )
         sites += [business, web]
 
@@ -243,7 +243,7 @@ def build(settings: Settings) -> None:
             "password": database.password,
         },
     )
-    pulumi.export("machines", {machine.name: machine.whereabouts for machine in [*machines, watcher]})
+    pulumi.export("machines", {machine.name: machine.location for machine in [*machines, watcher]})
     # Who, by name or pattern, reaches which ports of whom: all that is open (drills/ports.py).
     replicas = {machine.name: [3306] for machine in databases}
     pulumi.export(

@@ -68,7 +68,7 @@ class Running:
 
     name      the stack
     outputs   what `make outputs` prints, secrets included
-    machines  of the outputs: name to its `whereabouts` (components/pulumi_casebook/machines/machine)
+    machines  of the outputs: name to its `location` (components/pulumi_casebook/machines/machine)
     """
 
     def __init__(self, name: str, outputs: dict[str, Any]) -> None:

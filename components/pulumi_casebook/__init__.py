@@ -15,17 +15,28 @@ from pulumi_casebook.data.swift_storage import ContainerArgs, SwiftStorage
 from pulumi_casebook.edge.failover_ip import FailoverIp
 from pulumi_casebook.edge.floating_ips import FloatingIps
 from pulumi_casebook.edge.gateway import Forward, Gateway, Vpn
-from pulumi_casebook.edge.haproxy_tier import Backend, Frontend, HaproxyTier, HealthCheck, Route, Timeouts
+from pulumi_casebook.edge.haproxy_tier import Backend, Frontend, HaproxyTier, Route, Timeouts
+from pulumi_casebook.edge.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from pulumi_casebook.edge.resolver import Resolver
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Repository, Unit
 from pulumi_casebook.machines.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps, dedicated_servers
+from pulumi_casebook.machines.site import (
+    Exporter,
+    HealthCheck,
+    Monitored,
+    NameServers,
+    Service,
+    Site,
+    Tier,
+    WayOut,
+    exposure,
+)
 from pulumi_casebook.network.cdn import Cdn
 from pulumi_casebook.network.certificate import Certificate
 from pulumi_casebook.network.dns_round_robin import DnsRoundRobin
-from pulumi_casebook.network.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from pulumi_casebook.network.vrack_network import VrackNetwork
 from pulumi_casebook.network.web_hosting import WebHosting
-from pulumi_casebook.recovery.drp_replica_site import DrpReplicaSite, Resting, SharedFiles, Site
+from pulumi_casebook.recovery.drp_replica_site import DrpReplicaSite, DrpSite, SharedFiles, StandbyUnits
 from pulumi_casebook.watching.autoscaler import Autoscaler
 from pulumi_casebook.watching.logs import Logs
 from pulumi_casebook.watching.monitoring import (
@@ -64,6 +75,8 @@ __all__ = [
     "Directory",
     "DnsRoundRobin",
     "DrpReplicaSite",
+    "DrpSite",
+    "Exporter",
     "ExporterArgs",
     "FailoverIp",
     "FarmServer",
@@ -85,8 +98,10 @@ __all__ = [
     "Machine",
     "MailArgs",
     "Memcached",
+    "Monitored",
     "Monitoring",
     "MysqlPair",
+    "NameServers",
     "Nas",
     "NginxTier",
     "NightArgs",
@@ -98,16 +113,18 @@ __all__ = [
     "Repository",
     "RequestFilter",
     "Resolver",
-    "Resting",
     "RetentionArgs",
     "Route",
     "SearchPair",
+    "Service",
     "SharedFiles",
     "Site",
     "SmsArgs",
     "SshKey",
+    "StandbyUnits",
     "SwiftStorage",
     "ThresholdsArgs",
+    "Tier",
     "Timeouts",
     "TomcatTier",
     "Unit",
@@ -116,10 +133,12 @@ __all__ = [
     "Vps",
     "VrackNetwork",
     "Watchdog",
+    "WayOut",
     "WebHosting",
     "WebTier",
     "balancer_cidrs",
     "dedicated_servers",
     "exporter_access",
+    "exposure",
     "ssh_key",
 ]

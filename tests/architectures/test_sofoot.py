@@ -140,7 +140,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("a wrong type", {"web_instances": "six"}, r"web_instances='six': .*integer"),
     ("an impossible shape", {"haproxy_servers": {"haproxy-1": "ns31000001.ip-198-18-16-1.eu"}}, "haproxy_servers.*2"),
     ("a public network", {"private_cidr": "8.8.8.0/24"}, r"cidr='?8.8.8.0/24.*private"),
-    ("a plan that does not fit", {"private_cidr": "10.8.0.0/26"}, r"10.8.0.0/26 has host offsets 1 to 62"),
+    ("a plan that does not fit", {"private_cidr": "10.8.0.0/26"}, r"10.8.0.0/26 has the numbers 1 to 63"),
     ("no network", {"private_cidr": "ten"}, r"private_cidr='ten': .*10\.8\.0\.0/22"),
     ("a region of nowhere", {"storage_region": "MARS"}, r"MARS.*GRA"),
     (

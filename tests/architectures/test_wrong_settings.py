@@ -72,7 +72,7 @@ def whole(file: Path) -> tuple[str, dict[str, Any]]:
     """The architecture's name, and all that may be set, with the values that are."""
     config = yaml.safe_load(file.read_text())["config"]
     name = config["casebook:architecture"]
-    model = architectures.load(name).Settings
+    model = architectures.load(name).Arguments
     project = {"project": PROJECT} if "project" in model.model_fields else {}
     given = {**config["casebook:settings"], **project, **OPTIONS.get(name, {})}
     return name, model.model_validate_json(json.dumps(given)).model_dump(mode="json")
@@ -92,7 +92,7 @@ def test_a_stack_refuses_one_mistake(file: Path, data: Any) -> None:
     found: list[str] = []
 
     def program() -> None:
-        for mistake in mistakes(architectures.load(name).Settings, valid, json=True):
+        for mistake in mistakes(architectures.load(name).Arguments, valid, json=True):
             value = data.draw(mistake.wrong)
             one = Wrong(mistake.path, value, put(valid, mistake.path, value), mistake.secret)
             found.extend(complaints(one, lambda given: build(name, given)))

@@ -11,7 +11,7 @@ from tests.stacks.running import project
 
 pytestmark = pytest.mark.sandbox
 COMPONENTS = (
-    "network/load_balancer_ip",
+    "edge/load_balancer_ip",
     "network/vrack_network",
     "data/object_storage",
     "edge/haproxy_tier",

@@ -1,8 +1,9 @@
 """The base of every component: its arguments are checked whole before anything is declared."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 import pulumi
@@ -16,6 +17,13 @@ class ComponentArgs(Args):
 
     # Pulumi's options of the component: provider, protect, depends_on, aliases.
     opts: pulumi.ResourceOptions | None = Field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class HandedOver:
+    """What a component hands to others: whose arguments hold it is made after the component."""
+
+    component: pulumi.Resource
 
 
 A = TypeVar("A", bound=ComponentArgs)
@@ -60,6 +68,18 @@ def _checked(where: str, name: str, model: type[Args], values: dict[str, Any]) -
         raise explained(where, error) from None
 
 
+def _taken(value: Any) -> Iterator[pulumi.Resource]:
+    """The components whose services an argument holds, at any depth."""
+    if isinstance(value, HandedOver):
+        yield value.component
+    elif isinstance(value, Args):
+        for name in type(value).model_fields:
+            yield from _taken(getattr(value, name))
+    elif isinstance(value, Mapping | tuple | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _taken(item)
+
+
 class Component(pulumi.ComponentResource, Generic[A]):
     """A Pulumi component whose arguments are one pydantic model.
 
@@ -68,6 +88,8 @@ class Component(pulumi.ComponentResource, Generic[A]):
     """
 
     Arguments: ClassVar[type[ComponentArgs]]
+    # Where earlier releases had its children.
+    child_aliases: ClassVar[list[pulumi.Alias] | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -80,7 +102,10 @@ class Component(pulumi.ComponentResource, Generic[A]):
         return cls(name, **dict(args))
 
     def _register(self, name: str, args: ComponentArgs) -> None:
-        inside = pulumi.ResourceOptions(parent=_declaring.get())
+        parent = _declaring.get()
+        inside = pulumi.ResourceOptions(
+            parent=parent, depends_on=[*_taken(args)], aliases=parent.child_aliases if parent else None
+        )
         opts = pulumi.ResourceOptions.merge(inside, args.opts)
         pulumi.ComponentResource.__init__(self, f"casebook:index:{type(self).__name__}", name, {}, opts)
         self.name = name

@@ -1,74 +1,108 @@
 """The address plan: (tier, index) to a fixed address, so that adding a machine moves no other."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pulumi_casebook.core.args import Args, Cidr, explained
 
 Tier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
+def _room(value: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,7})/([0-9]{1,2})", value)
+    if not found or not 16 <= int(found[2]) <= 32:
+        raise ValueError("the number of its first address in the network, and a prefix length: 64/26")
+    if int(found[1]) % (size := 2 ** (32 - int(found[2]))):
+        raise ValueError(f"a /{found[2]} begins at a multiple of {size}")
+    return value
+
+
+# Where a tier is in a network: its first address counted from the network's own, and how large it is.
+Room = Annotated[str, AfterValidator(_room)]
+
+
 class AddressPlanArgs(Args):
+    # The private network, or the part of it that is planned.
     cidr: Cidr
-    # Tier -> offset of its first address inside the network. A tier ends where the next one begins.
-    tiers: Mapping[Tier, int]
+    # Tier -> its room: 64/26 is the /26 that begins 64 addresses after the network's own.
+    tiers: Mapping[Tier, Room]
 
     @model_validator(mode="after")
     def _fits(self) -> "AddressPlanArgs":
-        network = ipaddress.IPv4Network(self.cidr)
-        seen: dict[int, str] = {}
-        for tier, offset in self.tiers.items():
-            if not 1 <= offset < network.num_addresses - 1:
+        ranges: dict[str, ipaddress.IPv4Network] = {}
+        whole = ipaddress.IPv4Network(self.cidr)
+        for tier, room in self.tiers.items():
+            first, _, prefix = room.partition("/")
+            start = int(whole.network_address) + int(first)
+            size = 2 ** (32 - int(prefix))
+            if not int(first) or int(first) + size > whole.num_addresses:
                 raise ValueError(
-                    f"tiers.{tier}={offset}: {self.cidr} has host offsets 1 to {network.num_addresses - 2}"
+                    f"tiers.{tier}={room}: {self.cidr} has the numbers 1 to {whole.num_addresses - 1}; "
+                    "0 is the network itself"
                 )
-            if offset in seen:
-                raise ValueError(f"tiers.{tier}={offset}: already the start of tier {seen[offset]!r}")
-            seen[offset] = tier
+            ranges[tier] = ipaddress.IPv4Network((start, int(prefix)), strict=False)
+            for other, taken in ranges.items():
+                if other != tier and taken.overlaps(ranges[tier]):
+                    raise ValueError(f"tiers.{tier}={room}: covers {other}={self.tiers[other]}")
         return self
+
+    @property
+    def ranges(self) -> Mapping[str, ipaddress.IPv4Network]:
+        whole = int(ipaddress.IPv4Network(self.cidr).network_address)
+        rooms = {tier: room.partition("/") for tier, room in self.tiers.items()}
+        return {
+            tier: ipaddress.IPv4Network((whole + int(first), int(prefix))) for tier, (first, _, prefix) in rooms.items()
+        }
 
 
 class AddressPlan:
     """Planned addresses of one private network.
 
-    >>> plan = AddressPlan("10.8.0.0/24", haproxy=10, web=20)
-    >>> plan.address("web", 3)
-    '10.8.0.22'
+    >>> plan = AddressPlan("10.8.0.0/24", haproxy="16/28", web="64/26")
+    >>> plan.address("web", 3), plan.range("web")
+    ('10.8.0.66', '10.8.0.64/26')
 
-    `address` counts from 1. Errors: a tier that is not in the plan; an index beyond the tier's room.
+    `address` counts from 1; `range` is all of a tier's addresses, for firewalls: one more machine changes nothing in
+    the next tier. Errors: a room that covers another or is outside; a tier that is not in the plan; an index beyond the
+    tier's room.
     """
 
-    def __init__(self, cidr: str, **tiers: int) -> None:
+    def __init__(self, cidr: str, **tiers: str) -> None:
         try:
             args = AddressPlanArgs.model_validate({"cidr": cidr, "tiers": tiers})
         except ValidationError as error:
             raise explained("AddressPlan", error) from None
-        self.cidr, self._starts = args.cidr, dict(args.tiers)
-        self._network = ipaddress.IPv4Network(args.cidr)
+        self.cidr, self._ranges = args.cidr, args.ranges
+        self._last = ipaddress.IPv4Network(cidr)[-1]
+
+    def inside(self, cidr: str) -> bool:
+        """Whether all that is planned is part of a network."""
+        return ipaddress.IPv4Network(self.cidr).subnet_of(ipaddress.IPv4Network(cidr))
 
     def room(self, tier: str) -> int:
-        """How many addresses a tier has."""
-        start = self._start(tier)
-        later = [other for other in self._starts.values() if other > start]
-        return min(later, default=self._network.num_addresses - 1) - start
+        """How many machines a tier can have. The network's last address is its broadcast."""
+        found = self._range(tier)
+        return found.num_addresses - (self._last in found)
 
-    def address(self, tier: str, index: int) -> str:
-        start, room = self._start(tier), self.room(tier)
-        if not 1 <= index <= room:
+    def address(self, tier: str, index: int = 1) -> str:
+        """The address of a tier's machine, the first of which is 1."""
+        found = self._range(tier)
+        if not 1 <= index <= self.room(tier):
             raise ValueError(
-                f"AddressPlan: {tier} number {index}: {self.cidr} has room for {room} of them; "
+                f"AddressPlan: {tier} number {index}: {found} has room for {self.room(tier)}; "
                 "widen the plan before the first machine exists, addresses do not move later"
             )
-        return str(self._network[start + index - 1])
+        return str(found[index - 1])
 
-    def block(self, tier: str, prefix: int) -> str:
-        """The first network of `prefix` length at a tier's start, for a NAT range."""
-        return str(ipaddress.IPv4Network((int(self._network[self._start(tier)]), prefix)))
+    def range(self, tier: str) -> str:
+        """All addresses of a tier, as a CIDR."""
+        return str(self._range(tier))
 
-    def _start(self, tier: str) -> int:
-        if tier not in self._starts:
-            raise ValueError(f"AddressPlan: no tier {tier!r}; it has {', '.join(self._starts)}")
-        return self._starts[tier]
+    def _range(self, tier: str) -> ipaddress.IPv4Network:
+        if tier not in self._ranges:
+            raise ValueError(f"AddressPlan: no tier {tier!r}; it has {', '.join(self._ranges)}")
+        return self._ranges[tier]

@@ -9,6 +9,7 @@ from pulumi_casebook.core.args import Paths
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.swift_storage import Container, ContainerUser
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import Service
 
 
 class ArchiveArgs(ComponentArgs):
@@ -23,7 +24,7 @@ class ArchiveArgs(ComponentArgs):
     # Files and directories to copy.
     paths: Paths = ()
     # Copy all databases of the machine's MariaDB, as of one moment.
-    mysql: bool = False
+    mysql: bool | Service = False
     # When: a calendar expression of systemd ("daily", "*-*-* 03:15:00"), in the machine's time zone.
     schedule: Annotated[str, AfterValidator(calendar)]
     # Days after which the platform deletes a copy by itself; None: it is kept.
@@ -33,6 +34,6 @@ class ArchiveArgs(ComponentArgs):
 
     @model_validator(mode="after")
     def _one_source(self) -> "ArchiveArgs":
-        if bool(self.paths) == self.mysql:
+        if bool(self.paths) == bool(self.mysql):
             raise ValueError("paths or mysql: a copy is of files or of databases; make an archive for each")
         return self

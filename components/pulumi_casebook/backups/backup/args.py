@@ -10,6 +10,7 @@ from pulumi_casebook.core.args import Args, Line, Paths, Secret, Unique
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.object_storage import Bucket, BucketUser
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import Service
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -73,8 +74,9 @@ class BackupArgs(ComponentArgs):
     paths: Paths = ()
     # Patterns of restic that are left out: "*.tmp", "/srv/www/cache".
     exclude: Unique[Line] = ()
-    # Save all databases of the machine's MariaDB, as of one moment.
-    mysql: bool = False
+    # Save all databases of the machine's MariaDB, as of one moment: True, or the service that it is of, which must be
+    # there first.
+    mysql: bool | Service = False
     # When: a calendar expression of systemd ("hourly", "*-*-* 03:15:00", "*:0/30"), in the machine's time zone.
     schedule: Annotated[str, AfterValidator(calendar)]
     # What is kept of earlier runs.

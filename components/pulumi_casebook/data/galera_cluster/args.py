@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from pydantic import Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Port, Secret, SqlName, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import Address, Args, Label, Port, Secret, SqlName, Unique
+from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
@@ -34,7 +34,7 @@ class Source(Args):
     passwords: Mapping[Label, Secret] = Field(repr=False)
 
 
-class GaleraClusterArgs(ComponentArgs):
+class GaleraClusterArgs(Served):
     """Three to ten members that all hold all data, and an odd number of votes."""
 
     # The members; losing less than half of all votes stops nothing. The first begins the cluster on its first day.
@@ -44,7 +44,7 @@ class GaleraClusterArgs(ComponentArgs):
     # Members, arbitrators and clients take it, and nothing else.
     network: VrackNetwork
     # Who may connect and ask for a member's health: the machines of HAProxy, or of the application.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # The application's database, made with the cluster.
     database: SqlName = "app"
     # The application's account: everything in its database, nothing else.

@@ -12,9 +12,9 @@ import pulumi_tls as tls
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source
-from pulumi_casebook.edge.haproxy_tier import HealthCheck
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 
 PROGRAM = Path(__file__).with_name("programs") / "galera.py"
 INSTALLED = "/usr/local/sbin/galera"
@@ -39,17 +39,18 @@ class GaleraCluster(Component[GaleraClusterArgs]):
     (programs, certificate, what a member tells the others) and then, one member after the other, `galera` (the server;
     ready when it serves), per arbitrator the role `galera-arbitrator`.
 
-    Outputs: `password`. Attributes, known at preview: `servers` (name to address, for a backend of `HaproxyTier`),
-    `check` (that backend's), `port`, `database`, `user`.
+    Outputs: `password`. Attributes, known at preview: `service` (for a backend of `HaproxyTier`), `port`, `database`,
+    `user`.
     Sources: NRT-5, KEY-4; mariadb.com/docs "Galera Cluster"; jepsen.io, MariaDB Galera Cluster 12.1.2.
     """
 
     @takes(GaleraClusterArgs)
     def __init__(self, args: GaleraClusterArgs) -> None:
         self.machines, self.follows = args.machines, args.replica_of.name if args.replica_of else None
-        self.servers = {machine.name: str(machine.address) for machine in args.machines}
+        servers = servers_of(args.machines)
         # Slow to believe that a member is back: it must not flap.
-        self.check = HealthCheck(path="/", port=HEALTH, interval=2, fast_interval=0.5, timeout=2, fall=2, rise=5)
+        healthy = HealthCheck(path="/", port=HEALTH, interval=2, fast_interval=0.5, timeout=2, fall=2, rise=5)
+        self.service = Service(self, self.name, servers, args.port, healthy, args.allowed_cidrs, "tcp")
         self.port, self.database, self.user = args.port, args.database, args.user
         if args.replica_of:
             accounts = {name: pulumi.Output.secret(args.replica_of.passwords[name]) for name in PASSWORDS}
@@ -60,7 +61,7 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         self.password = accounts["application"]
         self.source = Source(
             name=self.name,
-            addresses=tuple(self.servers.values()),
+            addresses=tuple(servers.values()),
             port=args.port,
             database=args.database,
             user=args.user,

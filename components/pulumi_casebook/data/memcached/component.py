@@ -2,21 +2,23 @@
 
 from pydantic import Field
 
-from pulumi_casebook.core.args import Cidr, Port, Unique
-from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.args import Port
+from pulumi_casebook.core.clients import Clients, Served
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
+from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 from pulumi_casebook.machines.units import started_again
 
 SETTINGS = "/etc/memcached.conf"
 
 
-class MemcachedArgs(ComponentArgs):
+class MemcachedArgs(Served):
     # The caches; each holds a share of the keys, which the clients work out.
     machines: PrivateMachines
     # Who may connect: the machines of the application. Memcached asks nobody for a password.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # What each may hold, in MiB, beside the program itself.
     memory_mb: int = Field(default=256, ge=16)
     # The largest thing it keeps, in MiB.
@@ -33,14 +35,14 @@ class Memcached(Component[MemcachedArgs]):
     Declares the role `memcached` on each machine, one machine after the other, so that a change empties one cache at
     a time.
 
-    Attributes, known at preview: `servers`, name to address; `port`.
+    Attributes, known at preview: `service`.
     Sources: NRT-4; docs.memcached.org; CVE-2018-1000115 (why there is no UDP).
     """
 
     @takes(MemcachedArgs)
     def __init__(self, args: MemcachedArgs) -> None:
-        self.servers = {machine.name: str(machine.address) for machine in args.machines}
-        self.port = args.port
+        servers, found = servers_of(args.machines), HealthCheck(path=None)
+        self.service = Service(self, self.name, servers, args.port, found, args.allowed_cidrs, "tcp")
         one_after_another(self, args.machines, "memcached", lambda machine: configuration(args, machine))
 
 

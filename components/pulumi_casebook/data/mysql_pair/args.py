@@ -5,13 +5,13 @@ import re
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Cidr, Label, Port, SqlName, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import Address, Label, Port, SqlName, Unique
+from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import Instance, Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
 
-class MysqlPairArgs(ComponentArgs):
+class MysqlPairArgs(Served):
     """Two machines, one of which writes."""
 
     # Two machines in two sites: what takes one site away leaves the other a copy.
@@ -21,7 +21,7 @@ class MysqlPairArgs(ComponentArgs):
     # The service address, planned in the network: whichever machine writes holds it.
     address: Address
     # Who may connect: the application's machines.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # False: one machine writes. True: clients may write on either, by its own address, and each replicates the other.
     # Nothing then keeps two clients from writing contradictions, at which replication stops; see "Two-way form".
     two_way: bool = False

@@ -13,6 +13,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import HealthCheck, Service
 
 PROGRAM = Path(__file__).with_name("programs") / "mysql_pair.py"
 INSTALLED = "/usr/local/sbin/mysql-pair"
@@ -34,7 +35,8 @@ class MysqlPair(Component[MysqlPairArgs]):
     and then the role `mysql-pair` (the pair is formed: the writer holds `address`, the replica keeps up). With
     `tls`, a key and a certificate of the pair's own.
 
-    Outputs: `password`. Attributes, known at preview: `address`, `port`, `database`, `user`.
+    Outputs: `password`. Attributes, known at preview: `service` (the writer, wherever it is), `address`, `port`,
+    `database`, `user`.
     Sources: SOF-4, ERP-4; mariadb.com/docs "Global Transaction ID"; RFC 5227.
     """
 
@@ -42,6 +44,8 @@ class MysqlPair(Component[MysqlPairArgs]):
     def __init__(self, args: MysqlPairArgs) -> None:
         self.address, self.port, self.database, self.user = args.address, args.port, args.database, args.user
         self.machines, self.lease_seconds = args.machines, args.lease_seconds
+        writer, found = {"writer": args.address}, HealthCheck(path=None)
+        self.service = Service(self, self.name, writer, args.port, found, args.allowed_cidrs, "tcp")
         self.password = self._drawn("application")
         secrets: dict[str, pulumi.Input[str]] = {"application": self.password, "pair": self._drawn("pair")}
         if args.tls:

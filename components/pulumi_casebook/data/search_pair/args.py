@@ -2,12 +2,12 @@
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Cidr, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import Unique
+from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import Machine
 
 
-class SearchPairArgs(ComponentArgs):
+class SearchPairArgs(Served):
     """Two machines that hold the index, and a third that votes."""
 
     # The two machines that index and search; each holds everything.
@@ -15,7 +15,7 @@ class SearchPairArgs(ComponentArgs):
     # A third machine that votes and holds nothing: two alone cannot tell a peer that is off from a cable that is cut.
     arbitrator: Machine
     # Who may index and search: the application's machines, or the proxies before the pair.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # The engine's memory on each of the two, in MiB; what a machine has besides is the index's cache.
     heap_mib: int = Field(default=512, ge=256, le=31744)
     # The same on the arbitrator.

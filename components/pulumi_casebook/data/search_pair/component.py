@@ -8,9 +8,9 @@ import pulumi
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.data.opensearch import HTTP_PORT, TRANSPORT_PORT, engine
 from pulumi_casebook.data.search_pair.args import SearchPairArgs
-from pulumi_casebook.edge.haproxy_tier import HealthCheck
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 
 PROGRAM = Path(__file__).with_name("programs") / "search_pair.py"
 INSTALLED = "/usr/local/sbin/search-pair"
@@ -24,16 +24,15 @@ class SearchPair(Component[SearchPairArgs]):
     machine after the other. A node is ready when it is in one cluster with every node that answers, and all copies
     are complete.
 
-    Attributes, known at preview: `servers` (name to address), `port`, `check` (for a backend of HAProxy).
+    Attributes, known at preview: `service`, for clients and for a backend of HAProxy.
     Sources: NRT-20; docs.opensearch.org "Segment replication", "Discovery and cluster formation".
     """
 
     @takes(SearchPairArgs)
     def __init__(self, args: SearchPairArgs) -> None:
-        self.servers = {machine.name: str(machine.address) for machine in args.machines}
-        self.port = HTTP_PORT
         # A node that has lost the others answers 503.
-        self.check = HealthCheck(path="/_cluster/health?cluster_manager_timeout=1s", interval=2, timeout=2)
+        healthy = HealthCheck(path="/_cluster/health?cluster_manager_timeout=1s", interval=2, timeout=2)
+        self.service = Service(self, self.name, servers_of(args.machines), HTTP_PORT, healthy, args.allowed_cidrs)
         before: list[pulumi.Resource] = []
         for machine in (args.arbitrator, *args.machines):
             role = "search-arbitrator" if machine is args.arbitrator else "search"

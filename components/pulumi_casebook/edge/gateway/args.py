@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Port, SshPublicKey, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
@@ -67,13 +67,13 @@ class Vpn(Args):
         return self
 
 
-class GatewayArgs(ComponentArgs):
-    # The machine: public and private address, and a private port that takes any packet (`routes=True` of instances).
+class GatewayArgs(Served):
+    # The machine: public and private address, and a private port that takes any packet (`ip_forwarding` of instances).
     machine: Machine
     # The private network that it serves.
     network: VrackNetwork
     # Who may leave through it.
-    clients_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # Where they may go.
     allowed_destinations: Unique[Cidr] = ("0.0.0.0/0",)
     # Public ports that are those of machines behind it, by name; the gateway's own `allow` must let them in.

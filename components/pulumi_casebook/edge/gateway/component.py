@@ -8,6 +8,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.gateway.args import GatewayArgs
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.configuration.bundle import FIREWALL
+from pulumi_casebook.machines.site import WayOut
 
 RULES = f"{FIREWALL}/gateway.nft"
 SYSCTL = "/etc/sysctl.d/80-gateway.conf"
@@ -31,7 +32,7 @@ class Gateway(Component[GatewayArgs]):
 
     @takes(GatewayArgs)
     def __init__(self, args: GatewayArgs) -> None:
-        self.address = str(args.machine.address)
+        self.way_out = WayOut(self, args.machine, str(args.machine.address))
         self.vpn_addresses = args.vpn.addresses if args.vpn else {}
         passing = args.machine.configure(configuration(args), role="gateway", opts=self.child())
         self.vpn_key = pulumi.Output.from_input("")

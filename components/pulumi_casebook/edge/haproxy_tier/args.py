@@ -3,13 +3,15 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Port, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import Address, Args, Label, Line, Port, Unique
+from pulumi_casebook.core.clients import Clients, Served, cidrs_of
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import HealthCheck, Service
+from pulumi_casebook.machines.site.service import Path, Seconds
 from pulumi_casebook.network.certificate import Certificate
 
 PEERS_PORT = 10000
@@ -41,38 +43,8 @@ def _quotable(value: str) -> str:
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Header = Annotated[str, AfterValidator(_header)]
 Text = Annotated[Line, AfterValidator(_quotable)]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
-# Of the words that HAProxy's rules are made of, so that nothing can leave its place in the file.
-Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._~?=&-]*$")]
 Method = Annotated[str, Field(pattern=r"^[A-Z]+$")]
 HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
-
-
-class HealthCheck(Args):
-    """How a server is found dead, in seconds: at worst `interval` until the next check, then `fall` checks, all but
-    the first `fast_interval` apart, each up to `timeout`. The defaults take 2.8 s."""
-
-    # The page that answers `status` when the server works; None: a connection is enough.
-    path: Path | None = "/healthz"
-    # What a server that works answers.
-    status: int = Field(default=200, ge=100, le=599)
-    # Where it is asked; None: the port that the traffic goes to.
-    port: Port | None = None
-    # Between two checks of a server that works.
-    interval: Seconds = 1
-    # Between two checks of one that has just failed, or is coming back.
-    fast_interval: Seconds = 0.25
-    # How long an answer may take.
-    timeout: Seconds = 0.75
-    # Failed checks in a row until it is dead.
-    fall: int = Field(default=2, ge=1, le=100)
-    # Good checks in a row until it lives again.
-    rise: int = Field(default=2, ge=1, le=100)
-
-    @property
-    def detection(self) -> float:
-        """Seconds until a dead server gets no request, at worst."""
-        return self.interval + self.fall * self.timeout + (self.fall - 1) * self.fast_interval
 
 
 class Timeouts(Args):
@@ -95,8 +67,10 @@ class Timeouts(Args):
 class Backend(Args):
     """Servers of one kind, and how they share the work."""
 
+    # What a tier hands over: its servers, port, mode and health check, where they are not given here.
+    to: Service | None = None
     # Name -> address, or address:port: keyed, so that one more moves no other.
-    servers: Mapping[Label, Endpoint] = Field(min_length=1)
+    servers: Mapping[Label, Endpoint] = Field(default={}, min_length=1, validate_default=True)
     # Of the servers that do not say theirs.
     port: Port = 80
     # tcp passes connections through unread.
@@ -119,6 +93,14 @@ class Backend(Args):
     # `single_writer` the eight hours that a SQL server itself waits, for pools keep idle connections.
     idle: Seconds | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _handed_over(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not isinstance(service := values.get("to"), Service):
+            return values
+        handed = {"servers": service.servers, "port": service.port, "mode": service.mode, "check": service.check}
+        return {**handed, **values}
+
     @model_validator(mode="after")
     def _fitting(self) -> "Backend":
         if self.single_writer and (self.sticky or self.backups or self.balance != "roundrobin"):
@@ -130,12 +112,12 @@ class Backend(Args):
         return self
 
     @property
-    def probe(self) -> HealthCheck:
+    def health_check(self) -> HealthCheck:
         """How a dead server is found."""
         return self.check or (HealthCheck() if self.mode == "http" else HealthCheck(path=None))
 
     @property
-    def silence(self) -> float | None:
+    def idle_timeout(self) -> float | None:
         """Seconds without a byte, where the backend has its own."""
         return self.idle or (28800 if self.single_writer else None)
 
@@ -186,14 +168,14 @@ class Frontend(Args):
     port: Port
     # Where requests go that no route takes.
     backend: Label
-    # Who reaches it; none: the tier's `allowed_cidrs`.
-    allowed_cidrs: Unique[Cidr] = ()
+    # Who reaches it; none: the tier's `clients`.
+    clients: Clients = ()
     # Ends TLS here.
     certificate: Certificate | None = None
     # Who speaks the PROXY protocol, and must: the load balancer in front, so that clients keep their addresses.
-    proxy_protocol_from: Unique[Cidr] = ()
+    proxy_protocol_from: Clients = ()
     # Who is believed about clients (X-Forwarded-For and -Proto): a proxy in front that has looked at the request.
-    trusted_cidrs: Unique[Cidr] = ()
+    trusted_proxies: Clients = ()
     # Answer plain HTTP with the same URL in https.
     redirect_https: bool = False
     # The first that matches wins.
@@ -204,6 +186,18 @@ class Frontend(Args):
     response_headers: Mapping[Header, Text] = Field(default_factory=dict)
     # Taken from every answer.
     dropped_response_headers: Unique[Header] = ()
+
+    @property
+    def allowed_cidrs(self) -> tuple[str, ...]:
+        return cidrs_of(self.clients)
+
+    @property
+    def proxy_protocol_cidrs(self) -> tuple[str, ...]:
+        return cidrs_of(self.proxy_protocol_from)
+
+    @property
+    def trusted_cidrs(self) -> tuple[str, ...]:
+        return cidrs_of(self.trusted_proxies)
 
     @model_validator(mode="after")
     def _redirect_in_clear(self) -> "Frontend":
@@ -218,7 +212,7 @@ class Frontend(Args):
         return bool(self.routes or self.redirect_https or self.methods or self.trusted_cidrs or changes)
 
 
-class HaproxyTierArgs(ComponentArgs):
+class HaproxyTierArgs(Served):
     # The members; a list that changes reloads the others.
     machines: Unique[Machine] = Field(min_length=1)
     # What clients reach, by name.
@@ -226,7 +220,7 @@ class HaproxyTierArgs(ComponentArgs):
     # What stands behind, by name.
     backends: Mapping[Label, Backend] = Field(min_length=1)
     # Who reaches the frontends: the NAT range of the load balancer in front.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # Name -> an address of the private network that members hand on to each other (VRRP). The first prefers the first
     # member, the second the second, and so on: as many as members, and all of them serve.
     virtual: Mapping[Label, Address] = Field(default_factory=dict)
@@ -235,9 +229,9 @@ class HaproxyTierArgs(ComponentArgs):
     # Metrics (Prometheus, at /metrics) and statistics.
     metrics_port: Port = 8404
     # Who reaches them.
-    metrics_cidrs: Unique[Cidr] = ()
+    metrics_clients: Clients = ()
     # Load balancers that ask there whether a member is well, with `probe`.
-    probed_by: Unique[Cidr] = ()
+    probed_by: Clients = ()
     # How long anything may take.
     timeouts: Timeouts = Timeouts()
     # Connections at once for each member.
@@ -246,6 +240,10 @@ class HaproxyTierArgs(ComponentArgs):
     drain: int = Field(default=300, ge=1)
     # Also log requests that went well; the journal of a busy site then fills.
     log_requests: bool = False
+
+    @property
+    def first_port(self) -> int:
+        return next(iter(self.frontends.values())).port
 
     @field_validator("machines")
     @classmethod
@@ -257,6 +255,9 @@ class HaproxyTierArgs(ComponentArgs):
 
     @model_validator(mode="after")
     def _consistent(self) -> "HaproxyTierArgs":
+        for name, backend in self.backends.items():
+            if backend.to:
+                backend.to.check_open_to(f"backends.{name}.to", self.machines)
         ports = [self.metrics_port, PEERS_PORT]
         for name, frontend in self.frontends.items():
             where = f"frontends.{name}"
@@ -269,9 +270,9 @@ class HaproxyTierArgs(ComponentArgs):
             modes |= {self._backend(f"{where}.routes", route.backend).mode for route in frontend.routes}
             if len(modes) > 1 or ("tcp" in modes and frontend.reads_requests):
                 raise ValueError(f"{where}: its backends must be of one mode, and options of HTTP need http")
-            for source in frontend.proxy_protocol_from:
+            for source in frontend.proxy_protocol_cidrs:
                 if not any(_inside(source, allowed) for allowed in frontend.allowed_cidrs or self.allowed_cidrs):
-                    raise ValueError(f"{where}.proxy_protocol_from={source}: outside allowed_cidrs, so dropped")
+                    raise ValueError(f"{where}.proxy_protocol_from={source}: outside clients, so dropped")
         return self
 
     @model_validator(mode="after")

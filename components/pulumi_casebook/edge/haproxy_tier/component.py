@@ -2,12 +2,13 @@
 
 import pulumi
 
+from pulumi_casebook.core.clients import cidrs_of
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.haproxy_tier.args import PEERS_PORT, HaproxyTierArgs, router_id
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
+from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 from pulumi_casebook.network.certificate import Certificate
-from pulumi_casebook.network.load_balancer_ip import Probe
 
 CONFIGURATION = "/etc/haproxy/haproxy.cfg"
 CERTIFICATES = "/etc/haproxy/certificates"
@@ -23,19 +24,23 @@ class HaproxyTier(Component[HaproxyTierArgs]):
     end on the old process, new ones come to the new one, none is refused. With `virtual`, keepalived 2.2 (VRRP) moves
     addresses from a member that is lost, has no HAProxy or sees no server to one that is well.
 
-    Attributes, known at preview: `servers`, the members' addresses by name, for what stands in front; `addresses`, the
-    same as /32, for the firewalls of what stands behind.
-    `virtual`, the addresses that move, by name; `probe`, by which a balancer in `probed_by` finds out that a member
-    hangs. Sources: SOF-1, SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server
-    side TLS.
+    Attributes, known at preview: `service`, the members for what stands in front, with the page by which a balancer in
+    `probed_by` finds out that one hangs; `virtual`, the addresses that move, by name. Sources: SOF-1, SOF-10, NRT-3,
+    NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server side TLS.
     """
 
     @takes(HaproxyTierArgs)
     def __init__(self, args: HaproxyTierArgs) -> None:
-        self.servers = {machine.name: str(machine.address) for machine in args.machines}
         self.virtual = args.virtual
-        self.probe = Probe(type="http", port=args.metrics_port, url="/usable")
-        self.addresses = [f"{address}/32" for address in self.servers.values()]
+        usable = HealthCheck(path="/usable", port=args.metrics_port)
+        self.service = Service(
+            self,
+            self.name,
+            servers_of(args.machines),
+            args.first_port,
+            usable,
+            (*args.allowed_cidrs, *cidrs_of(args.probed_by)),
+        )
         before: list[pulumi.Resource] = []
         for machine in args.machines:
             configured = machine.configure(
@@ -66,7 +71,7 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
     )
     open_to = {one.port: one.allowed_cidrs or args.allowed_cidrs for one in args.frontends.values()}
     allow = [Allow(port=port, sources=sources) for port, sources in sorted(open_to.items())]
-    allow.append(Allow(port=args.metrics_port, sources=(*args.metrics_cidrs, *args.probed_by)))
+    allow.append(Allow(port=args.metrics_port, sources=cidrs_of([*args.metrics_clients, *args.probed_by])))
     allow.extend([Allow(port=PEERS_PORT, sources=others)] if peers else [])
     allow.extend([Allow(protocol="vrrp", sources=others)] if args.virtual else [])
     moving = virtual_files(args, member) if args.virtual else ()

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Cidr, Label, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import Address, Label, Unique
+from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import Machine
 
 
-class ResolverArgs(ComponentArgs):
+class ResolverArgs(Served):
     # The name servers: each answers alone, so two survive one.
     machines: Unique[Machine] = Field(min_length=1, max_length=3)
     # Who may ask.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # Whom they ask themselves; none: they recurse from the root servers.
     forwarders: Unique[Address] = ()
     # Whether an answer whose signature is wrong is refused (DNSSEC); forwarders must then pass signatures on.

@@ -9,6 +9,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.resolver.args import ResolverArgs
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import NameServers
 
 # The root's key is laid down by what the unit runs first, and the checker misses it before.
 CHECK = "/usr/libexec/unbound-helper root_trust_anchor_update; unbound-checkconf"
@@ -25,7 +26,7 @@ class Resolver(Component[ResolverArgs]):
 
     @takes(ResolverArgs)
     def __init__(self, args: ResolverArgs) -> None:
-        self.addresses = [str(machine.address) for machine in args.machines]
+        self.name_servers = NameServers(self, tuple(str(machine.address) for machine in args.machines))
         before: list[pulumi.Resource] = []
         for machine in args.machines:
             role = machine.configure(configuration(args, machine), role="resolver", opts=self.child(depends_on=before))

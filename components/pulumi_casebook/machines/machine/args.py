@@ -99,7 +99,7 @@ class InstanceGroupArgs(PrivateMachineArgs):
     public: bool = True
     # Whether they pass on what is not theirs (a gateway): their private ports take any packet, so that only the
     # machine's own firewall protects it there.
-    routes: bool = False
+    ip_forwarding: bool = False
     # Where public addresses come from.
     external_network: ProviderName = "Ext-Net"
     # anti-affinity refuses an instance when no further host is free; soft-anti-affinity then shares one.
@@ -126,8 +126,8 @@ class InstanceGroupArgs(PrivateMachineArgs):
             )
         if self.public and self.gateway:
             raise ValueError(f"gateway={self.gateway}: instances with a public address leave by it; use public=False")
-        if self.routes and self.shared_addresses:
-            raise ValueError("routes=True takes any address: Neutron refuses shared_addresses on such a port")
+        if self.ip_forwarding and self.shared_addresses:
+            raise ValueError("ip_forwarding=True takes any address: Neutron refuses shared_addresses on such a port")
         return self
 
 

@@ -34,7 +34,7 @@ class Machine(Component[Any]):
     known beforehand, and `service_name`, OVHcloud's name (both of adopted machines); `address`, the planned private
     one (None without a network); `shared_addresses`, those that may move to it (None: any, for a vRack filters
     nothing); `site`, its datacentre or region; `adopted`, whether it outlives the stack; `interface`,
-    systemd-networkd's file of its private interface, where the component writes it; `whereabouts`, all of it that an
+    systemd-networkd's file of its private interface, where the component writes it; `location`, all of it that an
     operator asks for, to be exported: addresses, site, the bastion that SSH jumps `via`, `kind` and `service`, its
     name or id at the provider, to switch it off and on there.
     """
@@ -52,7 +52,15 @@ class Machine(Component[Any]):
     incarnation: pulumi.Output[str]
     prepared: pulumi.Resource
     connection: command.remote.ConnectionArgs
-    whereabouts: dict[str, Any]
+    location: dict[str, Any]
+    # What its roles let in, as far as they have been given.
+    openings: list[Allow]
+
+    @property
+    def source_cidrs(self) -> tuple[str, ...]:
+        """From where it is a client of others: its private address, or the public one where it has no other."""
+        address = self.address or self.public_ip
+        return (f"{address}/32",) if address else ()
 
     def configure(
         self,
@@ -63,6 +71,8 @@ class Machine(Component[Any]):
         opts: pulumi.ResourceOptions | None = None,
     ) -> Configured:
         """Give the machine one more role. Roles of one machine do not know each other."""
+        if isinstance(configuration, Configuration):
+            self.openings.extend(configuration.allow)
         return Configured(f"{self.name}-{role}", self, role, configuration, secrets, opts)
 
     def _prepare(
@@ -80,7 +90,7 @@ class Machine(Component[Any]):
         `via` may reach SSH at the private address; `bastion` is where `pulumi up` itself has to jump.
         """
         self.connection = connection(self.public_address, args.ssh_key, bastion)
-        self.whereabouts = {
+        self.location = {
             "public": self.public_address,
             "private": self.address,
             "site": self.site,
@@ -91,22 +101,24 @@ class Machine(Component[Any]):
         program = ApplyProgram(self, self.child(depends_on=after))
         self.prepared = program.installed
         inside = (f"{via.address}/32",) if via else ()
-        configuration = base(args, files, ssh_from=inside, resolvers=resolvers)
+        allow = entrances(args, inside)
+        self.openings = list(allow)
+        configuration = base(args, allow, files, resolvers=resolvers)
         self.prepared = self.configure(configuration, role="base", opts=self.child()).applied
 
 
+def entrances(args: "MachineArgs", ssh_from: Sequence[str] = ()) -> tuple[Allow, ...]:
+    """What is open whatever the machine does: SSH to administrators and by `ssh_from`, the bastion, and `allow`."""
+    return (Allow(port=22, sources=tuple(dict.fromkeys((*args.admin_cidrs, *ssh_from)))), *args.allow)
+
+
 def base(
-    args: "MachineArgs",
-    files: tuple[File, ...] = (),
-    *,
-    ssh_from: tuple[str, ...] = (),
-    resolvers: Sequence[str] = (),
+    args: "MachineArgs", allow: Sequence[Allow], files: tuple[File, ...] = (), *, resolvers: Sequence[str] = ()
 ) -> Configuration:
     """The base role: firewall, SSH by key only, name servers, and what `files` says of the network."""
-    ssh = Allow(port=22, sources=(*args.admin_cidrs, *(cidr for cidr in ssh_from if cidr not in args.admin_cidrs)))
     firewall = File(
         path="/etc/nftables.conf",
-        content=render(__file__, "nftables.conf.j2", admin_cidrs=args.admin_cidrs, allow=(ssh, *args.allow)),
+        content=render(__file__, "nftables.conf.j2", admin_cidrs=args.admin_cidrs, allow=allow),
         mode="0755",
     )
     sshd = File(

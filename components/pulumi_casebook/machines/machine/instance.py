@@ -83,7 +83,7 @@ class Instance(Machine):
             opts=self.child(ignore_changes=["image_id", "user_data"], delete_before_replace=True),
         )
         self.adopted, self.address, self.site = False, args.address, args.region
-        self.shared_addresses = None if args.routes else args.shared_addresses
+        self.shared_addresses = None if args.ip_forwarding else args.shared_addresses
         self.incarnation = instance.id
         bastion = args.via.public_address if args.via and not args.public else None
         self._prepare(args, [instance], files, via=args.via, bastion=bastion, resolvers=args.resolvers)
@@ -91,7 +91,7 @@ class Instance(Machine):
 
 def admission(args: InstanceArgs) -> dict[str, Any]:
     """What a private port lets through."""
-    if args.routes:
+    if args.ip_forwarding:
         # Packets of anybody for anybody: no list of addresses says that, and a pair of /0 would open every rule that
         # names this port's group. Neutron then takes no security group.
         return {"port_security_enabled": False, "no_security_groups": True}

@@ -15,7 +15,7 @@ from pulumi_casebook.network.dns_round_robin import DnsRoundRobin
 Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._-]+\.(service|socket|timer)$")]
 
 
-class Resting(Args):
+class StandbyUnits(Args):
     """Machines on which something runs only while their site serves."""
 
     # The machines.
@@ -24,13 +24,13 @@ class Resting(Args):
     units: Unique[Unit] = Field(default=("haproxy.service",), min_length=1)
 
 
-class Site(Args):
+class DrpSite(Args):
     """One of the two sites: the same architecture, in its own size."""
 
     # Its cluster: that of one site follows that of the other (`replica_of`, `followers`).
     database: GaleraCluster
     # What works only while the site serves; the doors through which clients come are among it.
-    rests: Unique[Resting] = Field(min_length=1)
+    rests: Unique[StandbyUnits] = Field(min_length=1)
     # The machine that sees the site's files, where files are shared.
     files: Machine | None = None
 
@@ -59,9 +59,9 @@ class DrpReplicaSiteArgs(ComponentArgs):
     # no client reaches.
     conductor: Machine
     # The site that serves from the first day.
-    primary: Site
+    primary: DrpSite
     # The site that follows.
-    replica: Site
+    replica: DrpSite
     # The name that clients ask for, declared with `watched=True`; its records lead to the first site.
     record: DnsRoundRobin
     # Name of a record -> the second site's public address, to which it moves.

@@ -15,7 +15,7 @@ from pulumi_casebook.machines.forced_commands import access, ssh
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.service_account import URN, api_settings, library, service_account
 from pulumi_casebook.machines.units import UNITS
-from pulumi_casebook.recovery.drp_replica_site.args import DrpReplicaSiteArgs, Site
+from pulumi_casebook.recovery.drp_replica_site.args import DrpReplicaSiteArgs, DrpSite
 
 PROGRAM, PART = (Path(__file__).with_name("programs") / name for name in ("drp.py", "drp_site.py"))
 CONDUCTOR, SITE, GALERA = (f"/usr/local/sbin/{name}" for name in ("drp", "drp-site", "galera"))
@@ -141,11 +141,11 @@ def conductor(args: DrpReplicaSiteArgs, primary: Mapping[str, str], replica: Map
     )
 
 
-def described(site: Site, addresses: Mapping[str, str]) -> dict[str, object]:
+def described(site: DrpSite, addresses: Mapping[str, str]) -> dict[str, object]:
     """What the program reads of a site."""
     return {
         "cluster": site.database.name,
-        "members": site.database.servers,
+        "members": site.database.service.servers,
         "parts": {name: machine.address for name, (machine, _) in site.parts.items()},
         "files": site.files.name if site.files else None,
         "addresses": addresses,

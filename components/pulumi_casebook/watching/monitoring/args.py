@@ -119,7 +119,7 @@ class NightArgs(Args):
 
 
 class ExporterArgs(Args):
-    """Figures that a daemon shows by itself: those of an `HaproxyTier`, which opens port 8404 by `metrics_cidrs`."""
+    """Figures that a daemon shows by itself: those of an `HaproxyTier`, which opens port 8404 by `metrics_clients`."""
 
     # Where it runs.
     machines: Unique[Machine] = Field(min_length=1)

@@ -9,8 +9,8 @@ from pulumi_casebook.core.args import Address, Label, Unique, Url
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.mysql_pair import MysqlPair
 from pulumi_casebook.edge.failover_ip import FailoverIp
+from pulumi_casebook.edge.load_balancer_ip import LoadBalancerIp
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.network.load_balancer_ip import LoadBalancerIp
 
 Weight = Annotated[int, Field(ge=1, le=256)]
 

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Port, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import Address, Args, Label, Line, Port, Unique
+from pulumi_casebook.core.clients import Clients, Served, cidrs_of
 from pulumi_casebook.edge.haproxy_tier.args import Endpoint, Header
 from pulumi_casebook.machines.machine import PrivateMachines
+from pulumi_casebook.machines.site import Service
 from pulumi_casebook.web.application import Source
 
 
@@ -97,14 +98,16 @@ class RequestFilter(Args):
     requests_per_second: int | None = Field(default=None, ge=1)
 
 
-class NginxTierArgs(ComponentArgs):
+class NginxTierArgs(Served):
     # The members; one takes a change after the other.
     machines: PrivateMachines
     # Who may connect: the HAProxy tier in front.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
-    # FastCGI servers that make the pages: `PhpTier.servers`.
+    clients: Clients = Field(min_length=1)
+    # What makes the pages, as its tier hands it over: php-fpm, or what speaks HTTP.
+    to: Service | None = None
+    # FastCGI servers that make the pages, where no tier hands them over.
     php: Mapping[Label, Endpoint] = Field(default_factory=dict)
-    # Where the application is on them: `PhpTier.root`.
+    # Where the application is on them.
     php_root: str = Field(default="/srv/php/current", pattern=r"^/[A-Za-z0-9._/-]+$")
     # HTTP servers that answer, instead of php. Name -> address, or address:port.
     upstreams: Mapping[Label, Endpoint] = Field(default_factory=dict)
@@ -117,7 +120,7 @@ class NginxTierArgs(ComponentArgs):
     # What goes no further; None: everything does.
     request_filter: RequestFilter | None = None
     # Who is believed about clients (X-Forwarded-For, or the PROXY protocol).
-    trusted_cidrs: Unique[Cidr] = ()
+    trusted_proxies: Clients = ()
     # The tier in front speaks the PROXY protocol, and must.
     proxy_protocol: bool = False
     # Set on every answer.
@@ -128,10 +131,25 @@ class NginxTierArgs(ComponentArgs):
     # what changes nothing (GET, HEAD): take as little as the site's slowest page allows.
     answer_seconds: int = Field(default=30, ge=1)
 
+    @property
+    def trusted_cidrs(self) -> tuple[str, ...]:
+        return cidrs_of(self.trusted_proxies)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _handed_over(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not isinstance(service := values.get("to"), Service):
+            return values
+        servers = {name: f"{address}:{service.port}" for name, address in service.servers.items()}
+        handed = {"php": servers, "php_root": service.root} if service.mode == "fastcgi" else {"upstreams": servers}
+        return {**handed, **values}
+
     @model_validator(mode="after")
     def _consistent(self) -> "NginxTierArgs":
         if bool(self.php) == bool(self.upstreams):
-            raise ValueError("php or upstreams: pages come from one of them")
-        if self.proxy_protocol and not self.trusted_cidrs:
-            raise ValueError("proxy_protocol: says who clients are; trusted_cidrs says who is believed")
+            raise ValueError("to, php or upstreams: pages come from one of them")
+        if self.to:
+            self.to.check_open_to("to", self.machines)
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ValueError("proxy_protocol: says who clients are; trusted_proxies says who is believed")
         return self

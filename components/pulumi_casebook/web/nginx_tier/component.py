@@ -5,6 +5,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.haproxy_tier.args import endpoints
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, one_after_another
+from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application
 from pulumi_casebook.web.nginx_tier.args import NginxTierArgs
@@ -19,16 +20,14 @@ class NginxTier(Component[NginxTierArgs]):
     Declares the role `nginx` on each machine, one machine after the other. A change is a reload: open requests end on
     the old workers, new ones come to the new ones, none is refused.
 
-    Attributes, known at preview: `servers`, name to address; `port`; `addresses`, the members' as /32 for the
-    firewalls of what stands behind.
+    Attributes, known at preview: `service`, for the backend of the tier in front.
     Sources: NRT-4, NRT-8, KEY-2; nginx.org "ngx_http_fastcgi_module", "ngx_http_image_filter_module".
     """
 
     @takes(NginxTierArgs)
     def __init__(self, args: NginxTierArgs) -> None:
-        self.servers = {machine.name: str(machine.address) for machine in args.machines}
-        self.addresses = [f"{machine.address}/32" for machine in args.machines]
-        self.port = args.port
+        servers = servers_of(args.machines)
+        self.service = Service(self, self.name, servers, args.port, HealthCheck(), args.allowed_cidrs)
         static = Application("nginx", args.static) if args.static else None
         one_after_another(self, args.machines, "nginx", lambda machine: configuration(args, machine, static))
 

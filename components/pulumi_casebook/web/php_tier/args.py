@@ -5,22 +5,25 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Cidr, Label, Secret, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import Secret, Unique
+from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import PrivateMachines
+from pulumi_casebook.machines.site import Service
 from pulumi_casebook.web.application import Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment
 
 
-class PhpTierArgs(ComponentArgs):
+class PhpTierArgs(Served):
     # The members; one takes a change after the other.
     machines: PrivateMachines
     # The folder of PHP files, laid down as it is; index.php answers what no file does.
     application: Source
     # Who may connect: the nginx or HAProxy tier in front.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # fpm: FastCGI on port 9000, for nginx in front; apache: HTTP on port 80.
     server: Literal["fpm", "apache"] = "fpm"
+    # What the application asks: databases, caches. It is made after them, and refused where they do not let it in.
+    uses: Unique[Service] = ()
     # What the application finds in its environment.
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
@@ -31,8 +34,8 @@ class PhpTierArgs(ComponentArgs):
         "memcached",
         "mysql",
     )
-    # Memcached servers that keep sessions, so that any member knows every visitor. Name -> address.
-    sessions: Mapping[Label, Address] = Field(default_factory=dict)
+    # The Memcached tier that keeps sessions, so that any member knows every visitor.
+    sessions: Service | None = None
     # What of a machine's memory requests may take together, in MiB.
     memory_mb: int = Field(default=2048, ge=64)
     # What one request may take, in MiB (PHP's memory_limit).
@@ -47,6 +50,8 @@ class PhpTierArgs(ComponentArgs):
     @model_validator(mode="after")
     def _consistent(self) -> "PhpTierArgs":
         check_environment(self.environment, self.secrets)
+        for service in (*self.uses, *([self.sessions] if self.sessions else [])):
+            service.check_open_to("uses", self.machines)
         if self.processes is None and self.memory_mb < self.request_mb:
             raise ValueError(f"memory_mb={self.memory_mb}: not enough for one request of {self.request_mb} MiB")
         if self.sessions and "memcached" not in self.extensions:

@@ -4,6 +4,7 @@ from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, one_after_another
+from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application
 from pulumi_casebook.web.environment import quoted_secrets, written
@@ -20,15 +21,23 @@ class PhpTier(Component[PhpTierArgs]):
     Declares the role `php` on each machine, one machine after the other. A change is a reload that lets requests
     end; code is read once, at that reload (opcache without looking at files).
 
-    Attributes, known at preview: `servers`, name to address; `port`; `root`, where the application is on each.
+    Attributes, known at preview: `service`, FastCGI for an `NginxTier`, HTTP (apache) for a backend of HAProxy.
     Sources: NRT-4, KEY-3; php.net "FPM configuration", "OPcache"; httpd.apache.org 2.4 "mpm_prefork".
     """
 
     @takes(PhpTierArgs)
     def __init__(self, args: PhpTierArgs) -> None:
         application = Application("php", args.application)
-        self.servers = {machine.name: str(machine.address) for machine in args.machines}
-        self.port, self.root = (FASTCGI if args.server == "fpm" else 80), application.root
+        self.service = Service(
+            self,
+            self.name,
+            servers_of(args.machines),
+            FASTCGI if args.server == "fpm" else 80,
+            HealthCheck(),
+            args.allowed_cidrs,
+            "fastcgi" if args.server == "fpm" else "http",
+            application.root,
+        )
         made = configurations[args.server]
         one_after_another(
             self,

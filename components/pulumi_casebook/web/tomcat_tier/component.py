@@ -6,11 +6,13 @@ from collections.abc import Mapping
 import pulumi_random as random
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Cidr, Port, Secret, Unique
-from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.args import Port, Secret, Unique
+from pulumi_casebook.core.clients import Clients, Served
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
+from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application, Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment, quoted_secrets, written
@@ -22,13 +24,15 @@ REPLICATION = 4000
 UNIT = "tomcat10.service"
 
 
-class TomcatTierArgs(ComponentArgs):
+class TomcatTierArgs(Served):
     # The members; one takes a change after the other. Each holds all sessions: 8 at most.
     machines: PrivateMachines = Field(max_length=8)
     # A folder of JSP files and WEB-INF, or a .war: what the tier answers with.
     application: Source
     # Who may connect: the HAProxy tier in front.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
+    # What the application asks: databases, caches. It is made after them, and refused where they do not let it in.
+    uses: Unique[Service] = ()
     # What the application finds in its environment.
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
@@ -49,6 +53,8 @@ class TomcatTierArgs(ComponentArgs):
     @model_validator(mode="after")
     def _consistent(self) -> "TomcatTierArgs":
         check_environment(self.environment, self.secrets)
+        for service in self.uses:
+            service.check_open_to("uses", self.machines)
         held = Application("tomcat", self.application).held
         if len(self.machines) > 1 and b"<distributable" not in held.get("WEB-INF/web.xml", b""):
             raise ValueError(
@@ -66,15 +72,15 @@ class TomcatTier(Component[TomcatTierArgs]):
     Declares the key of the replication and the role `tomcat` on each machine, one machine after the other. A member
     that restarts says so on /healthz first, lets requests end, and has all sessions again before it is ready.
 
-    Attributes, known at preview: `servers`, name to address; `port`.
+    Attributes, known at preview: `service`, for a backend of HAProxy.
     Sources: KEY-3; tomcat.apache.org 10.1 "Clustering/Session Replication", "The Cluster Channel object".
     """
 
     @takes(TomcatTierArgs)
     def __init__(self, args: TomcatTierArgs) -> None:
         application = Application("tomcat", args.application)
-        self.servers = {machine.name: str(machine.address) for machine in args.machines}
-        self.port = args.port
+        servers = servers_of(args.machines)
+        self.service = Service(self, self.name, servers, args.port, HealthCheck(), args.allowed_cidrs)
         # AES-256, as hexadecimal digits.
         key = random.RandomPassword(
             f"{self.name}-replication",

@@ -7,22 +7,23 @@ import pulumi_random as random
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from pulumi_casebook.core.args import Cidr, Unique
-from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.args import Unique
+from pulumi_casebook.core.clients import Clients, Served
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.swift_storage import SIGNER
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import HealthCheck, Service
 from pulumi_casebook.machines.units import UNITS, started_again
 from pulumi_casebook.network.certificate import Certificate
-from pulumi_casebook.network.load_balancer_ip import Probe
 
 HOME, KEYS, SOCKET = "/opt/upload", "/etc/upload", "/run/upload.sock"
 HEALTH = 8081
 PROGRAM = Path(__file__).with_name("programs") / "application.py"
 
 
-class UploadTierArgs(ComponentArgs):
+class UploadTierArgs(Served):
     # The web servers; the first takes a change first.
     machines: Unique[Machine] = Field(min_length=1)
     # What signs URLs of the container: `signing_key` of a `SwiftStorage` container, or of an `ObjectStorage`.
@@ -30,7 +31,7 @@ class UploadTierArgs(ComponentArgs):
     # What browsers see. Balancers pass TLS through.
     certificate: Certificate
     # From where the balancers in front connect, with PROXY protocol; nobody else may.
-    allowed_cidrs: Unique[Cidr] = Field(min_length=1)
+    clients: Clients = Field(min_length=1)
     # For how long a browser may begin an upload with a URL that it was given.
     upload_seconds: int = Field(default=300, ge=1, le=7 * 86400)
     # For how long a URL for viewing is good.
@@ -50,18 +51,19 @@ class UploadTier(Component[UploadTierArgs]):
     Declares the role `upload` on each machine (on the first, then on all others at once) and the token that uploading
     clients show (`RandomPassword`). The machines hold nothing but configuration: any can be lost, or join.
 
-    Outputs: `token`, secret. Attributes, known at preview: `ports`, what the balancer connects to, and `probe`, how it
-    finds out that a machine does not work.
+    Outputs: `token`, secret. Attributes, known at preview: `service`, for the balancer in front; `ports`, what it
+    connects to.
     Sources: GIR-1, GIR-4.
     """
 
     ports = (80, 443, HEALTH)
-    probe = Probe(type="http", port=HEALTH, url="/healthz")
 
     @takes(UploadTierArgs)
     def __init__(self, args: UploadTierArgs) -> None:
         drawn = random.RandomPassword(f"{self.name}-token", length=32, special=False, opts=self.child())
         self.token = drawn.result
+        servers = {machine.name: machine.public_address for machine in args.machines}
+        self.service = Service(self, self.name, servers, 443, HealthCheck(port=HEALTH), args.allowed_cidrs, "tcp")
         before: list[pulumi.Resource] = []
         for number, machine in enumerate(args.machines):
             configured = machine.configure(
@@ -84,7 +86,7 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
     nginx = File(
         path="/etc/nginx/nginx.conf",
         content=render(
-            __file__, "nginx.conf.j2", machine=machine, allowed_cidrs=args.allowed_cidrs, health=HEALTH, socket=SOCKET
+            __file__, "nginx.conf.j2", machine=machine, clients=args.allowed_cidrs, health=HEALTH, socket=SOCKET
         ),
     )
     restart = started_again("nginx.service")

@@ -8,6 +8,7 @@ from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 from pulumi_casebook.machines.units import UNITS, started_again
 from pulumi_casebook.web.back_office import BackOffice
 
@@ -46,13 +47,14 @@ class WebTier(Component[WebTierArgs]):
     does not work stops at one server. A machine is ready once it holds and serves the whole site, so that a tier in
     front that depends on this one never sends it a request too early.
 
-    Attributes, known at preview: `servers`, name to address, for the backend of the tier in front.
+    Attributes, known at preview: `service`, for the backend of the tier in front.
     Sources: SOF-1, SOF-3, SOF-6.
     """
 
     @takes(WebTierArgs)
     def __init__(self, args: WebTierArgs) -> None:
-        self.servers = {machine.name: machine.address for machine in args.machines if machine.address}
+        proxies = tuple(f"{machine.address}/32" for machine in args.proxies)
+        self.service = Service(self, self.name, servers_of(args.machines), 80, HealthCheck(), proxies)
         before: list[pulumi.Resource] = [args.source.applied]
         for number, machine in enumerate(args.machines):
             configured = machine.configure(

@@ -35,7 +35,7 @@ def arguments(members: int = 3, arbitrators: int = 0, **values: Any) -> GaleraCl
         "machines": tuple(machines[:members]),
         "arbitrators": tuple(machines[members:]),
         "network": SimpleNamespace(cidr="10.8.0.0/24"),
-        "allowed_cidrs": (f"{CLIENT}/32",),
+        "clients": (f"{CLIENT}/32",),
         "buffer_pool_mib": 32,
         "gcache_mib": 16,
     }

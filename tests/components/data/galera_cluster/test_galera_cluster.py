@@ -33,7 +33,7 @@ def program(members: int = 3, arbitrators: int = 0, **values: Any) -> Callable[[
         given = {"machines": machines[:members], "arbitrators": machines[members:], "network": network}
         if values.pop("twice", False):
             given["arbitrators"] = [machines[0], machines[1]]
-        GaleraCluster("db", **{**given, "allowed_cidrs": ["10.8.0.16/28"], **values})
+        GaleraCluster("db", **{**given, "clients": ["10.8.0.16/28"], **values})
 
     return run
 
@@ -102,7 +102,7 @@ def test_no_secret_is_readable_outside_its_own_resource() -> None:
         ({"members": 2, "arbitrators": 1}, "2 members; a cluster has 3 to 10"),
         ({"members": 11}, "11 members; a cluster has 3 to 10"),
         ({"twice": True}, "machines, arbitrators: db-1 is given twice; a machine has one part in a cluster"),
-        ({"allowed_cidrs": []}, "allowed_cidrs=[]: Tuple should have at least 1 item"),
+        ({"clients": []}, "clients=[]: Tuple should have at least 1 item"),
         ({"user": "sst"}, "user='sst': the server's or the cluster's own account"),
         ({"database": "mysql"}, "database='mysql': the server's or the cluster's own"),
         ({"port": 4567}, "port=4567: the cluster itself uses"),

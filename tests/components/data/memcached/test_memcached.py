@@ -8,8 +8,8 @@ from tests.harness import comes_after, declare, declares_the_same, only
 
 
 def tier(**values: object) -> None:
-    given: Values = {"machines": machines("cache", 41, 42), "allowed_cidrs": ["10.4.0.0/26"], **values}
-    assert Memcached("cache", **given).servers == {"cache-41": "10.4.0.41", "cache-42": "10.4.0.42"}
+    given: Values = {"machines": machines("cache", 41, 42), "clients": ["10.4.0.0/26"], **values}
+    assert Memcached("cache", **given).service.servers == {"cache-41": "10.4.0.41", "cache-42": "10.4.0.42"}
 
 
 @pytest.mark.claim("NRT-4")
@@ -28,7 +28,7 @@ def test_a_cache_listens_on_its_private_address_and_not_on_udp() -> None:
     ("values", "message"),
     [
         ({"memory_mb": 8}, "memory_mb=8: Input should be greater than or equal to 16"),
-        ({"allowed_cidrs": []}, "allowed_cidrs=[]"),
+        ({"clients": []}, "clients=[]"),
         ({"machines": []}, "machines=[]"),
     ],
 )

@@ -28,7 +28,7 @@ def arguments(**values: Any) -> MysqlPairArgs:
         "machines": (machine("db-1"), machine("db-2", "sbg3")),
         "network": SimpleNamespace(cidr="10.8.0.0/24"),
         "address": SERVICE,
-        "allowed_cidrs": (f"{CLIENT}/32",),
+        "clients": (f"{CLIENT}/32",),
         "primary": None,
         "max_lag": 30,
         "lease_seconds": None,

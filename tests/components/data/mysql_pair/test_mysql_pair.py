@@ -35,7 +35,7 @@ def program(after: Callable[[MysqlPair], None] = lambda _: None, second: int = 2
             for number in (1, second)
         ]
         given: dict[str, Any] = {"machines": machines, "network": network, "address": "10.8.0.89"}
-        after(MysqlPair("db", **{**given, "allowed_cidrs": ["10.8.0.16/28"], **values}))
+        after(MysqlPair("db", **{**given, "clients": ["10.8.0.16/28"], **values}))
 
     return run
 
@@ -138,7 +138,7 @@ def test_outputs() -> None:
         ({"primary": "db-9"}, "primary='db-9': not one of the machines db-1, db-2"),
         ({"address": "10.8.0.80"}, "address=10.8.0.80: db-1's own; plan one that no machine has"),
         ({"address": "10.9.0.80"}, "address=10.9.0.80: outside the network 10.8.0.0/24"),
-        ({"allowed_cidrs": []}, "allowed_cidrs=[]: Tuple should have at least 1 item"),
+        ({"clients": []}, "clients=[]: Tuple should have at least 1 item"),
         ({"two_way": True, "lease_seconds": 20}, "lease_seconds: of a single writer, which a Watchdog replaces"),
         ({"user": "pair"}, "user='pair': the server's or the pair's own account"),
         ({"database": "mysql"}, "database='mysql': the server's or the pair's own"),
@@ -170,7 +170,7 @@ def test_an_instance_cannot_take_the_service_address() -> None:
             }
             options |= {"network": network, "ssh_key": ssh_key(), "admin_cidrs": ["198.18.0.1/32"]}
             machines += InstanceGroup(f"db-{region.lower()}", **options).machines
-        MysqlPair("db", machines=machines, network=network, address="10.8.0.89", allowed_cidrs=["10.8.0.16/28"])
+        MysqlPair("db", machines=machines, network=network, address="10.8.0.89", clients=["10.8.0.16/28"])
 
     with pytest.raises(InputError, match="db-gra11 is an instance; Neutron drops packets"):
         declare(run, preview=True)

@@ -48,7 +48,7 @@ def members(engine: Path) -> Iterator[tuple[Member, Member, Member]]:
     args: Any = SearchPairArgs.model_construct(
         machines=(machines["search-1"], machines["search-2"]),
         arbitrator=machines["tools"],
-        allowed_cidrs=("10.8.0.0/24",),
+        clients=("10.8.0.0/24",),
         heap_mib=256,
         arbitrator_heap_mib=256,
     )

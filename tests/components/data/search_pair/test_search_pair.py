@@ -29,11 +29,11 @@ def program(
             )
             for number, name in enumerate(NAMES)
         )
-        given = {"machines": [first, second], "arbitrator": third, "allowed_cidrs": ["10.8.0.16/28"], **values}
+        given = {"machines": [first, second], "arbitrator": third, "clients": ["10.8.0.16/28"], **values}
         change(given)
         pair = SearchPair("search", **given)
-        assert pair.servers == {"search-1": "10.8.0.80", "search-2": "10.8.0.81"}
-        assert (pair.port, pair.check.path) == (9200, "/_cluster/health?cluster_manager_timeout=1s")
+        assert pair.service.servers == {"search-1": "10.8.0.80", "search-2": "10.8.0.81"}
+        assert (pair.service.port, pair.service.check.path) == (9200, "/_cluster/health?cluster_manager_timeout=1s")
 
     return run
 
@@ -86,7 +86,7 @@ def test_clients_reach_the_pair_and_only_nodes_reach_the_arbitrator() -> None:
             "arbitrator='search-1': one of the pair; its loss would take two votes of three",
         ),
         (lambda given: given.pop("arbitrator"), "arbitrator: Field required"),
-        (lambda given: given.update(allowed_cidrs=[]), "allowed_cidrs=[]: Tuple should have at least 1 item"),
+        (lambda given: given.update(clients=[]), "clients=[]: Tuple should have at least 1 item"),
         (lambda given: given.update(heap_mib=64), "heap_mib=64: Input should be greater than or equal to 256"),
     ],
 )

@@ -27,7 +27,7 @@ def floating(public: bool = False, **values: Any) -> FloatingIps:
         "ssh_key": ssh_key(),
         "admin_cidrs": ["198.18.0.1/32"],
     }
-    door = InstanceGroup("door", addresses={"gateway": "10.8.0.1"}, routes=True, **cloud).machines[0]
+    door = InstanceGroup("door", addresses={"gateway": "10.8.0.1"}, ip_forwarding=True, **cloud).machines[0]
     behind: dict[str, Any] = {} if public else {"public": False, "via": door, "gateway": "10.8.0.1"}
     front = InstanceGroup(
         "haproxy",

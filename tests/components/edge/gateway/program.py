@@ -20,14 +20,14 @@ def gateway(vpn: Vpn | None = None, machine: str = ADDRESS, **values: Any) -> Ga
         flavor="b3-8",
         network=network,
         addresses={"gateway": machine},
-        routes=True,
+        ip_forwarding=True,
         ssh_key=ssh_key(),
         admin_cidrs=["0.0.0.0/0"],
     )
     given: dict[str, Any] = {
         "machine": group.machines[0],
         "network": network,
-        "clients_cidrs": [network.cidr],
+        "clients": [network.cidr],
         "allowed_destinations": ["198.18.0.0/24"],
         "forwards": {"web": Forward(port=8080, to=INSIDE, to_port=80)},
         "vpn": vpn or Vpn(peers={"ann": PEER}),

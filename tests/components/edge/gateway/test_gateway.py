@@ -39,7 +39,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
             {"rules": ["drop ip any any -> any any (sid:1;)"], "intrusion_detection": False},
             "intrusion_detection is off",
         ),
-        ({"clients_cidrs": []}, "clients_cidrs=[]: "),
+        ({"clients": []}, "clients=[]: "),
         ({"jump_keys": {"ann": "-----BEGIN"}}, "jump_keys.ann='-----BEGIN': "),
         ({"ban_after": 0}, "ban_after=0: "),
     ],

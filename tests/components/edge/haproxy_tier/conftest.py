@@ -40,8 +40,8 @@ def database(members: int, **given: Any) -> Callable[[], None]:
                     )
                 },
                 "frontends": {"sql": Frontend(port=3306, backend="database")},
-                "allowed_cidrs": [f"{CLIENT}/32"],
-                "metrics_cidrs": [f"{CLIENT}/32"],
+                "clients": [f"{CLIENT}/32"],
+                "metrics_clients": [f"{CLIENT}/32"],
                 **given,
             },
         )

@@ -125,7 +125,7 @@ def test_a_balancer_that_probes_reaches_the_page_that_it_asks_for() -> None:
 
 @pytest.mark.claim("NRT-16")
 def test_a_frontend_may_be_for_some_addresses_alone() -> None:
-    office = Frontend(port=8080, backend="web", allowed_cidrs=("203.0.113.0/24",))
+    office = Frontend(port=8080, backend="web", clients=("203.0.113.0/24",))
     rules = bundle(haproxy={"frontends": {"http": Frontend(port=80, backend="web"), "office": office}})
     assert rules["files"]["/etc/nftables.d/haproxy.nft"]["lines"][1:3] == [
         f"add rule inet filter input ip saddr {{ {NAT} }} tcp dport 80 accept",
@@ -166,7 +166,7 @@ def test_the_port_of_an_instance_must_know_the_address() -> None:
             machines=machines,
             frontends={"http": Frontend(port=80, backend="web")},
             backends={"web": Backend(servers={"web-1": "10.8.0.20"})},
-            allowed_cidrs=[NAT],
+            clients=[NAT],
             virtual={"www": "10.8.0.100"},
         )
 
@@ -237,8 +237,8 @@ def test_a_dead_server_is_found_within_three_seconds() -> None:
         ({"virtual": {"a": "10.8.0.10"}}, "virtual.a=10.8.0.10: haproxy-1's own"),
         ({"virtual": {"a": "10.8.0.100", "b": "10.8.1.100"}}, "VRRP's router id, and 100 is that of a"),
         ({"virtual": {"a": "10.8.0.255"}}, "VRRP's router id, and 255 is of no use"),
-        ({"allowed_cidrs": ["0.0.0.0"]}, None),
-        ({"allowed_cidrs": ["anyone"]}, "allowed_cidrs.0='anyone': not an IPv4 network"),
+        ({"clients": ["0.0.0.0"]}, None),
+        ({"clients": ["anyone"]}, "clients.0='anyone': not an IPv4 network"),
     ],
 )
 def test_refusals(values: dict[str, Any], message: str | None) -> None:
@@ -248,7 +248,7 @@ def test_refusals(values: dict[str, Any], message: str | None) -> None:
             "machines": servers(network, "haproxy", 2, 100),
             "frontends": {"http": Frontend(port=80, backend="web")},
             "backends": {"web": Backend(servers={"web-1": "10.8.0.20"})},
-            "allowed_cidrs": [NAT],
+            "clients": [NAT],
         }
         HaproxyTier("front", **{**given, **values})
 

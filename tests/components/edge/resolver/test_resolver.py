@@ -46,7 +46,7 @@ def resolver(**values: Any) -> Resolver:
     ]
     given: dict[str, Any] = {
         "machines": servers,
-        "allowed_cidrs": ["10.8.0.0/24"],
+        "clients": ["10.8.0.0/24"],
         "forwarders": [UPSTREAM],
         "dnssec": False,
         "names": {"db-1": "10.8.0.40"},
@@ -63,7 +63,7 @@ def written(made: list[Registered], name: str) -> dict[str, str]:
     ("values", "reason"),
     [
         ({"machines": []}, "machines=[]: "),
-        ({"allowed_cidrs": []}, "allowed_cidrs=[]: "),
+        ({"clients": []}, "clients=[]: "),
         ({"forwarders": ["dns.example"]}, "forwarders.0='dns.example': not an IPv4 address"),
         ({"zone": "Internal!"}, "zone='Internal!': "),
         ({"names": {"Db": "10.8.0.40"}}, "names become host names"),

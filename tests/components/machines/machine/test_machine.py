@@ -62,7 +62,7 @@ def vps(**values: Any) -> Vps:
 def private_group(**values: Any) -> InstanceGroup:
     """Instances behind a gateway that is one itself."""
     shared = network()
-    gateway = group("gateway", network=shared, addresses={"gateway-1": "10.8.0.1"}, routes=True)
+    gateway = group("gateway", network=shared, addresses={"gateway-1": "10.8.0.1"}, ip_forwarding=True)
     given: dict[str, Any] = {
         "region": "GRA11",
         "flavor": "b3-8",
@@ -276,7 +276,7 @@ def nft(ruleset: str, folder: Path) -> str:
         (lambda: group(gateway="10.8.0.1"), "gateway=10.8.0.1: instances with a public address leave by it"),
         (lambda: group(public=False), "public=False: nothing is reached or fetched without a public address"),
         (lambda: group(shared_addresses=["10.9.0.1"]), "shared_addresses.0=10.9.0.1: outside the network"),
-        (lambda: group(routes=True, shared_addresses=["10.8.0.9"]), "Neutron refuses shared_addresses"),
+        (lambda: group(ip_forwarding=True, shared_addresses=["10.8.0.9"]), "Neutron refuses shared_addresses"),
         (lambda: private_group(gateway="10.9.0.1"), "gateway=10.9.0.1: outside the network 10.8.0.0/24"),
         (lambda: private_group(gateway="10.8.0.31"), "gateway=10.8.0.31: the machine's own address"),
         (lambda: private_group(via=vps()), "via=monitoring: has no address in a private network"),

@@ -12,16 +12,21 @@ from pulumi_casebook import (
     DedicatedServer,
     DnsRoundRobin,
     DrpReplicaSite,
+    DrpSite,
     GaleraCluster,
     InputError,
-    Resting,
+    Machine,
     SharedFiles,
-    Site,
+    StandbyUnits,
     VrackNetwork,
     ssh_key,
 )
 from pulumi_casebook.machines.configuration.programs.apply import parse
 from tests.harness import Registered, declare, declares_the_same, only
+
+
+def drp_site(database: GaleraCluster, door: Machine) -> DrpSite:
+    return DrpSite(database=database, rests=[StandbyUnits(machines=[door])], files=door)
 
 
 def program(follows: bool = True, watched: bool = True, **changes: Any) -> None:
@@ -35,7 +40,7 @@ def program(follows: bool = True, watched: bool = True, **changes: Any) -> None:
 
     def cluster(name: str, first: int, **more: Any) -> GaleraCluster:
         members = [server(f"{name}-db-{n}", first + n) for n in (1, 2, 3)]
-        return GaleraCluster(name, machines=members, network=network, allowed_cidrs=["10.20.0.10/32"], **more)
+        return GaleraCluster(name, machines=members, network=network, clients=["10.20.0.10/32"], **more)
 
     near = cluster("near", 20, followers=["10.20.0.31", "10.20.0.32", "10.20.0.33"])
     far = cluster("far", 30, **({"replica_of": near.source} if follows else {}))
@@ -43,8 +48,8 @@ def program(follows: bool = True, watched: bool = True, **changes: Any) -> None:
     conductor = server("conductor", 50)
     given: dict[str, Any] = {
         "conductor": conductor,
-        "primary": Site(database=near, rests=(Resting(machines=(doors["near-door"],)),), files=doors["near-door"]),
-        "replica": Site(database=far, rests=(Resting(machines=(doors["far-door"],)),), files=doors["far-door"]),
+        "primary": drp_site(near, doors["near-door"]),
+        "replica": drp_site(far, doors["far-door"]),
         "record": DnsRoundRobin(
             "www", zone="casebook.example", subdomain="www", targets={"door": "198.18.16.40"}, watched=watched
         ),
@@ -54,7 +59,7 @@ def program(follows: bool = True, watched: bool = True, **changes: Any) -> None:
     if changes.pop("near_conductor", False):
         given["conductor"] = doors["near-door"]
     if changes.pop("door_is_member", False):
-        given["replica"] = Site(database=far, rests=(Resting(machines=(far.machines[0],)),), files=far.machines[0])
+        given["replica"] = drp_site(far, far.machines[0])
     DrpReplicaSite("drp", **{**given, **changes})
 
 

@@ -32,7 +32,7 @@ def program(lease: int | None = 20, watched: bool = True, **changes: Any) -> Non
         for name, service in NAMES.items()
     ]
     database = MysqlPair(
-        "database", machines=machines, network=network, address="10.9.0.40", allowed_cidrs=["10.9.0.16/31"],
+        "database", machines=machines, network=network, address="10.9.0.40", clients=["10.9.0.16/31"],
         lease_seconds=lease,
     )  # fmt: skip
     balancer = LoadBalancerIp(

@@ -55,7 +55,7 @@ class Site:
 
     def declare(self, **values: int) -> None:
         seconds = values.get("seconds", 2)
-        cache = Memcached("cache", machines=machines("cache", 41), allowed_cidrs=[CIDR], memory_mb=32)
+        cache = Memcached("cache", machines=machines("cache", 41), clients=[CIDR], memory_mb=32)
         environment: Values = {
             "environment": {"PLACE": "Roubaix"},
             "secrets": {"PASSWORD": PASSWORD},
@@ -63,8 +63,8 @@ class Site:
         php = PhpTier(
             "php",
             machines=machines("php", 31, 32),
-            allowed_cidrs=["10.4.0.21/32"],
-            sessions=cache.servers,
+            clients=["10.4.0.21/32"],
+            sessions=cache.service,
             processes=4,
             application=self.folder,
             **environment,
@@ -72,7 +72,7 @@ class Site:
         apache = PhpTier(
             "apache",
             machines=machines("apache", 33),
-            allowed_cidrs=["10.4.0.22/32"],
+            clients=["10.4.0.22/32"],
             server="apache",
             application=self.folder,
             **environment,
@@ -80,9 +80,9 @@ class Site:
         NginxTier(
             "nginx",
             machines=machines("nginx", 21),
-            allowed_cidrs=[FRONT],
-            trusted_cidrs=[FRONT],
-            php=php.servers,
+            clients=[FRONT],
+            trusted_proxies=[FRONT],
+            to=php.service,
             cache=PageCache(seconds=seconds),
             answer_seconds=2,
             images=Images(origin="http://10.4.0.51:8000/pictures", widths=(100, 200)),
@@ -90,10 +90,10 @@ class Site:
         NginxTier(
             "proxy",
             machines=machines("proxy", 22),
-            allowed_cidrs=[FRONT],
-            trusted_cidrs=[FRONT],
+            clients=[FRONT],
+            trusted_proxies=[FRONT],
             proxy_protocol=True,
-            upstreams=apache.servers,
+            to=apache.service,
             request_filter=RequestFilter(paths=("/internal",), body_mb=1),
         )
 

@@ -14,7 +14,7 @@ POOL = "/etc/php/8.2/fpm/pool.d/www.conf"
 
 def tier(folder: Path, **values: object) -> Callable[[], None]:
     def program() -> None:
-        given: Values = {"application": folder, "allowed_cidrs": ["10.4.0.1/32"], **values}
+        given: Values = {"application": folder, "clients": ["10.4.0.1/32"], **values}
         PhpTier("php", machines=machines("php", 31, 32), **given)
 
     return program

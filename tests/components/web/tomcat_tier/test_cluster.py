@@ -27,7 +27,7 @@ def tier(folder: Path, **values: Any) -> Callable[[], None]:
             "keys",
             machines=machines("keys", 11, 12),
             application=folder,
-            allowed_cidrs=["10.4.0.1/32"],
+            clients=["10.4.0.1/32"],
             environment={"PLACE": "Roubaix"},
             secrets={"PASSWORD": 'of "quotes" and $'},
             **{"drain_seconds": 1, "memory_mb": 256, **values},

@@ -35,7 +35,7 @@ def tier(**given: Any) -> None:
             "machines": machines,
             "signing_key": pulumi.Output.secret('{"key": "opens the container"}'),
             "certificate": Certificate("application", names=["app.example.org"]),
-            "allowed_cidrs": ["198.18.30.2/32"],
+            "clients": ["198.18.30.2/32"],
             **given,
         },
     )
@@ -51,7 +51,7 @@ def content(path: str, **given: Any) -> str:
 @pytest.mark.claim("GIR-1")
 def test_nginx_takes_the_file_and_believes_the_balancers_alone(tmp_path: Path) -> None:
     ranges = ["198.18.30.2/32", "192.0.2.0/24"]
-    text = content("/etc/nginx/nginx.conf", allowed_cidrs=ranges)
+    text = content("/etc/nginx/nginx.conf", clients=ranges)
     assert [line.split()[1].rstrip(";") for line in text.splitlines() if "set_real_ip_from" in line] == ranges
     pair: list[str | Path] = [
         "-keyout",
@@ -127,7 +127,7 @@ def test_the_key_is_in_no_bundle_and_the_first_machine_goes_first() -> None:
     ("given", "sentence"),
     [
         ({"machines": []}, "machines=.*at least 1 item"),
-        ({"allowed_cidrs": []}, "allowed_cidrs=.*at least 1 item"),
+        ({"clients": []}, "clients=.*at least 1 item"),
         ({"upload_seconds": 604801}, "upload_seconds=604801: .*less than or equal to 604800"),
     ],
 )

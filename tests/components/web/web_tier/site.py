@@ -19,8 +19,8 @@ from pulumi_casebook import (
 )
 
 ADMINS = "198.18.0.1/32"
-PLAN = AddressPlan("10.8.0.0/24", office=2, haproxy=10, web=20, balancer=128)
-NAT = PLAN.block("balancer", 28)
+PLAN = AddressPlan("10.8.0.0/24", office="2/31", haproxy="10/31", web="20/30", balancer="128/28")
+NAT = PLAN.range("balancer")
 
 
 def servers(network: VrackNetwork, tier: str, count: int, first: int) -> list[DedicatedServer]:
@@ -70,13 +70,13 @@ def site(
             "front",
             machines=members,
             **{
-                "backends": {"web": Backend(servers=tier.servers, **(backend or {}))},
+                "backends": {"web": Backend(to=tier.service, **(backend or {}))},
                 "frontends": {
                     "http": Frontend(port=80, backend="web", proxy_protocol_from=(NAT,)),
                     "https": Frontend(port=443, backend="web", proxy_protocol_from=(NAT,), certificate=certificate),
                 },
-                "allowed_cidrs": [NAT],
-                "metrics_cidrs": [PLAN.cidr],
+                "clients": [NAT],
+                "metrics_clients": [PLAN.cidr],
                 **(haproxy or {}),
             },
         )

@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 
 from pulumi_casebook.core.ovh_api import Failed
-from pulumi_casebook.network.load_balancer_ip.refresh import check, refresh
+from pulumi_casebook.edge.load_balancer_ip.refresh import check, refresh
 from sandbox.ovhcloud.app import create_app
 from tests.ovhcloud.conftest import BALANCER, KEYS, TASK_SECONDS, Session, account, wait
 

@@ -2,13 +2,14 @@
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import pulumi
 from pydantic import Field, field_validator, model_validator
 
 from pulumi_casebook.core.args import PRIVATE, Address, Args, BalancerName, Cidr, Label, Port, Unique
 from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.machines.site import Service
 from pulumi_casebook.network.certificate import Certificate
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
@@ -52,8 +53,8 @@ class Listener(Args):
     balance: Literal["roundrobin", "leastconn", "source", "first", "uri"] = "roundrobin"
     # What ties a client to a server.
     stickiness: Literal["sourceIp", "cookie"] | None = None
-    # How a dead server is found.
-    probe: Probe = Probe()
+    # How a dead server is found; None: as the tier behind says, else by connecting.
+    probe: Probe | None = None
     # How servers learn the client's address; they must expect it. None: they see the balancer's only.
     proxy_protocol: Literal["v1", "v2"] | None = "v2"
     # Who may connect; none: everyone.
@@ -114,14 +115,32 @@ class LoadBalancerIpArgs(ComponentArgs):
     nat_cidr: Cidr | None = None
     # A datacentre of the balancer, or all of them.
     zone: str = Field(default="all", pattern=r"^[a-z0-9-]+$")
+    # What the tier behind hands over: its servers, and how a dead one is found.
+    to: Service | None = None
     # Server name -> address: keyed, so that one more moves no other.
-    servers: Mapping[Label, Address | pulumi.Output[str] | FarmServer] = Field(min_length=1)
+    servers: Mapping[Label, Address | pulumi.Output[str] | FarmServer] = Field(
+        default={}, min_length=1, validate_default=True
+    )
     # The open ports.
     listeners: Unique[Listener] = Field(min_length=1)
     # False where another stack, or a person, has put the balancer into the vRack already.
     attach_vrack: bool = True
     # True where a Watchdog moves weights and takes servers out: after the first `up` both are its own.
     watched: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _handed_over(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(service := values.get("to"), Service):
+            return {"servers": service.servers, **values}
+        return values
+
+    def probe_of(self, listener: Listener) -> Probe:
+        """How a dead server is found behind a listener."""
+        if listener.probe or not self.to:
+            return listener.probe or Probe()
+        check = self.to.check
+        return Probe(type="http", port=check.port, url=check.path) if check.path else Probe(port=check.port)
 
     @field_validator("listeners")
     @classmethod

@@ -11,8 +11,8 @@ from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.local_programs import own_program
 from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.edge.load_balancer_ip.args import FarmServer, Listener, LoadBalancerIpArgs
 from pulumi_casebook.network.certificate import Certificate
-from pulumi_casebook.network.load_balancer_ip.args import FarmServer, Listener, LoadBalancerIpArgs
 
 
 class LoadBalancerIp(Component[LoadBalancerIpArgs]):
@@ -93,6 +93,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
         """A farm, its servers and its frontend, all named after the listener's port."""
         farm_of, _, frontend_of = KINDS[listener.protocol]
         name = f"{self.name}-{listener.port}"
+        probe = args.probe_of(listener)
         farm = farm_of(
             name,
             service_name=args.service_name,
@@ -102,16 +103,17 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
             balance=listener.balance,
             stickiness=listener.stickiness,
             probe={
-                "type": listener.probe.type,
-                "port": listener.probe.port or listener.target,
-                "interval": listener.probe.interval,
-                "url": listener.probe.url,
+                "type": probe.type,
+                "port": probe.port or listener.target,
+                "interval": probe.interval,
+                "url": probe.url,
             },
             vrack_network_id=network_id,
             # An update cannot take stickiness away (terraform-provider-ovh#584).
             opts=self.child(depends_on=[clean], replace_on_changes=["stickiness"]),
         )
-        self._keep(f"farm {name}", farm, listener.model_dump_json(exclude_none=True, exclude={"certificate"}))
+        found = listener.model_copy(update={"probe": probe})
+        self._keep(f"farm {name}", farm, found.model_dump_json(exclude_none=True, exclude={"certificate"}))
         for server_name, server in args.planned.items():
             self._serve(args, listener, farm, f"{name}-{server_name}", server, clean)
         if not listener.open:

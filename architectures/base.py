@@ -1,0 +1,187 @@
+"""What architectures have in common: settings that most systems share, typed outputs, and the component itself."""
+
+import ipaddress
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
+
+import pulumi
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from pulumi_casebook import AddressPlan, InputError, Machine
+from pulumi_casebook.core.args import (
+    Args,
+    BalancerName,
+    Cidr,
+    NasName,
+    Project,
+    ServerName,
+    System,
+    Unique,
+    Vlan,
+    VpsName,
+    VrackName,
+)
+from pulumi_casebook.core.component import Component, ComponentArgs
+from pulumi_casebook.network.vrack_network import PrivateCidr
+
+T = TypeVar("T")
+A = TypeVar("A", bound="Settings")
+RENTED = TypeAdapter[str](ServerName | VpsName | BalancerName | NasName)
+
+
+def _given(value: object) -> object:
+    if not value:
+        raise ValueError("none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
+    return value
+
+
+def _from_environment() -> str:
+    return os.environ.get("OVH_CLOUD_PROJECT_SERVICE", "")
+
+
+# The Public Cloud project's id.
+ProjectId = Annotated[Project, BeforeValidator(_given)]
+
+
+def _rented(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """(name, where) of all that is rented by name, at any depth."""
+    if isinstance(value, Args):
+        value = dict(value)
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _rented(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, str):
+        try:
+            yield RENTED.validate_python(value), path
+        except ValidationError:
+            return
+
+
+class Settings(ComponentArgs):
+    """What the file of every stack may say."""
+
+    # From where administrators reach SSH.
+    admin_cidrs: Unique[Cidr] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        used: dict[str, str] = {}
+        for name, where in _rented(self):
+            if name in used:
+                raise ValueError(f"{where}={name}: is {used[name]} already; one of it cannot be two of the drawing")
+            used[name] = where
+        return self
+
+    @staticmethod
+    def plan(field: str, cidr: str, tiers: Mapping[str, str]) -> AddressPlan:
+        """For a validator: the plan of a network that holds the tiers, or a ValueError that names the field."""
+        try:
+            return AddressPlan(cidr, **tiers)
+        except InputError as error:
+            size = ipaddress.IPv4Network(cidr).num_addresses
+            raise ValueError(f"{field}={cidr}: too small for the drawing, with {size} addresses ({error})") from None
+
+
+class RackSettings(Settings):
+    """Of a stack with a private network in a vRack."""
+
+    vrack: VrackName
+    vlan: Vlan
+    private_cidr: PrivateCidr
+    # The system that dedicated servers get at the first `up`, which wipes them; None: they are used as they are.
+    install: System | None = None
+
+    # Where each tier's addresses are in private_cidr.
+    TIERS: ClassVar[Mapping[str, str]]
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        self.plan("private_cidr", self.private_cidr, self.TIERS)
+        return self
+
+
+class ProjectSettings(Settings):
+    """Of a stack in a Public Cloud project."""
+
+    project: ProjectId = Field(default_factory=_from_environment, validate_default=True)
+
+
+def published(value: pulumi.Input[T]) -> T:
+    """A value that a resource gives birth to, for a field of `Outputs`: whoever reads the outputs has it whole."""
+    return cast(T, value)
+
+
+# Text of the stack's outputs; while the program runs it may still be to come.
+Text = Annotated[str, PlainValidator(lambda value: value)]
+
+
+class OutputModel(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Location(OutputModel):
+    """Where a machine is, and what it is at the provider."""
+
+    public: Text | None
+    private: str | None
+    site: str
+    # The bastion's public address, where SSH has to jump.
+    via: Text | None
+    kind: str
+    service: Text
+
+
+class Database(OutputModel):
+    """A database and its application's account."""
+
+    # host:port of the writer.
+    address: str
+    name: str
+    user: str
+    password: Text
+
+
+class Outputs(OutputModel):
+    """What every stack tells."""
+
+    machines: Mapping[str, Location]
+    # Machine, or what else takes connections -> network -> what is open to it.
+    exposure: Mapping[str, Mapping[str, list[str]]]
+
+
+class Architecture(Component[A]):
+    """A published system: a component whose arguments are the settings of its stack's file.
+
+    Subclasses set `outputs`, which the stack's program exports.
+    """
+
+    outputs: Outputs
+    # Stacks of earlier releases had these at the top.
+    child_aliases: ClassVar[list[pulumi.Alias] | None] = [pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]
+
+    def exports(self) -> Mapping[str, Any]:
+        """The outputs, as Pulumi takes them."""
+        return {name: _plain(getattr(self.outputs, name)) for name in type(self.outputs).model_fields}
+
+
+def locations(machines: Iterable[Machine]) -> dict[str, Location]:
+    """Where each machine is."""
+    return {machine.name: Location(**machine.location) for machine in machines}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,19 @@
+"""A place where machines are made: what they have in common is said once."""
+
+from pulumi_casebook.machines.site.exposure import exposure
+from pulumi_casebook.machines.site.service import Exporter, HealthCheck, Monitored, Service
+from pulumi_casebook.machines.site.site import NameServers, Site, WayOut
+from pulumi_casebook.machines.site.tier import Tier, servers_of
+
+__all__ = [
+    "Exporter",
+    "HealthCheck",
+    "Monitored",
+    "NameServers",
+    "Service",
+    "Site",
+    "Tier",
+    "WayOut",
+    "exposure",
+    "servers_of",
+]

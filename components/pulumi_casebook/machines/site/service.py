@@ -1,0 +1,105 @@
+"""What a tier hands to the next one, and to who watches it."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import pulumi
+from pydantic import Field
+
+from pulumi_casebook.core.args import Args, InputError, Port
+from pulumi_casebook.core.component import HandedOver
+from pulumi_casebook.machines.machine import Machine
+
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+# Of the words that HAProxy's rules are made of, so that nothing can leave its place in the file.
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._~?=&-]*$")]
+
+
+class HealthCheck(Args):
+    """How a server is found dead, in seconds: at worst `interval` until the next check, then `fall` checks, all but
+    the first `fast_interval` apart, each up to `timeout`. The defaults take 2.8 s."""
+
+    # The page that answers `status` when the server works; None: a connection is enough.
+    path: Path | None = "/healthz"
+    # What a server that works answers.
+    status: int = Field(default=200, ge=100, le=599)
+    # Where it is asked; None: the port that the traffic goes to.
+    port: Port | None = None
+    # Between two checks of a server that works.
+    interval: Seconds = 1
+    # Between two checks of one that has just failed, or is coming back.
+    fast_interval: Seconds = 0.25
+    # How long an answer may take.
+    timeout: Seconds = 0.75
+    # Failed checks in a row until it is dead.
+    fall: int = Field(default=2, ge=1, le=100)
+    # Good checks in a row until it lives again.
+    rise: int = Field(default=2, ge=1, le=100)
+
+    @property
+    def detection(self) -> float:
+        """Seconds until a dead server gets no request, at worst."""
+        return self.interval + self.fall * self.timeout + (self.fall - 1) * self.fast_interval
+
+
+@dataclass(frozen=True, eq=False)
+class Service(HandedOver):
+    """What a tier serves: `servers` (name to private address), `port`, how a dead one is found, and in which mode.
+
+    Who takes it (`Backend(to=web.service)`) is made after it, and is refused where the tier does not let it in.
+    """
+
+    name: str
+    servers: Mapping[str, str | pulumi.Output[str]]
+    port: int
+    check: HealthCheck
+    # Who is let in, as CIDRs.
+    open_to: tuple[str, ...]
+    mode: Literal["http", "tcp", "fastcgi"] = "http"
+    # Where a FastCGI application's files are on its servers.
+    root: str | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Of the servers, which are planned."""
+        return tuple(str(address) for address in self.servers.values() if isinstance(address, str))
+
+    def check_open_to(self, field: str, machines: Iterable[Machine]) -> None:
+        """For a validator: each of the machines is let in, or a ValueError that names the field and what to do."""
+        networks = [ipaddress.IPv4Network(cidr) for cidr in self.open_to]
+        for machine in machines:
+            if machine.address and not any(ipaddress.IPv4Address(machine.address) in one for one in networks):
+                raise ValueError(f"{field}: {self.name} does not let {machine.name} in; name its tier in clients there")
+
+    def of(self, machines: Iterable[Machine]) -> "Service":
+        """The service of some of the servers only."""
+        names = [machine.name for machine in machines]
+        if strangers := [name for name in names if name not in self.servers]:
+            raise InputError(
+                f"Service of {self.name!r}: {strangers[0]} is none of its servers {', '.join(self.servers)}"
+            )
+        return replace(self, servers={name: self.servers[name] for name in names})
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Figures that a daemon shows by itself, at /metrics."""
+
+    # Prometheus' job.
+    name: str
+    port: int
+
+
+@dataclass(frozen=True, eq=False)
+class Monitored:
+    """What a component hands to `Monitoring`: its machines, what shows figures on them, and its alert rules.
+
+    `rules` are Prometheus' rules (YAML, a list of `alert:` and `record:` items), from the component's `alerts.yml.j2`.
+    """
+
+    name: str
+    machines: Sequence[Machine]
+    exporters: tuple[Exporter, ...] = ()
+    rules: str = ""
