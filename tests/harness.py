@@ -36,6 +36,7 @@ class Registered:
     secrets: frozenset[str]  # dotted paths of the inputs that are secret: "connection", "environment.PASSWORD"
     depends_on: tuple[str, ...]  # urns: what it was told to depend on, and what its inputs come from
     ignore_changes: tuple[str, ...]
+    replace_on_changes: tuple[str, ...]
     delete_before_replace: bool
     protect: bool
     retain_on_delete: bool
@@ -160,6 +161,7 @@ class _Monitor(mocks.MockMonitor):
                 secrets=frozenset(secrets),
                 depends_on=tuple(request.dependencies),
                 ignore_changes=tuple(request.ignoreChanges),
+                replace_on_changes=tuple(request.replaceOnChanges),
                 delete_before_replace=request.deleteBeforeReplace,
                 protect=request.protect,
                 retain_on_delete=request.retainOnDelete,
