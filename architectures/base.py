@@ -1,8 +1,9 @@
 """What architectures have in common: settings that most systems share, typed outputs, and the component itself."""
 
+import contextlib
 import ipaddress
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 import pulumi
@@ -24,6 +25,7 @@ from pulumi_casebook.core.args import (
     Cidr,
     NasName,
     Project,
+    ProviderName,
     ServerName,
     System,
     Unique,
@@ -32,11 +34,21 @@ from pulumi_casebook.core.args import (
     VrackName,
 )
 from pulumi_casebook.core.component import Component, ComponentArgs
-from pulumi_casebook.network.vrack_network import PrivateCidr
+from pulumi_casebook.core.lookup import LookUp
+from pulumi_casebook.data.nas import rented_nas
+from pulumi_casebook.edge.load_balancer_ip import rented_balancer
+from pulumi_casebook.machines.machine import rented_server, rented_vps
+from pulumi_casebook.network.vrack_network import PrivateCidr, regions_of
 
 T = TypeVar("T")
 A = TypeVar("A", bound="Settings")
-RENTED = TypeAdapter[str](ServerName | VpsName | BalancerName | NasName)
+# What is rented by name, each kind with the question whether the account has it.
+RENTED: tuple[tuple[TypeAdapter[str], Callable[[str], LookUp[Any]]], ...] = (
+    (TypeAdapter(ServerName), rented_server),
+    (TypeAdapter(VpsName), rented_vps),
+    (TypeAdapter(BalancerName), rented_balancer),
+    (TypeAdapter(NasName), rented_nas),
+)
 
 
 def _given(value: object) -> object:
@@ -53,18 +65,17 @@ def _from_environment() -> str:
 ProjectId = Annotated[Project, BeforeValidator(_given)]
 
 
-def _rented(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """(name, where) of all that is rented by name, at any depth."""
+def _rented(value: object, path: str = "") -> Iterator[tuple[str, str, LookUp[Any]]]:
+    """(name, where, question) of all that is rented by name, at any depth."""
     if isinstance(value, Args):
         value = dict(value)
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _rented(item, f"{path}.{key}" if path else str(key))
     elif isinstance(value, str):
-        try:
-            yield RENTED.validate_python(value), path
-        except ValidationError:
-            return
+        for kind, question in RENTED:
+            with contextlib.suppress(ValidationError):
+                yield kind.validate_python(value), path, question(value)
 
 
 class Settings(ComponentArgs):
@@ -76,7 +87,7 @@ class Settings(ComponentArgs):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         used: dict[str, str] = {}
-        for name, where in _rented(self):
+        for name, where, _ in _rented(self):
             if name in used:
                 raise ValueError(f"{where}={name}: is {used[name]} already; one of it cannot be two of the drawing")
             used[name] = where
@@ -116,9 +127,17 @@ class ProjectSettings(Settings):
     project: ProjectId = Field(default_factory=_from_environment, validate_default=True)
 
 
-def published(value: pulumi.Input[T]) -> T:
+def published(value: pulumi.Output[T]) -> T:
     """A value that a resource gives birth to, for a field of `Outputs`: whoever reads the outputs has it whole."""
     return cast(T, value)
+
+
+class CloudRackSettings(RackSettings):
+    """Of a stack with a private network for machines of a Public Cloud project, too."""
+
+    project: ProjectId = Field(default_factory=_from_environment, validate_default=True)
+    region: ProviderName
+    flavor: ProviderName = "b3-8"
 
 
 # Text of the stack's outputs; while the program runs it may still be to come.
@@ -168,6 +187,14 @@ class Architecture(Component[A]):
     outputs: Outputs
     # Stacks of earlier releases had these at the top.
     child_aliases: ClassVar[list[pulumi.Alias] | None] = [pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]
+
+    def _register(self, name: str, args: ComponentArgs) -> None:
+        super()._register(name, args)
+        # All questions to the account go out together; components wait for the answers that they need.
+        for _, _, question in _rented(args):
+            question.begin(self)
+        if isinstance(args, ProjectSettings | CloudRackSettings):
+            regions_of(args.project).begin(self)
 
     def exports(self) -> Mapping[str, Any]:
         """The outputs, as Pulumi takes them."""

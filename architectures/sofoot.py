@@ -22,11 +22,10 @@ from pydantic import Field
 
 from architectures.base import (
     Architecture,
+    CloudRackSettings,
     Database,
     OutputModel,
     Outputs,
-    ProjectSettings,
-    RackSettings,
     Text,
     locations,
     published,
@@ -66,7 +65,7 @@ WORLD = "0.0.0.0/0"
 KEPT = RetentionArgs(daily=14, weekly=8)
 
 
-class Settings(RackSettings, ProjectSettings):
+class Settings(CloudRackSettings):
     """What the stack's file may say."""
 
     # From where journalists reach the back office.
@@ -84,7 +83,6 @@ class Settings(RackSettings, ProjectSettings):
     # Public Cloud: one more web server is one more here (SOF-6).
     web_instances: int = Field(default=5, ge=1, le=40)
     region: ProviderName = "GRA11"
-    flavor: ProviderName = "b3-8"
     storage_region: Region = "GRA"
 
     # How long browsers keep a page, in seconds.

@@ -15,7 +15,9 @@ CIDR = TypeAdapter[str](Cidr)
 class Client(Protocol):
     """What has addresses of its own: a tier, a machine, a load balancer."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in a program."""
 
     @property
     def source_cidrs(self) -> Sequence[str]:

@@ -1,11 +1,17 @@
 """Looking up what an account already has, with a sentence when it has it not."""
 
+import asyncio
+import importlib
 import re
 import time
-from collections.abc import Callable
-from typing import TypeVar
+import weakref
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import pulumi
+from pulumi.runtime.settings import get_monitor
+from pulumi.runtime.sync_await import _sync_await
 
 from pulumi_casebook.core.args import InputError
 
@@ -19,23 +25,69 @@ BUSY = re.compile(
     r"|gateway time-?out",
     re.IGNORECASE,
 )
+# What each program has asked: a question is asked once, and those that were begun together are answered together.
+_asked: "weakref.WeakKeyDictionary[Any, dict[tuple[str, str, int], Awaitable[Any]]]" = weakref.WeakKeyDictionary()
 
 
-def looked_up(what: str, name: str, look: Callable[[], R], hint: str = RENTED) -> R:
-    """What a provider's function finds.
+@dataclass(frozen=True)
+class LookUp(Generic[R]):
+    """A question to a provider: what is looked for, its name, the provider's function with its arguments and what it
+    gives, and what to check when there is no such thing.
 
-    An API that is too busy (429, 5xx) is asked again, four times within 15 s: Pulumi's plugins do not do that, and one
-    such answer would end the run. Errors: the thing, its name, the API's reason, and what to check.
+    It is put by the function's token, for the typed functions of Pulumi's SDKs wait for their answer.
     """
-    pauses = iter(PAUSES)
-    while True:
-        try:
-            return look()
-        except Exception as error:
-            reason = " ".join(str(error).rpartition("returned an error: ")[2].split()) or type(error).__name__
-        if not BUSY.search(reason):
-            raise InputError(f"{what} {name!r}: the account does not show it ({reason}); {hint}")
-        if not (pause := next(pauses, None)):
-            raise InputError(f"{what} {name!r}: the API is too busy to show it ({reason}); try again later")
-        pulumi.log.info(f"{what} {name!r}: {reason}; asked again in {pause} s")
-        time.sleep(pause)
+
+    what: str
+    name: str
+    token: str
+    arguments: Mapping[str, str | bool]
+    gives: type[R]
+    hint: str = RENTED
+
+    def begin(self, parent: pulumi.Resource | None) -> Awaitable[R]:
+        """Ask, and go on; who needs the answer later does not wait for one question after the other."""
+        provider = parent.get_provider(self.token) if parent else None
+        asked = _asked.setdefault(get_monitor(), {})
+        key = (self.what, self.name, id(provider))
+        if key not in asked:
+            answer = asyncio.ensure_future(self._ask(parent))
+            # An answer that nobody asks for any more is no error.
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            asked[key] = answer
+        return asked[key]
+
+    async def _ask(self, parent: pulumi.Resource | None) -> Any:
+        # The SDK's version and where its plugin is downloaded from.
+        defaults = importlib.import_module(
+            f"pulumi_{self.token.partition(':')[0]}._utilities"
+        ).get_invoke_opts_defaults()
+        options = pulumi.InvokeOptions.merge(defaults, pulumi.InvokeOptions(parent=parent))
+        return await pulumi.runtime.invoke_async(self.token, dict(self.arguments), options, typ=self.gives)
+
+    def result(self, parent: pulumi.Resource | None) -> R:
+        """The answer.
+
+        An API that is too busy (429, 5xx) is asked again, four times within 15 s: Pulumi's plugins do not do that, and
+        one such answer would end the run. Errors: the thing, its name, the API's reason, and what to check.
+        """
+        pauses = iter(PAUSES)
+        while True:
+            answer = self.begin(parent)
+            try:
+                return _sync_await(answer)
+            except Exception as error:
+                reason = " ".join(str(error).rpartition("returned an error: ")[2].split()) or type(error).__name__
+            if not BUSY.search(reason):
+                raise InputError(f"{self.what} {self.name!r}: the account does not show it ({reason}); {self.hint}")
+            if not (pause := next(pauses, None)):
+                raise InputError(
+                    f"{self.what} {self.name!r}: the API is too busy to show it ({reason}); try again later"
+                )
+            pulumi.log.info(f"{self.what} {self.name!r}: {reason}; asked again in {pause} s")
+            time.sleep(pause)
+            self._forget(answer)
+
+    def _forget(self, answer: Awaitable[Any]) -> None:
+        asked = _asked[get_monitor()]
+        for key in [key for key, one in asked.items() if one is answer]:
+            del asked[key]

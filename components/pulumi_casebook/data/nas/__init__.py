@@ -1,5 +1,5 @@
 """Shared files on a NAS-HA."""
 
-from pulumi_casebook.data.nas.component import Nas, NasArgs
+from pulumi_casebook.data.nas.component import Nas, NasArgs, rented_nas
 
-__all__ = ["Nas", "NasArgs"]
+__all__ = ["Nas", "NasArgs", "rented_nas"]

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from pulumi_casebook.core.args import Label, NasName, Unique
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
-from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
@@ -54,6 +54,17 @@ class NasArgs(ComponentArgs):
         return self
 
 
+def rented_nas(service_name: str) -> LookUp[ovh.dedicated.GetNasHAResult]:
+    """The account's NAS-HA of this name."""
+    return LookUp(
+        "NAS-HA",
+        service_name,
+        "ovh:Dedicated/getNasHA:getNasHA",
+        {"serviceName": service_name},
+        ovh.dedicated.GetNasHAResult,
+    )
+
+
 class Nas(Component[NasArgs]):
     """A partition of a NAS-HA, adopted by service name, on every machine at the same place.
 
@@ -67,10 +78,7 @@ class Nas(Component[NasArgs]):
 
     @takes(NasArgs)
     def __init__(self, args: NasArgs) -> None:
-        options = pulumi.InvokeOptions(parent=self)
-        found = looked_up(
-            "NAS-HA", args.service_name, lambda: ovh.dedicated.get_nas_ha(args.service_name, opts=options)
-        )
+        found = rented_nas(args.service_name).result(self)
         self.mount, self.source = args.mount, f"{found.ip}:/{args.service_name}/{args.partition}"
         partition = ovh.dedicated.NasHAPartition(
             self.name,

@@ -6,11 +6,10 @@ import pulumi
 import pulumi_openstack as openstack
 
 from pulumi_casebook.core.component import Component, takes
-from pulumi_casebook.core.lookup import looked_up
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.floating_ips.args import FloatingIpsArgs
 from pulumi_casebook.machines.configuration import Configuration, File, Unit
-from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.machine import Machine, offered_network
 
 
 class FloatingIps(Component[FloatingIpsArgs]):
@@ -26,13 +25,7 @@ class FloatingIps(Component[FloatingIpsArgs]):
 
     @takes(FloatingIpsArgs)
     def __init__(self, args: FloatingIpsArgs) -> None:
-        options = pulumi.InvokeOptions(parent=self)
-        external = looked_up(
-            "external network",
-            args.external_network,
-            lambda: openstack.networking.get_network(name=args.external_network, region=args.region, opts=options),
-            hint="check external_network: on OVHcloud it is Ext-Net",
-        )
+        external = offered_network(args.external_network, args.region).result(self)
         router = openstack.networking.Router(
             self.name, name=self.name, region=args.region, external_network_id=external.id, opts=self.child()
         )

@@ -10,7 +10,7 @@ from pulumi_ovh import iploadbalancing as iplb
 from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.local_programs import own_program
-from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.edge.load_balancer_ip.args import FarmServer, Listener, LoadBalancerIpArgs
 from pulumi_casebook.network.certificate import Certificate
 
@@ -65,12 +65,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
 
     def _find(self, args: LoadBalancerIpArgs) -> str:
         """The balancer's address, once the account has shown that it can do what is asked of it."""
-        options = pulumi.InvokeOptions(parent=self)
-        found = looked_up(
-            "IP Load Balancing",
-            args.service_name,
-            lambda: iplb.get_ip_load_balancing(service_name=args.service_name, opts=options),
-        )
+        found = rented_balancer(args.service_name).result(self)
         if args.zone not in ("all", *found.zones):
             raise InputError(
                 f"LoadBalancerIp {self.name!r}: zone={args.zone}: {args.service_name} is in "
@@ -208,13 +203,26 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
         )
 
 
-def balancer_cidrs(service_name: str, opts: pulumi.InvokeOptions | None = None) -> list[str]:
-    """From where a balancer connects to servers that it reaches by public address: what these must let in."""
-    found = looked_up(
+def rented_balancer(service_name: str) -> LookUp[iplb.GetIpLoadBalancingResult]:
+    """The account's IP Load Balancing of this name."""
+    return LookUp(
         "IP Load Balancing",
         service_name,
-        lambda: ovh.get_iploadbalancing_nat_ips(service_name=service_name, opts=opts),
+        "ovh:IpLoadBalancing/getIpLoadBalancing:getIpLoadBalancing",
+        {"serviceName": service_name},
+        iplb.GetIpLoadBalancingResult,
     )
+
+
+def balancer_cidrs(service_name: str, parent: pulumi.Resource | None = None) -> list[str]:
+    """From where a balancer connects to servers that it reaches by public address: what these must let in."""
+    found = LookUp(
+        "addresses of the IP Load Balancing",
+        service_name,
+        "ovh:index/getIploadbalancingNatIps:getIploadbalancingNatIps",
+        {"serviceName": service_name},
+        ovh.GetIploadbalancingNatIpsResult,
+    ).result(parent)
     return sorted({cidr for zone in found.nat_ips for cidr in zone.ips})
 
 

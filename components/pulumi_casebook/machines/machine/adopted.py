@@ -10,11 +10,27 @@ import pulumi_ovh as ovh
 from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.core.local_programs import own_program
-from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.plan import AddressPlan
 from pulumi_casebook.machines.configuration import File
 from pulumi_casebook.machines.machine.args import DedicatedServerArgs, VpsArgs
 from pulumi_casebook.machines.machine.base import Machine, vrack_files
+
+
+def rented_server(service_name: str) -> LookUp[ovh.GetServerResult]:
+    """The account's dedicated server of this name."""
+    return LookUp(
+        "dedicated server",
+        service_name,
+        "ovh:index/getServer:getServer",
+        {"serviceName": service_name},
+        ovh.GetServerResult,
+    )
+
+
+def rented_vps(service_name: str) -> LookUp[ovh.vps.GetVpsResult]:
+    """The account's VPS of this name."""
+    return LookUp("VPS", service_name, "ovh:Vps/getVps:getVps", {"serviceName": service_name}, ovh.vps.GetVpsResult)
 
 
 class DedicatedServer(Machine):
@@ -29,10 +45,7 @@ class DedicatedServer(Machine):
 
     @takes(DedicatedServerArgs)
     def __init__(self, args: DedicatedServerArgs) -> None:
-        options = pulumi.InvokeOptions(parent=self)
-        found = looked_up(
-            "dedicated server", args.service_name, lambda: ovh.get_server(args.service_name, opts=options)
-        )
+        found = rented_server(args.service_name).result(self)
         self.adopted, self.address, self.site = True, args.address, found.datacenter
         self.public_ip = found.ip
         self.public_address = pulumi.Output.from_input(self.public_ip)
@@ -94,8 +107,7 @@ class Vps(Machine):
 
     @takes(VpsArgs)
     def __init__(self, args: VpsArgs) -> None:
-        options = pulumi.InvokeOptions(parent=self)
-        found = looked_up("VPS", args.service_name, lambda: ovh.vps.get_vps(args.service_name, opts=options))
+        found = rented_vps(args.service_name).result(self)
         self.adopted, self.address, self.site = True, None, found.datacenter["name"]
         self.public_ip = next(ip for ip in found.ips if ":" not in ip)
         self.public_address = pulumi.Output.from_input(self.public_ip)

@@ -13,6 +13,9 @@ from pulumi_casebook.machines.configuration import Allow
 from pulumi_casebook.machines.machine.base import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
+# What instances run; dedicated servers: see `install`.
+IMAGE = "Debian 12"
+
 
 class MachineArgs(ComponentArgs):
     # The operator's key, which the machine trusts: `ssh_key()`.
@@ -88,7 +91,7 @@ class InstanceGroupArgs(PrivateMachineArgs):
     # The size, by OVHcloud's name: b3-8.
     flavor: ProviderName
     # The newest image of this name, at creation.
-    image: ProviderName = "Debian 12"
+    image: ProviderName = IMAGE
     # The private network that every instance joins.
     network: VrackNetwork
     # Instance name -> planned address in the network: keyed, so that one more moves no other.

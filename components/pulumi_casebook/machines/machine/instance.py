@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from pulumi_casebook.core.args import Address, ProviderName
 from pulumi_casebook.core.component import Component, takes
-from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, File
 from pulumi_casebook.machines.machine.args import InstanceGroupArgs
@@ -109,6 +109,30 @@ def way_out_files(args: InstanceArgs) -> tuple[File, ...]:
     )
 
 
+def offered_image(name: str, region: str) -> LookUp[openstack.images.GetImageResult]:
+    """The newest image of this name in a region."""
+    return LookUp(
+        f"{region}'s image",
+        name,
+        "openstack:images/getImage:getImage",
+        {"name": name, "region": region, "mostRecent": True},
+        openstack.images.GetImageResult,
+        hint=f"check image: what {region} offers is listed by `openstack image list`",
+    )
+
+
+def offered_network(name: str, region: str) -> LookUp[openstack.networking.GetNetworkResult]:
+    """The network of public addresses in a region."""
+    return LookUp(
+        f"{region}'s external network",
+        name,
+        "openstack:networking/getNetwork:getNetwork",
+        {"name": name, "region": region},
+        openstack.networking.GetNetworkResult,
+        hint="check external_network: on OVHcloud it is Ext-Net",
+    )
+
+
 class InstanceGroup(Component[InstanceGroupArgs]):
     """Instances of one kind, kept on different hosts, each by name at its planned address.
 
@@ -121,20 +145,16 @@ class InstanceGroup(Component[InstanceGroupArgs]):
 
     @takes(InstanceGroupArgs)
     def __init__(self, args: InstanceGroupArgs) -> None:
-        options = pulumi.InvokeOptions(parent=self)
-        image = looked_up(
-            "image",
-            args.image,
-            lambda: openstack.images.get_image(name=args.image, region=args.region, most_recent=True, opts=options),
-            hint=f"check image: what {args.region} offers is listed by `openstack image list`",
-        )
+        if args.public:
+            offered_network(args.external_network, args.region).begin(self)
+        image = offered_image(args.image, args.region).result(self)
         group = openstack.compute.ServerGroup(
             self.name, name=self.name, region=args.region, policies=args.policy, opts=self.child()
         )
         private = self._security_group("private", args.region)
         self._rule("private-network", private, args.region, args.network.cidr)
         public = self._public(args) if args.public else None
-        external_id = self._external_network(args) if args.public else None
+        external_id = offered_network(args.external_network, args.region).result(self).id if args.public else None
         if not public:
             self._admit("private", private, args.region, args.allow)
         shared = dict(args) | {"opts": None}
@@ -153,15 +173,6 @@ class InstanceGroup(Component[InstanceGroupArgs]):
             )
             for name, address in args.addresses.items()
         ]
-
-    def _external_network(self, args: InstanceGroupArgs) -> str:
-        options = pulumi.InvokeOptions(parent=self)
-        return looked_up(
-            "external network",
-            args.external_network,
-            lambda: openstack.networking.get_network(name=args.external_network, region=args.region, opts=options),
-            hint="check external_network: on OVHcloud it is Ext-Net",
-        ).id
 
     def _public(self, args: InstanceGroupArgs) -> openstack.networking.SecGroup:
         """Who reaches the public ports."""

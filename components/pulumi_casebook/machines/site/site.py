@@ -12,7 +12,7 @@ from pulumi_casebook.core.component import HandedOver
 from pulumi_casebook.core.plan import AddressPlan
 from pulumi_casebook.core.ssh import SshKey, ssh_key
 from pulumi_casebook.machines.configuration import Allow
-from pulumi_casebook.machines.machine import DedicatedServer, InstanceGroup, Machine, Vps
+from pulumi_casebook.machines.machine import IMAGE, DedicatedServer, InstanceGroup, Machine, Vps, offered_image
 from pulumi_casebook.machines.site.tier import Tier
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
@@ -73,6 +73,9 @@ class Site(Args):
 
     @model_validator(mode="after")
     def _planned_inside(self) -> "Site":
+        if self.region:
+            # All its instances need it, so it is asked for while other questions are.
+            offered_image(IMAGE, self.region).begin(self.network)
         if self.plan.cidr != self.network.cidr and not self.plan.inside(self.network.cidr):
             raise ValueError(f"plan: {self.plan.cidr} is outside of the network {self.network.cidr}")
         return self

@@ -1,10 +1,9 @@
 """One DNS name for several addresses: resolvers hand them out in turn."""
 
-import pulumi
 import pulumi_ovh as ovh
 
 from pulumi_casebook.core.component import Component, takes
-from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.network.dns_round_robin.args import DnsRoundRobinArgs
 
 
@@ -18,13 +17,14 @@ class DnsRoundRobin(Component[DnsRoundRobinArgs]):
 
     @takes(DnsRoundRobinArgs)
     def __init__(self, args: DnsRoundRobinArgs) -> None:
-        options = pulumi.InvokeOptions(parent=self)
-        looked_up(
+        LookUp(
             "DNS zone",
             args.zone,
-            lambda: ovh.domain.get_zone(name=args.zone, opts=options),
+            "ovh:Domain/getZone:getZone",
+            {"name": args.zone},
+            ovh.domain.GetZoneResult,
             hint="check zone, and that the credentials are of the account that manages it",
-        )
+        ).result(self)
         self.zone, self.subdomain, self.targets, self.watched = args.zone, args.subdomain, args.targets, args.watched
         self.host = f"{args.subdomain}.{args.zone}".lstrip(".")
         for name, address in args.targets.items():

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, model_validator
 
 from pulumi_casebook.core.args import Cidr, InputError, Label, Project, ProviderName, Unique, Vlan, VrackName
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
-from pulumi_casebook.core.lookup import looked_up
+from pulumi_casebook.core.lookup import LookUp
 
 
 def _private(value: str) -> str:
@@ -48,6 +48,18 @@ class VrackNetworkArgs(ComponentArgs):
         if bool(self.project) != bool(self.regions):
             raise ValueError("project and regions go together: instances need both, other machines neither")
         return self
+
+
+def regions_of(project: str) -> LookUp[ovh.cloudproject.GetRegionsResult]:
+    """The compute regions of a Public Cloud project."""
+    return LookUp(
+        "Public Cloud project",
+        project,
+        "ovh:CloudProject/getRegions:getRegions",
+        {"serviceName": project},
+        ovh.cloudproject.GetRegionsResult,
+        hint="check project (OVH_CLOUD_PROJECT_SERVICE), and that the credentials are of the account that has it",
+    )
 
 
 class VrackNetwork(Component[VrackNetworkArgs]):
@@ -107,13 +119,7 @@ class VrackNetwork(Component[VrackNetworkArgs]):
 
     def _check_regions(self, args: VrackNetworkArgs, project: str) -> None:
         """A region that the project has not would be found out half-way through the `up`."""
-        options = pulumi.InvokeOptions(parent=self)
-        known = looked_up(
-            "Public Cloud project",
-            project,
-            lambda: ovh.cloudproject.get_regions(service_name=project, opts=options),
-            hint="check project (OVH_CLOUD_PROJECT_SERVICE), and that the credentials are of the account that has it",
-        ).names
+        known = regions_of(project).result(self).names
         for region in args.regions:
             if region not in known:
                 raise InputError(
