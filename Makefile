@@ -90,8 +90,9 @@ lint: .venv/.complete ## format, style and types
 docs: .venv/.complete ## write the generated pages and tables anew
 	@$(PYTHON) -m docs.generate
 
-bench: .venv/.complete ## the stack's preview against the same resources declared flat
+bench: .venv/.complete ## the stack's preview against the same resources declared flat, without latency and with 0.2 s
 	@$(PYTHON) -m benchmarks.preview $(STACK)
+	@$(PYTHON) -m benchmarks.preview $(STACK) 7 0.2
 
 lock: ## resolve the dependencies anew
 	@.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --strip-extras --no-header \

@@ -1,10 +1,11 @@
 """The preview of a stack against a preview of the same resources declared flat, without components.
 
-    make bench STACK=sofoot        (python -m benchmarks.preview STACK [RUNS])
+    make bench STACK=sofoot        (python -m benchmarks.preview STACK [RUNS] [LATENCY])
 
 Both run in turn, on the same machine, toolchain and (running) sandbox, against an empty state; what counts is the
 ratio of the medians. The flat program declares the very resources of the stack: types, names, inputs and dependencies,
-recorded from the stack's own program under mocks. It looks nothing up, which the stack does (servers, image, network).
+recorded from the stack's own program under mocks, and puts the same questions to the account (servers, image, network),
+all at once. With LATENCY (seconds) the sandbox's APIs answer that much later, as those of a real account do.
 """
 
 import json
@@ -19,17 +20,34 @@ from pathlib import Path
 import yaml
 
 import architectures
+from sandbox import faults
 from stacks.__main__ import config_file
 from stacks.target import CHECKOUT, empty_project, prepare
-from tests.harness import declare
+from tests.harness import Values, declare
 
 FLAT = """
+import asyncio
 import json
 import pulumi
 import pulumi_command, pulumi_openstack, pulumi_ovh, pulumi_random, pulumi_tls
+from pulumi.runtime.sync_await import _sync_await
 
+recorded = json.load(open("resources.json"))
+SDKS = {"ovh": pulumi_ovh, "openstack": pulumi_openstack}
+
+
+def ask(token, arguments):
+    defaults = SDKS[token.partition(":")[0]]._utilities.get_invoke_opts_defaults()
+    return pulumi.runtime.invoke_async(token, arguments, defaults)
+
+
+async def answers():
+    return await asyncio.gather(*(ask(*question) for question in recorded["questions"]))
+
+
+_sync_await(answers())
 made = {}
-for one in json.load(open("resources.json")):
+for one in recorded["resources"]:
     after = [made[name] for name in one["depends_on"]]
     options = pulumi.ResourceOptions(depends_on=after)
     made[one["urn"]] = pulumi.CustomResource(one["type"], one["name"], one["inputs"], options)
@@ -41,9 +59,10 @@ def record(stack: str, environment: dict[str, str], folder: Path) -> int:
     os.environ.update({name: environment[name] for name in ("CASEBOOK_SSH_KEY_FILE", "OVH_CLOUD_PROJECT_SERVICE")})
     given = yaml.safe_load(config_file(stack).read_text())["config"]
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+    questions: list[tuple[str, Values]] = []
     declared = [
         one
-        for one in declare(architectures.build, preview=False, config=config)
+        for one in declare(architectures.build, preview=False, config=config, asked=questions)
         if one.type.split(":")[0] not in ("pulumi", "casebook")
     ]
     known = {one.urn for one in declared}
@@ -57,7 +76,7 @@ def record(stack: str, environment: dict[str, str], folder: Path) -> int:
         }
         for one in declared
     ]
-    (folder / "resources.json").write_text(json.dumps(resources))
+    (folder / "resources.json").write_text(json.dumps({"resources": resources, "questions": questions}))
     return len(resources)
 
 
@@ -83,6 +102,7 @@ def timed(command: list[str], environment: dict[str, str]) -> float:
 
 def main() -> None:
     stack, runs = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 7
+    late = sys.argv[3] if len(sys.argv) > 3 else None
     environment = prepare(cloud=True)
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
@@ -99,14 +119,18 @@ def main() -> None:
             "flat": ([*preview, "--stack", "flat", "--cwd", work], flat),
         }
         seconds: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(runs):
-            for name, (command, variables) in commands.items():
-                seconds[name].append(timed(command, variables))
+        faults.set_to([faults.Fault.parsed(f"latency={late}")] if late else [])
+        try:
+            for _ in range(runs):
+                for name, (command, variables) in commands.items():
+                    seconds[name].append(timed(command, variables))
+        finally:
+            faults.set_to([])
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    print(f"{stack}: {count} resources, {runs} runs each, {os.cpu_count()} cores")
+    print(f"{stack}: {count} resources, {runs} runs each, {os.cpu_count()} cores, {late or 0} s of latency")
     for name, values in seconds.items():
         print(f"  {name:6} median {medians[name]:.2f} s   min {min(values):.2f}   max {max(values):.2f}")
-    print(f"  ratio  {medians['stack'] / medians['flat']:.3f}")
+    print(f"  ratio  {medians['stack'] / medians['flat']:.3f}, {medians['stack'] - medians['flat']:.2f} s more")
 
 
 if __name__ == "__main__":

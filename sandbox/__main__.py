@@ -6,7 +6,7 @@ reset    stop, and forget all machines and data
 status   every part with its process, memory and age; the machines
 env      the environment of a stack's program, as shell exports
 world    run a command on somebody else's computer on the sandbox's Internet: world -- COMMAND...
-faults   errors of the APIs: KIND=SHARE[@REQUESTS]... or off; without a word: what is in force, and what was made
+faults   errors of the APIs: KIND=SHARE[@REQUESTS]..., latency=SECONDS, or off; without a word: what is in force
 """
 
 import argparse

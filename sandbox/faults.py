@@ -1,7 +1,8 @@
 """Errors that the sandbox's APIs make on purpose, for a share of the requests.
 
-`python -m sandbox faults 429=0.05 504=0.02@POST slow=0.5` puts them in force, `faults off` ends them, and so does the
-end of the sandbox. Only a customer's requests meet them: the OVHcloud API's, and OpenStack's from Pulumi's plugin.
+`python -m sandbox faults 429=0.05 504=0.02@POST slow=0.5 latency=0.2` puts them in force, `faults off` ends them, and
+so does the end of the sandbox. Only a customer's requests meet them: the OVHcloud API's, and OpenStack's from Pulumi's
+plugin.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from sandbox import RUN
 
 FILE, MADE = RUN / "faults.json", RUN / "faults.log"
 RETRY_AFTER = 2  # seconds, as 429 and 503 tell
+LATEST = 10.0  # seconds of latency
 GATEWAY_SECONDS = 10.0  # how long a gateway waits for an answer that does not come
 SLOW_SECONDS = 20.0  # how much longer a slow task takes
 KINDS = {
@@ -25,6 +27,7 @@ KINDS = {
     "500": "refused: internal error",
     "503": f"refused: no service, Retry-After: {RETRY_AFTER}",
     "504": f"carried out, but the answer is lost: a gateway gives it up after {GATEWAY_SECONDS:g} s",
+    "latency": "answered so many seconds later: an API that is not on this computer",
     "slow": f"the tasks that the request begins take {SLOW_SECONDS:g} s longer (OVHcloud API)",
 }
 REASONS = {
@@ -38,7 +41,10 @@ delay: contextvars.ContextVar[float] = contextvars.ContextVar("delay", default=0
 
 
 class Fault(NamedTuple):
-    """What happens to a share (0 to 1) of the requests, as `POST /1.0/vrack/pn-1001/ip`, that a pattern is found in."""
+    """What happens to a share (0 to 1) of the requests, as `POST /1.0/vrack/pn-1001/ip`, that a pattern is found in.
+
+    For `latency` the share is seconds, and all of them are late.
+    """
 
     kind: str
     share: float
@@ -54,7 +60,9 @@ class Fault(NamedTuple):
             re.compile(fault.requests)
         except (ValueError, re.error) as error:
             raise ValueError(f"{word}: {error}") from None
-        if not 0 < fault.share <= 1:
+        if fault.kind == "latency" and not 0 < fault.share <= LATEST:
+            raise ValueError(f"{word}: seconds, more than 0 and at most {LATEST:g}")
+        if fault.kind != "latency" and not 0 < fault.share <= 1:
             raise ValueError(f"{word}: a share is more than 0 and at most 1")
         return fault
 
@@ -93,9 +101,17 @@ def told() -> str:
     return "".join(f"{line}\n" for line in rules or ["no faults"])
 
 
+def latency(request: str) -> float:
+    """Seconds that this request is answered later."""
+    late = (fault for fault in in_force() if fault.kind == "latency" and re.search(fault.requests, request))
+    return sum(fault.share for fault in late)
+
+
 def drawn(request: str) -> str | None:
     """What happens to this request."""
     for fault in in_force():
+        if fault.kind == "latency":
+            continue
         if re.search(fault.requests, request) and random.random() < fault.share:  # noqa: S311 (no secret)
             with MADE.open("a") as file:
                 file.write(f"{fault.kind} {request}\n")
@@ -124,6 +140,8 @@ def wsgi(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[
         customer = "gophercloud" in environ.get("HTTP_USER_AGENT", "")
         request = f"{environ['REQUEST_METHOD']} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
         kind = drawn(request) if customer else None
+        if customer:
+            time.sleep(latency(request))
         if kind not in REASONS:
             return application(environ, start_response)
         if kind == "504":

@@ -61,13 +61,15 @@ def declare(
     answers: Mapping[str, Answer] | None = None,
     outputs: Mapping[str, Answer] | None = None,
     datacenters: Mapping[str, str] | None = None,
+    asked: list[tuple[str, Values]] | None = None,
 ) -> list[Registered]:
     """What the program declares, in order of registration; the first is the stack, whose `outputs` are the exports.
 
     `config` is the stack's configuration ("project:key" to value). `answers` (function token to what it returns for
     its arguments; a LookupError is a provider's refusal) and `outputs` (resource type to what it adds to its inputs,
     which include "name") go before the defaults below. `datacenters` says where a dedicated server or VPS stands
-    (service name to datacenter); those of the sandbox's account stand where it says.
+    (service name to datacenter); those of the sandbox's account stand where it says. `asked` takes the functions that
+    were called, with their arguments.
 
     Any error raises, also one inside `apply`.
     """
@@ -75,7 +77,7 @@ def declare(
     def run() -> None:
         program()
 
-    monitor = _Monitor(_Cloud(preview, answers or {}, outputs or {}, datacenters or {}))
+    monitor = _Monitor(_Cloud(preview, answers or {}, outputs or {}, datacenters or {}, asked))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -210,8 +212,9 @@ class _Cloud(mocks.Mocks):
         answers: Mapping[str, Answer],
         outputs: Mapping[str, Answer],
         datacenters: Mapping[str, str],
+        asked: list[tuple[str, Values]] | None,
     ) -> None:
-        self.preview = preview
+        self.preview, self.asked = preview, asked
         self.datacenters = {name: machine["datacenter"] for name, machine in RENTED.items()} | dict(datacenters)
         self.answers = {
             "ovh:index/getServer:getServer": self.server,
@@ -228,6 +231,8 @@ class _Cloud(mocks.Mocks):
         self.outputs = {**OUTPUTS, **outputs}
 
     def call(self, args: mocks.MockCallArgs) -> Any:
+        if self.asked is not None:
+            self.asked.append((args.token, dict(args.args)))
         if args.token not in self.answers:
             raise AssertionError(f"no answer for {args.token}{args.args}: give one, declare(..., answers={{...}})")
         return self.answers[args.token](args.args)

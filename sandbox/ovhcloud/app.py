@@ -115,6 +115,7 @@ class Api:
         url = f"{request.url.scheme}://{request.headers['host']}{raw}{query}"
         body = await request.body()
         fault = None if raw in auth.OPEN_PATHS else faults.drawn(f"{request.method} {raw}")
+        await asyncio.sleep(faults.latency(f"{request.method} {raw}"))
         if fault in ("429", "500", "503"):
             status, value = int(fault), ApiError(int(fault), faults.REASONS[fault]).body
         else:

@@ -1,5 +1,6 @@
 """Errors that the APIs make on purpose: what a customer gets, what was done all the same, and when it is over."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,15 @@ def test_a_share_of_the_requests_and_no_more(call: Client) -> None:
     assert faults.told() == f"503=0.3  {faults.KINDS['503']}\nmade: 503 {len(faults.made())}\n"
 
 
+def test_every_answer_is_late_by_the_latency_and_none_is_wrong(call: Client) -> None:
+    put("latency=0.2@GET")
+    began = time.monotonic()
+    assert call("GET", FARMS) == []
+    assert time.monotonic() - began >= 0.2
+    assert faults.latency("POST /1.0/vrack") == 0
+    assert faults.made() == []
+
+
 def test_the_probe_of_the_sandbox_meets_none(app: Starlette) -> None:
     put("500=1")
     assert TestClient(app).get("/1.0/auth/time").status_code == 200
@@ -126,6 +136,13 @@ class TestOpenstack:
     def test_nova_is_not(self) -> None:
         put("429=1")
         assert self.ask("keystoneauth1/5.0") == ("202 Accepted", {}, b"made")
+
+    def test_latency_is_for_customers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        put("latency=0.2")
+        slept: list[float] = []
+        monkeypatch.setattr(time, "sleep", slept.append)
+        assert self.ask("gophercloud/v2.8.0")[0] == self.ask("keystoneauth1/5.0")[0] == "202 Accepted"
+        assert slept == [0.2]
 
     def test_a_lost_answer_was_carried_out(self) -> None:
         put("504=1")
