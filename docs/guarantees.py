@@ -1,4 +1,4 @@
-"""What drills measured: the page docs/guarantees.md, and the table in README.md, from drills/results."""
+"""What drills measured: the page docs/guarantees.md, and a line a stack in README.md, from drills/results."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +23,7 @@ to happen, which is a little before it does.
 """
 COLUMNS = ("what is broken", "claims", "promise, and its limit", "measured: median (worst; promised)", "held", "runs")
 SHORT = ("stack", "claim", "says", "drills that held", "worst that was measured")
+SUM = ("stack", "claims that drills hold", "drills that held", "last run")
 
 
 def recorded() -> dict[str, dict[str, Any]]:
@@ -43,18 +44,30 @@ def checks() -> set[Check]:
 
 def pages(root: Path, systems: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     stacks = recorded()
-    yield root / "docs/guarantees.md", page(stacks)
+    yield root / "docs/guarantees.md", page(stacks, systems)
     readme = root / "README.md"
     before, _, rest = readme.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
         raise SystemExit(f"{readme}: {BEGIN.strip()} without {END.strip()}")
-    yield readme, f"{before}{BEGIN}\n{summary(stacks, systems)}\n{END}{after}"
+    yield readme, f"{before}{BEGIN}\n{sums(stacks)}\n{END}{after}"
 
 
-def page(stacks: Mapping[str, Mapping[str, Any]]) -> str:
-    """Every drill of every stack."""
-    lines = [HEAD]
+def sums(stacks: Mapping[str, Mapping[str, Any]]) -> str:
+    """A line a stack."""
+    lines = list(header(SUM))
+    for stack, entries in stacks.items():
+        claims = {claim for entry in entries.values() if entry["held"] for claim in entry["claims"]}
+        held = sum(entry["held"] for entry in entries.values())
+        lines.append(
+            line(stack, str(len(claims)), f"{held} of {len(entries)}", max(e["date"] for e in entries.values()))
+        )
+    return "\n".join(lines) + "\n"
+
+
+def page(stacks: Mapping[str, Mapping[str, Any]], systems: Mapping[str, Any]) -> str:
+    """Every claim, then every drill of every stack."""
+    lines = [HEAD, "## By claim\n", summary(stacks, systems)]
     for stack, entries in stacks.items():
         held = sum(entry["held"] for entry in entries.values())
         lines += [f"## {stack}: {held} of {len(entries)} held\n", *header(COLUMNS)]

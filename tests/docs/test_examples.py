@@ -7,7 +7,8 @@ import pytest
 
 from tests.harness import declares_the_same
 
-READMES = sorted((Path(__file__).parents[2] / "components/pulumi_casebook").glob("*/*/README.md"))
+ROOT = Path(__file__).parents[2]
+READMES = [ROOT / "README.md", *sorted(ROOT.glob("components/pulumi_casebook/*/*/README.md"))]
 EXAMPLES = [
     pytest.param(example, id=f"{readme.parent.name}-{number}")
     for readme in READMES
@@ -18,6 +19,10 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_it_runs_and_previews_whole(example: str) -> None:
+def test_it_runs_and_previews_whole(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The folder of an application, where an example has one.
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www/index.php").write_text("<?php echo gethostname();\n")
+    monkeypatch.chdir(tmp_path)
     code = compile(example, "README.md", "exec")
     declares_the_same(lambda: exec(code, {}))

@@ -32,7 +32,7 @@ def _recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_drill_is_on_the_page_with_median_worst_and_goal() -> None:
-    page = guarantees.page(guarantees.recorded())
+    page = guarantees.page(guarantees.recorded(), SYSTEMS)
     assert "## site: 1 of 3 held" in page
     assert (
         "| power is lost | SIT-1 | nobody notices<br>*probes, 3 s (a\\|b)* | requests failed: 3 (8; at most 9)" in page
@@ -50,3 +50,9 @@ def test_the_summary_has_the_worst_of_all_drills_of_a_claim() -> None:
 
 def test_only_a_drill_that_held_holds_its_claim() -> None:
     assert {(check.claim, check.function) for check in guarantees.checks()} == {("SIT-1", "power is lost")}
+
+
+def test_the_first_page_has_a_line_a_stack() -> None:
+    held = sum(entry["held"] for entry in guarantees.recorded()["site"].values())
+    [line] = [line for line in guarantees.sums(guarantees.recorded()).splitlines() if line.startswith("| site ")]
+    assert f"| {held} of {len(guarantees.recorded()['site'])} |" in line

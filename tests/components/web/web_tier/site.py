@@ -19,7 +19,7 @@ from pulumi_casebook import (
 )
 
 ADMINS = "198.18.0.1/32"
-PLAN = AddressPlan("10.8.0.0/24", office="2/31", haproxy="10/31", web="20/30", balancer="128/28")
+PLAN = AddressPlan("10.8.0.0/24", office="2/31", haproxy="10/31", web="32/28", balancer="128/28")
 NAT = PLAN.range("balancer")
 
 
