@@ -19,8 +19,8 @@ class Gateway(Component[GatewayArgs]):
     """The way out of a private network and the way in for its administrators.
 
     Declares on the machine the role `gateway` (nftables: NAT, forwards; SSH jump host; Fail2ban; with `vpn`
-    WireGuard, whose private key is born on the machine and stays there) and, with `intrusion_detection`, the roles
-    `backports` (Debian's own newer packages, for Suricata) and `intrusion-detection`.
+    WireGuard, whose private key is born on the machine and stays there) and, with `intrusion_detection`, the role
+    `intrusion-detection`.
 
     Attributes: `address`, what other machines name as their `gateway`; `vpn_addresses`, each peer's in the tunnel.
     Output: `vpn_key`, the VPN's public key ("" without one).
@@ -46,11 +46,8 @@ class Gateway(Component[GatewayArgs]):
             )
             self.vpn_key = pulumi.Output.unsecret(shown.stdout).apply(str.strip)
         if args.intrusion_detection:
-            source = args.machine.configure(
-                backports(), role="backports", opts=self.child(depends_on=[passing.applied])
-            )
             args.machine.configure(
-                intrusion_detection(args), role="intrusion-detection", opts=self.child(depends_on=[source.applied])
+                intrusion_detection(args), role="intrusion-detection", opts=self.child(depends_on=[passing.applied])
             )
 
 
@@ -90,21 +87,6 @@ def vpn_files(args: GatewayArgs) -> tuple[File, ...]:
     return (
         File(path="/etc/wireguard/vpn.conf", content=render(__file__, "vpn.conf.j2", vpn=args.vpn), mode="0600"),
         File(path=f"{SYSTEMD}/wg-quick@vpn.service.d/key.conf", content=render(__file__, "vpn-key.conf.j2")),
-    )
-
-
-def backports() -> Configuration:
-    """Suricata is not in Debian 12 itself. The next role installs it, so its source is a role that comes before."""
-    program = File(path="/usr/local/sbin/backports", content=render(__file__, "backports.sh.j2"), mode="0755")
-    unit = File(path=f"{SYSTEMD}/backports.service", content=render(__file__, "backports.service.j2"))
-    return Configuration(
-        role="backports",
-        files=(
-            program,
-            unit,
-            File(path="/etc/apt/preferences.d/suricata", content=render(__file__, "preferences.j2")),
-        ),
-        units=(Unit(unit="backports.service", restart_on=(program.path, unit.path)),),
     )
 
 

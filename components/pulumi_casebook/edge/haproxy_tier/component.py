@@ -17,7 +17,7 @@ DEVICE_UNIT = "/etc/systemd/system/keepalived.service.d/casebook.conf"
 
 
 class HaproxyTier(Component[HaproxyTierArgs]):
-    """HAProxy 2.6 (Debian 12) on machines that share the work: losing one loses its connections, nothing else.
+    """HAProxy 3.0 (Debian 13) on machines that share the work: losing one loses its connections, nothing else.
 
     Declares the role `haproxy` on each machine, one machine after the other. A change is a reload: open connections
     end on the old process, new ones come to the new one, none is refused. With `virtual`, keepalived 2.2 (VRRP) moves

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pulumi_casebook.core.args import Address, Cidr, Label, ProviderName, ServerName, System, Unique, VpsName
 from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.debian import IMAGE
 from pulumi_casebook.core.ssh import SshKey
 from pulumi_casebook.machines.configuration import Allow
 from pulumi_casebook.machines.machine.base import Machine
@@ -88,7 +89,7 @@ class InstanceGroupArgs(PrivateMachineArgs):
     # The size, by OVHcloud's name: b3-8.
     flavor: ProviderName
     # The newest image of this name, at creation.
-    image: ProviderName = "Debian 12"
+    image: ProviderName = IMAGE
     # The private network that every instance joins.
     network: VrackNetwork
     # Instance name -> planned address in the network: keyed, so that one more moves no other.
