@@ -22,7 +22,7 @@ CALLED = f"""
 bind9-dnsutils fail2ban galera-arbitrator-4 gpg gpg-agent gpgconf haproxy iptables keepalived libfcgi-bin logrotate
 mariadb-backup mariadb-client mariadb-client-core mariadb-server mariadb-server-core nftables nginx nmap openssh-client
 openssh-server php{PHP}-fpm postfix prometheus prometheus-alertmanager prometheus-blackbox-exporter
-prometheus-node-exporter rclone restic rsync rsyslog sudo suricata systemd unbound wireguard-go wireguard-tools zstd
+prometheus-node-exporter promtool rclone restic rsync rsyslog sudo suricata systemd unbound wireguard-go wireguard-tools zstd
 """.split()
 # What boxes need beside them, and what has no program of its own.
 MORE = f"""
@@ -82,7 +82,7 @@ def make() -> None:
 
 def _fill(root: Path, bin_: Path) -> None:
     rootfs.bootstrap(root, [*CALLED, *MORE], packages.sources())
-    run("chroot", root, "systemd-tmpfiles", "--create")
+    (root / "run/sshd").mkdir()
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
     enter = bin_.parent / "enter"
     enter.write_text(ENTER)
