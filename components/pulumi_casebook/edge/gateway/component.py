@@ -67,7 +67,7 @@ def configuration(args: GatewayArgs) -> Configuration:
     return Configuration(
         role="gateway",
         # wireguard-go: wg-quick's own way out where the kernel has no WireGuard.
-        packages=("fail2ban", "python3-systemd", *(("wireguard-tools", "wireguard-go") if vpn else ())),
+        packages=("fail2ban", *(("wireguard-tools", "wireguard-go") if vpn else ())),
         files=(rules, sysctl, jail, user, user_unit, keys, sshd, *vpn),
         units=(
             Unit(unit="systemd-sysctl.service", restart_on=(SYSCTL,)),

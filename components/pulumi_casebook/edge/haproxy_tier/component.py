@@ -118,14 +118,11 @@ def virtual_files(args: HaproxyTierArgs, member: str) -> tuple[File, ...]:
 
 
 def _keepalived(files: tuple[File, ...]) -> Unit:
-    """A reload moves no address. The validator needs the interface as the daemon does; 2.2.7's ends itself with SIGTERM
-    after it has looked at a script as another user, so it looks as root."""
-    copy = "/run/keepalived-check.conf"
+    """A reload moves no address. The validator needs the interface as the daemon does."""
     return Unit(
         unit="keepalived.service",
         reload_on=tuple(file.path for file in files),
-        check=f"{DEVICE} && sed 's/^    script_user .*/    script_user root/' {VIRTUAL} > {copy} "
-        f"&& keepalived --config-test --use-file {copy}",
+        check=f"{DEVICE} && keepalived --config-test --use-file {VIRTUAL}",
     )
 
 
