@@ -22,7 +22,8 @@ CALLED = f"""
 bind9-dnsutils fail2ban galera-arbitrator-4 gpg gpg-agent gpgconf haproxy iptables keepalived libfcgi-bin logrotate
 mariadb-backup mariadb-client mariadb-client-core mariadb-server mariadb-server-core nftables nginx nmap openssh-client
 openssh-server php{PHP}-fpm postfix prometheus prometheus-alertmanager prometheus-blackbox-exporter
-prometheus-node-exporter promtool rclone restic rsync rsyslog sudo suricata systemd unbound wireguard-go wireguard-tools zstd
+prometheus-node-exporter promtool rclone restic rsync rsyslog sudo suricata systemd unbound wireguard-go
+wireguard-tools zstd
 """.split()
 # What boxes need beside them, and what has no program of its own.
 MORE = f"""
