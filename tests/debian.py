@@ -31,14 +31,18 @@ apache2 ca-certificates curl iproute2 iputils-ping libapache2-mod-php{PHP} libng
 netbase openssl php{PHP}-gd php{PHP}-memcached php{PHP}-mysql php{PHP}-opcache procps python3 python3-pymysql
 python3-systemd rsyslog-elasticsearch rsyslog-relp socat suricata-update tomcat10 tzdata
 """.split()
-# Gives the process that runs it, and those it starts, the view. In a mount namespace of its own; $1 is the root.
+# Gives the process that runs it, and those it starts, the view: of the root $1, with this host's folder $2 if there is
+# one. In a mount namespace of its own.
 VIEW = """
 set -e
 mount -t tmpfs layer "$1/mnt"
 mkdir "$1/mnt/upper" "$1/mnt/work" "$1/mnt/view"
 mount -t overlay view -o "lowerdir=$1,upperdir=$1/mnt/upper,workdir=$1/mnt/work" "$1/mnt/view"
 cd "$1/mnt/view"
-for shared in proc sys dev tmp; do mount --rbind "/$shared" "$shared"; done
+for shared in /proc /sys /dev /tmp $2; do
+    mkdir -p ".$shared"
+    mount --rbind "$shared" ".$shared"
+done
 pivot_root . mnt
 umount --lazy /mnt
 """
@@ -46,11 +50,11 @@ ENTER = f"""\
 #!/bin/sh
 # Runs the program of the name that it is called by, on the machines' Debian.
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin exec unshare --mount -- sh -c '
-{VIEW}cd "$2" 2>/dev/null || cd /
-program=/usr/sbin/$3
-[ -x "$program" ] || program=/usr/bin/$3
-shift 3
-exec "$program" "$@"' enter "${{0%/*}}/../root" "$PWD" "${{0##*/}}" "$@"
+{VIEW}cd "$3" 2>/dev/null || cd /
+program=/usr/sbin/$4
+[ -x "$program" ] || program=/usr/bin/$4
+shift 4
+exec "$program" "$@"' enter "${{0%/*}}/../root" "" "$PWD" "${{0##*/}}" "$@"
 """
 PLACES = {Path(folder) for folder in ("/usr/bin", "/usr/sbin", "/bin", "/sbin")}
 
@@ -84,6 +88,8 @@ def make() -> None:
 def _fill(root: Path, bin_: Path) -> None:
     rootfs.bootstrap(root, [*CALLED, *MORE], packages.sources())
     (root / "run/sshd").mkdir()
+    # The names of users are the machines', too.
+    (bin_ / "chown").symlink_to("../enter")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
     enter = bin_.parent / "enter"
     enter.write_text(ENTER)

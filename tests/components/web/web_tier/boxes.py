@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pulumi_casebook.machines.configuration.component import PROGRAM
+from sandbox import REPOSITORY
 from tests.debian import ROOT, VIEW
 from tests.waiting import until
 
@@ -28,10 +29,8 @@ class Box:
         self._holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *holder.split()])
         self._pid = until(lambda: _child(self._holder.pid), f"box {name} has no process")
         until(lambda: self.run("test -e /proc/1/status && ! test -d /proc/2", check=False) == "", f"box {name}")
-        subprocess.run(
-            ["nsenter", f"--target={self._pid}", "--net", "--mount", "--pid", "sh", "-c", VIEW, "view", str(ROOT)],
-            check=True,
-        )
+        view = ["sh", "-c", VIEW, "view", str(ROOT), str(REPOSITORY)]
+        subprocess.run(["nsenter", f"--target={self._pid}", "--net", "--mount", "--pid", *view], check=True)
         self.run(f"hostname {name} && mkdir -p /run/lock && ip link set lo up")
         self.run("cat > /usr/local/bin/systemctl && chmod +x /usr/local/bin/systemctl", SYSTEMCTL.read_text())
         self.run(
