@@ -82,7 +82,7 @@ test-unit: .venv/.complete test-tools ## the checks that need no sandbox
 	@$(PYTHON) -m pytest -m "not sandbox"
 
 test-tools: .venv/.complete
-	@tests/install-tools
+	@$(PYTHON) -m tests.debian
 
 lint: .venv/.complete ## format, style and types
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy

@@ -30,6 +30,7 @@ from drills.release import released
 from drills.scaling import changed
 from drills.serving import AFTER, BEFORE, moving, under_load
 from drills.sites import Sites, by_name, from_here, gap, visited
+from pulumi_casebook.core.debian import PHP
 from stacks.running import Running, from_the_world, world
 
 RATE = 40  # requests a second, ten for each front
@@ -806,7 +807,7 @@ DRILLS = [
         run=front_comes_home,
     ),
     *tier("nginx-1", "nginx", RATE * 5, 9, PROBED),
-    *tier("php-1", "php8.2-fpm", RATE * 2, 9, ASKED_AGAIN),
+    *tier("php-1", f"php{PHP}-fpm", RATE * 2, 9, ASKED_AGAIN),
     *tier("memcached-1", "memcached", 0, 0, MADE_AGAIN),
     *(
         sql_lost(how, faults.way(how), RATE * 4, 9, 8, f"{VRRP}; a client of the database after {TIMEOUT} s")

@@ -17,6 +17,7 @@ from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.release import released
 from drills.serving import under_load
+from pulumi_casebook.core.debian import PHP
 from stacks.running import Running, world
 
 MASTER, OTHER = "erp-1", "erp-2"
@@ -310,7 +311,7 @@ DRILLS = [
         for machine, until_written in ((MASTER, 15), (OTHER, 1))
         for unit, clean, gap, limit in (
             ("nginx", 4, 1, STARTED_AGAIN),
-            ("php8.2-fpm", 4, 1, STARTED_AGAIN),
+            (f"php{PHP}-fpm", 4, 1, STARTED_AGAIN),
             ("mariadb", 1, until_written, f"{READ_ELSEWHERE}; {DATABASE_STARTED_AGAIN}"),
         )
     ),

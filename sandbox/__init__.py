@@ -10,6 +10,8 @@ import pathlib
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 HOME = pathlib.Path(os.environ.get("CASEBOOK_HOME") or "~/.cache/casebook").expanduser().resolve()
 STATE = HOME / "sandbox"
+# The Debian that machines run, whatever this host's own is.
+RELEASE, CODENAME = 13, "trixie"
 
 ETC = STATE / "etc"  # configuration, written anew at every start
 LOG = STATE / "log"

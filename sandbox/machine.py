@@ -135,6 +135,8 @@ class Machine:
                 "DIR": str(self.dir),
                 "NS": self.ns,
                 "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+                # systemd 257 boots on nothing else, whatever this host's own has.
+                "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
             },
         )
         (self.dir / "on").touch()

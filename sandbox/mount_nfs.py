@@ -3,7 +3,7 @@
 
     mount.nfs SERVER:/EXPORT DIRECTORY [-o OPTIONS]
 
-Runs on a machine, on Debian's python3-fusepy and libnfs13. Of the options it knows ro; rights are the kernel's to check
+Runs on a machine, on Debian's python3-fusepy and libnfs14. Of the options it knows ro; rights are the kernel's to check
 (default_permissions), locks are the machine's own, as with nolock.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import fusepy as fuse  # type: ignore[import-not-found]
 
-LIBRARY = "libnfs.so.13"
+LIBRARY = "libnfs.so.14"
 # As the kernel's client (timeo=100, thrice): a connection on which nothing is acknowledged for so long is begun anew. A
 # firewall on the way that has been off knows nothing of it.
 UNACKNOWLEDGED = ctypes.c_int(30_000)  # milliseconds

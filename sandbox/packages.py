@@ -1,45 +1,40 @@
-"""The package cache: apt-cacher-ng between the machines and the package sources of this host.
+"""The package cache: apt-cacher-ng between the machines and the mirror of Debian that this host uses.
 
 What has been installed once is installed again without a network.  The cache outlives every reset.
 """
 
+import os
 import pathlib
+import platform
 import re
 
-from sandbox import ETC, GATEWAY, STATE
+from sandbox import CODENAME, ETC, GATEWAY, RELEASE, STATE
 from sandbox.processes import Daemon, is_listening
 from sandbox.shell import run
 
 PORT = 3142
 CACHE = STATE / "packages"
 CONFIGURATION = ETC / "packages"
-APT = pathlib.Path("/etc/apt")
-FIELDS = ("Types", "URIs", "Suites", "Components", "Signed-By")
-
-
-def codename() -> str:
-    found = re.search(r"^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text(), re.M)
-    if not found:
-        raise RuntimeError("/etc/os-release names no release (VERSION_CODENAME): the sandbox needs Debian 12")
-    return found[1]
+KEYRING = pathlib.Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+MIRROR = "CASEBOOK_DEBIAN_MIRROR"
 
 
 def sources() -> str:
-    """This host's sources of its Debian release, in deb822 form, as a machine names them.
+    """The machines' package sources, in deb822 form, from the mirror that this host's own packages come from.
 
-    The cache speaks HTTP to machines; `http://HTTPS///` tells it to fetch by HTTPS.
+    RuntimeError if this host's packages come from no mirror of Debian, and the environment names none.
     """
-    stanzas = [
-        stanza | {"Suites": " ".join(suites), "URIs": stanza["URIs"].replace("https://", "http://HTTPS///")}
-        for stanza in _host_sources()
-        if "deb" in stanza["Types"].split()
-        and (suites := [suite for suite in stanza["Suites"].split() if re.match(codename() + r"\b", suite)])
-    ]
-    if not stanzas:
-        raise RuntimeError(f"{APT}/sources.list and sources.list.d hold no package source of Debian {codename()}")
+    archive, security = _mirror()
+    suites = {archive: f"{CODENAME} {CODENAME}-updates", security: f"{CODENAME}-security"}
     return "\n".join(
-        "".join(f"{field}: {stanza[field]}\n" for field in FIELDS if field in stanza) for stanza in stanzas
+        f"Types: deb\nURIs: {uri}\nSuites: {names}\nComponents: main\nSigned-By: {KEYRING}\n"
+        for uri, names in suites.items()
     )
+
+
+def cached() -> str:
+    """The same through the cache, which speaks HTTP to machines; `http://HTTPS///` tells it to fetch by HTTPS."""
+    return sources().replace("https://", "http://HTTPS///")
 
 
 def configure() -> None:
@@ -65,34 +60,29 @@ def daemon() -> Daemon:
     return Daemon("packages", command, lambda: is_listening(GATEWAY, PORT), listens=[(GATEWAY, PORT)])
 
 
-def _host_sources() -> list[dict[str, str]]:
-    found = []
-    for file in sorted(APT.glob("sources.list.d/*.sources")):
-        found += [_deb822(text) for text in re.split(r"\n\s*\n", file.read_text())]
-    for file in [APT / "sources.list", *sorted(APT.glob("sources.list.d/*.list"))]:
-        if file.exists():
-            found += [_one_line(line) for line in file.read_text().splitlines()]
-    return [stanza for stanza in found if {"Types", "URIs", "Suites"} <= stanza.keys()]
+def _mirror() -> tuple[str, str]:
+    """Where Debian's archive is, and its security archive."""
+    if given := os.environ.get(MIRROR, "").rstrip("/"):
+        return given, f"{given}-security"
+    host = platform.freedesktop_os_release()
+    own = host.get("VERSION_CODENAME", "") if host["ID"] == "debian" else ""
+    # Also before the first apt-get update.
+    listed = run(
+        "apt-get", "indextargets", "--no-release-info", "--format", "$(RELEASE) $(REPO_URI)", "Component: main"
+    )
+    found: dict[str, str] = {}
+    for suite, uri in (line.split() for line in listed.splitlines()):
+        found.setdefault(suite, _first(uri).rstrip("/"))
+    if own not in found:
+        raise RuntimeError(
+            f"the machines run Debian {RELEASE}, and apt on this host ({host.get('PRETTY_NAME', host['ID'])}) names no "
+            f"mirror of Debian's: set {MIRROR} to the URI of one, below which are dists/ and pool/; the security "
+            "archive is taken from the same URI with -security at its end"
+        )
+    return found[own], found.get(f"{own}-security", f"{found[own]}-security")
 
 
-def _deb822(text: str) -> dict[str, str]:
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    fields: dict[str, str] = {}
-    field = ""
-    for line in lines:
-        if line[:1].isspace() and field:
-            fields[field] += " " + line.strip()
-        elif ":" in line:
-            field, value = line.split(":", 1)
-            fields[field] = value.strip()
-    return {} if fields.get("Enabled", "yes").lower() in ("no", "false") else fields
-
-
-def _one_line(line: str) -> dict[str, str]:
-    parts = re.match(r"(deb)\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s+([^#]+)", line)
-    if not parts:
-        return {}
-    kind, options, uri, suite, components = parts.groups()
-    key = re.search(r"signed-by=(\S+)", options or "")
-    signed = {"Signed-By": key[1]} if key else {}
-    return {"Types": kind, "URIs": uri, "Suites": suite, "Components": components.strip(), **signed}
+def _first(uri: str) -> str:
+    """Debian's images of clouds name their mirrors in a file."""
+    listed = uri.removeprefix("mirror+file:")
+    return uri if listed == uri else pathlib.Path(listed.rstrip("/")).read_text().split()[0]

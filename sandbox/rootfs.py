@@ -1,6 +1,6 @@
 """The machines' root file system: Debian like a cloud image, made by mmdebstrap.
 
-It takes the release, the package sources and the trust of this host, so that it needs no registry of its own.
+It takes the mirror and the trust of this host, so that it needs no registry of its own.
 """
 
 import hashlib
@@ -8,11 +8,12 @@ import pathlib
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 
-from sandbox import GATEWAY, ROOTFS, packages, shelf
+from sandbox import CODENAME, GATEWAY, RELEASE, ROOTFS, packages, shelf
 from sandbox.shell import run
 
-IMAGE = "debian-12"  # of the image called "Debian 12"
+IMAGE = f"debian-{RELEASE}"  # of the image called "Debian 13"
 PACKAGES = [
     "apt",
     "ca-certificates",
@@ -24,7 +25,7 @@ PACKAGES = [
     "iputils-ping",
     "kmod",
     "less",
-    "libnfs13",
+    "libnfs14",
     "libnss-myhostname",
     "netbase",
     "nftables",
@@ -88,7 +89,7 @@ HOST_TRUST = pathlib.Path("/usr/local/share/ca-certificates")
 
 def recipe(authority: str) -> str:
     """A digest of all that the image is made from; `authority`: the sandbox's own certificate authority."""
-    parts = [PACKAGES, MASKED, FILES, packages.sources(), authority]
+    parts = [PACKAGES, MASKED, FILES, packages.cached(), authority]
     parts += [pathlib.Path(__file__).read_text(), MOUNT_NFS_PROGRAM.read_text()]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
@@ -105,7 +106,7 @@ def make(authority: str) -> None:
     name = _name(authority)
     unfinished, link = ROOTFS / f"{name}.unfinished", ROOTFS / f"{IMAGE}.new"
     run("rm", "-rf", unfinished, ROOTFS / name, link)
-    _bootstrap(unfinished)
+    bootstrap(unfinished, PACKAGES, packages.cached(), f"--aptopt={PROXY}")
     _configure(unfinished, authority)
     unfinished.rename(ROOTFS / name)
     link.symlink_to(name)
@@ -116,38 +117,33 @@ def _name(authority: str) -> str:
     return f"{IMAGE}-{recipe(authority)}"
 
 
-def _bootstrap(root: pathlib.Path) -> None:
-    excludes = [f"--dpkgopt={line}" for line in FILES["etc/dpkg/dpkg.cfg.d/90sandbox"].splitlines()]
+def bootstrap(root: pathlib.Path, names: Sequence[str], sources: str, *options: str) -> None:
+    """Debian with the packages of these names and what they need, no more."""
     command = [
         "mmdebstrap",
         "--quiet",
         "--variant=minbase",
         # The package lists stay: a first apt-get install needs no update.
         "--skip=cleanup/apt/lists",
-        f"--include={','.join(PACKAGES)}",
-        *excludes,
-        f"--aptopt={PROXY}",
-        packages.codename(),
+        # Java's packages put links there, their pages left out or not, and fail where they cannot.
+        '--essential-hook=mkdir -p "$1/usr/share/man/man1"',
+        f"--include={','.join(names)}",
+        *(f"--dpkgopt={line}" for line in FILES["etc/dpkg/dpkg.cfg.d/90sandbox"].splitlines()),
+        *options,
+        CODENAME,
         str(root),
         "-",
     ]
-    done = subprocess.run(command, check=False, input=packages.sources(), capture_output=True, text=True)
+    done = subprocess.run(command, check=False, input=sources, capture_output=True, text=True)
     if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("E:")] or ["it said nothing"]
+        errors = [line for line in done.stderr.splitlines() if re.match("E:|dpkg: error", line)] or ["it said nothing"]
         raise RuntimeError(
-            f"mmdebstrap could not make the machines' root file system: {errors[0]}; the first start needs the "
+            f"mmdebstrap could not make a root file system of Debian {RELEASE}: {errors[0]}; the first start needs the "
             "package sources of this host: check its network, then start again"
         )
-    for key in re.findall(r"^Signed-By: (/\S+)", packages.sources(), re.M):
-        target = root / key.lstrip("/")
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(key, target)
 
 
 def _configure(root: pathlib.Path, authority: str) -> None:
-    # Java's packages put links there, and fail where they cannot.
-    (root / "usr/share/man/man1").mkdir(parents=True, exist_ok=True)
     for path, text in FILES.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,8 +159,6 @@ def _configure(root: pathlib.Path, authority: str) -> None:
     for unit in MASKED:
         (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
-    # Java's package wants to put a link there, its pages left out or not.
-    (root / "usr/share/man/man1").mkdir(parents=True, exist_ok=True)
     run("chroot", root, "systemctl", "enable", "--quiet", "systemd-networkd.service")
     # apt would make them on every machine.
     run("chroot", root, "apt-cache", "gencaches")

@@ -1,11 +1,23 @@
 """What every test may rely on."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import debian
+
 pytest_plugins = ["tests.claims", "tests.selection"]
+PATH = os.environ["PATH"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Daemons and clients are those of machines; the sandbox's own are this host's."""
+    own = not item.get_closest_marker("sandbox")
+    assert debian.BIN.exists() or not own, "the daemons that checks run are missing: make test-tools"
+    os.environ["PATH"] = f"{debian.BIN}:{PATH}" if own else PATH
 
 
 @pytest.fixture(scope="session")

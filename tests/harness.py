@@ -268,7 +268,7 @@ class _Cloud(mocks.Mocks):
             "ip": _public_address(name),
             "ips": [f"{_public_address(name)}/32"],
             "datacenter": self.datacenters.get(name, "rbx8"),
-            "os": "debian12_64",
+            "os": "debian13_64",
             "state": "ok",
             "vnis": vnis,
         }

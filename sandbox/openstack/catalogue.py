@@ -8,12 +8,12 @@ import json
 import sys
 from typing import Any
 
-from sandbox import GATEWAY, INTERNET, NETWORK, PROJECT
+from sandbox import GATEWAY, INTERNET, NETWORK, PROJECT, RELEASE
 from sandbox.openstack import secrets
 from sandbox.openstack.admin import CUSTOMER_PROJECT, connection
 from sandbox.openstack.configuration import AUTH_URL, REGIONS, SWIFT_URL, URL
 
-IMAGE = "Debian 12"
+IMAGE = f"Debian {RELEASE}"
 EXTERNAL_NETWORK = "Ext-Net"
 ALLOCATED = ("198.18.128.0", "198.18.255.250")
 # name: virtual processors, memory in MiB, disk in GB (OVHcloud's price list of public cloud instances)
@@ -141,7 +141,7 @@ def offer() -> None:
         visibility="public",
         allow_duplicates=True,
         # What Nova's driver boots is the root file system of this name.
-        properties={"os_distro": "debian", "os_version": "12", "image_original_user": "debian"},
+        properties={"os_distro": "debian", "os_version": str(RELEASE), "image_original_user": "debian"},
     )
 
 

@@ -28,7 +28,7 @@ SEED = "var/lib/cloud/seed/config_drive/"
 
 
 def rootfs_name(image_name: str | None) -> str:
-    """'Debian 12' -> 'debian-12'"""
+    """'Debian 13' -> 'debian-13'"""
     return re.sub("[^a-z0-9.]+", "-", (image_name or "").lower()).strip("-")
 
 

@@ -18,7 +18,6 @@ RUNNING = ("init", "todo", "doing")
 
 @seed
 def owned(store: Store, account: Object) -> None:
-    store.put(account["systems"], "sandbox", "systems")
     for number, (name, given) in enumerate(account["dedicated_servers"].items(), 1):
         if store.get(*BASE, name) is not None:
             continue
@@ -265,7 +264,7 @@ REINSTALL = Fields(
 @route("GET", "/dedicated/server/{server}/install/compatibleTemplates")
 def templates(call: Call, server: str) -> Object:
     call.store.service(*BASE, server)
-    return {"ovh": [*machines.systems(call.store), machines.NO_SYSTEM], "personal": []}
+    return {"ovh": [*machines.SYSTEMS, machines.NO_SYSTEM], "personal": []}
 
 
 @route("GET", "/dedicated/server/{server}/install/status")
@@ -285,7 +284,7 @@ def reinstall(call: Call, server: str) -> Object:
     """Wipe the server and install it; done once it has booted and its SSH server answers."""
     call.store.service(*BASE, server)
     body = REINSTALL.read(call.body)
-    machines.check_system(call.store, body["operatingSystem"], "operatingSystem")
+    machines.check_system(body["operatingSystem"], "operatingSystem")
     found = begin(call, server, "reinstallServer", "Start dedicated server installation", reinstalled, (body,))
     return {name: found[name] for name in ("taskId", "function", "comment", "status", "startDate", "doneDate")}
 

@@ -3,26 +3,25 @@
 A record `sandbox/machine/NAME` of the store, written by the API's tasks and read by the estate:
 
     install    number of the installation; another number is another disk
-    system     the operating system's template (`debian12_64`), or None: an empty disk
+    system     the operating system's template (`debian13_64`), or None: an empty disk
     hostname, ssh_key, user_data, script, metadata     what cloud-init is told
     boot       number of the last boot asked for; another number is a reboot
     on         whether it runs its own system: off before an installation, when stopped, and in rescue mode
 """
+
+from sandbox import RELEASE
 
 from .errors import ApiError
 from .store import Object, Store
 from .tasks import effect
 
 NO_SYSTEM = "none_64.en"
+# The templates that can be installed, each with the name of its root file system.
+SYSTEMS = {f"debian{RELEASE}_64": f"debian-{RELEASE}"}
 
 
-def systems(store: Store) -> dict[str, str]:
-    """The templates that can be installed, each with the name of its root file system."""
-    return store.need("systems", "sandbox", "systems")
-
-
-def check_system(store: Store, name: str, parameter: str) -> None:
-    offered = [*systems(store), NO_SYSTEM]
+def check_system(name: str, parameter: str) -> None:
+    offered = [*SYSTEMS, NO_SYSTEM]
     if name not in offered:
         raise ApiError(
             400,

@@ -139,7 +139,7 @@ class Server:
     def install(self, wanted: Object) -> None:
         """Wipe it and lay down the system with its config drive."""
         hardware = self.store.need("hardware", "sandbox", "hardware", self.name)
-        rootfs = machines.systems(self.store)[wanted["system"]]
+        rootfs = machines.SYSTEMS[wanted["system"]]
         # Another installation is another instance: cloud-init does all of its work again.
         identity = str(uuid.uuid5(uuid.UUID(self.identity), str(wanted["install"])))
         self.machine.create(rootfs, seed.files(identity, wanted, self.nic()), hardware["disk"])

@@ -10,7 +10,7 @@ from .routing import Call, route, seed
 from .store import Object, Store, iam, now
 from .tasks import Effect, effect
 
-DELIVERED = "debian12_64"
+DELIVERED = next(iter(machines.SYSTEMS))
 RUNNING = ("todo", "doing")
 
 
@@ -126,17 +126,17 @@ def image(system: str) -> Object:
 @route("GET", "/vps/{name}/images/available")
 def images(call: Call, name: str) -> list[str]:
     call.store.service("vps", name)
-    return [image_id(system) for system in machines.systems(call.store)]
+    return [image_id(system) for system in machines.SYSTEMS]
 
 
-def system_of(call: Call, identity: str) -> str | None:
-    return next((system for system in machines.systems(call.store) if image_id(system) == identity), None)
+def system_of(identity: str) -> str | None:
+    return next((system for system in machines.SYSTEMS if image_id(system) == identity), None)
 
 
 @route("GET", "/vps/{name}/images/available/{identity}")
 def image_info(call: Call, name: str, identity: str) -> Object:
     call.store.service("vps", name)
-    system = system_of(call, identity)
+    system = system_of(identity)
     if system is None:
         raise ApiError(404, f"The requested object (id = {identity}) does not exist")
     return image(system)
@@ -196,7 +196,7 @@ def rebuild(call: Call, name: str) -> Object:
     body = Fields(
         imageId=Needed(text), publicSshKey=text, sshKey=text, doNotSendPassword=boolean, installRTM=boolean
     ).read(call.body)
-    system = system_of(call, body["imageId"])
+    system = system_of(body["imageId"])
     if system is None:
         raise ApiError(400, f"Invalid value for parameter imageId: {body['imageId']} is not an available image")
     if body["sshKey"]:

@@ -9,6 +9,7 @@ import yaml
 
 import architectures
 from pulumi_casebook import InputError
+from pulumi_casebook.core.debian import PHP
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 FILE = Path(__file__).parents[2] / "stacks/Pulumi.keyzee.yaml"
@@ -93,7 +94,7 @@ def test_a_tomcat_cluster_and_an_apache_cluster(stack: list[Registered]) -> None
         tomcat = role(stack, f"rbx-keys-{number}-tomcat")
         assert tomcat.count("<Member ") == 2
         assert 'DATABASE_HOST="10.12.0.8"' in tomcat
-        assert "libapache2-mod-php8.2" in role(stack, f"rbx-mobile-{number}-php")
+        assert f"libapache2-mod-php{PHP}" in role(stack, f"rbx-mobile-{number}-php")
 
 
 @pytest.mark.claim("KEY-4")

@@ -89,7 +89,7 @@ class TestDedicated:
             "POST",
             f"{DEDICATED}/reinstall",
             {
-                "operatingSystem": "debian12_64",
+                "operatingSystem": "debian13_64",
                 "customizations": {"hostname": "haproxy-1", "sshKey": "ssh-ed25519 AAAA"},
             },
         )
@@ -99,15 +99,15 @@ class TestDedicated:
         assert call("GET", f"{DEDICATED}/task/{task['taskId']}")["status"] == "done"
         found = machine_of(app.state.store, SERVER)
         assert (found["hostname"], found["ssh_key"], found["on"]) == ("haproxy-1", "ssh-ed25519 AAAA", True)
-        assert call("GET", DEDICATED)["os"] == "debian12_64"
+        assert call("GET", DEDICATED)["os"] == "debian13_64"
         assert gone(call, f"{DEDICATED}/install/status")
 
     def test_a_system_that_is_not_offered(self, call: Client) -> None:
-        with pytest.raises(BadParametersError, match="compatible: debian12_64"):
+        with pytest.raises(BadParametersError, match="compatible: debian13_64"):
             call("POST", f"{DEDICATED}/reinstall", {"operatingSystem": "dos"})
 
     def test_rescue_mode_keeps_the_own_system_off(self, app: Starlette, call: Client) -> None:
-        call("POST", f"{DEDICATED}/reinstall", {"operatingSystem": "debian12_64"})
+        call("POST", f"{DEDICATED}/reinstall", {"operatingSystem": "debian13_64"})
         wait()
         rescue = call("GET", f"{DEDICATED}/boot?bootType=rescue")[0]
         for boot, on in ((rescue, False), (1, True)):
@@ -118,7 +118,7 @@ class TestDedicated:
             assert machine_of(app.state.store, SERVER)["on"] is on
 
     def test_a_reboot_is_another_boot_of_the_same_installation(self, app: Starlette, call: Client) -> None:
-        call("POST", f"{DEDICATED}/reinstall", {"operatingSystem": "debian12_64"})
+        call("POST", f"{DEDICATED}/reinstall", {"operatingSystem": "debian13_64"})
         wait()
         call("GET", DEDICATED)
         before = machine_of(app.state.store, SERVER)
@@ -142,12 +142,12 @@ class TestDedicated:
 class TestVps:
     def test_a_vps_is_delivered_running_with_the_customers_key(self, app: Starlette, call: Client) -> None:
         found = machine_of(app.state.store, VPS)
-        assert (found["system"], found["on"], found["ssh_key"]) == ("debian12_64", True, "ssh-ed25519 AAAA customer")
+        assert (found["system"], found["on"], found["ssh_key"]) == ("debian13_64", True, "ssh-ed25519 AAAA customer")
         assert call("GET", VM)["state"] == "running"
 
     def test_a_rebuild(self, app: Starlette, call: Client) -> None:
         image = call("GET", f"{VM}/images/available")[0]
-        assert call("GET", f"{VM}/images/available/{image}")["name"] == "debian12_64"
+        assert call("GET", f"{VM}/images/available/{image}")["name"] == "debian13_64"
         task = call("POST", f"{VM}/rebuild", {"imageId": image, "publicSshKey": "ssh-ed25519 BBBB"})
         assert (task["type"], task["state"]) == ("reinstallVm", "todo")
         assert call("GET", VM)["state"] == "installing"

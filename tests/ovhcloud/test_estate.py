@@ -150,7 +150,7 @@ def estate(call: Call, settings: dict[str, str], vrack: str) -> Iterator[Object]
     for number, name in enumerate(SERVERS, 1):
         data = USER_DATA.format(vlan=VLAN, address=f"10.77.0.{number}", name=name)
         tasks[name] = reinstall(
-            call, name, "debian12_64", hostname=f"web-{number}", sshKey=key, configDriveUserData=data
+            call, name, "debian13_64", hostname=f"web-{number}", sshKey=key, configDriveUserData=data
         )
         body = {"dedicatedServerInterface": interface(call, name)}
         vrack_task(call, call("POST", f"{vrack}/dedicatedServerInterface", body))

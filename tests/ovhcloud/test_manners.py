@@ -212,7 +212,7 @@ class TestSecrets:
             "POST",
             f"{SERVERS}/reinstall",
             {
-                "operatingSystem": "debian12_64",
+                "operatingSystem": "debian13_64",
                 "customizations": {"hostname": "web-1", "sshKey": "SECRET-1", "configDriveUserData": "SECRET-2"},
             },
         )

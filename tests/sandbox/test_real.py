@@ -89,7 +89,7 @@ def instance(_started: None) -> Iterator[Instance]:
     server = cloud.compute.create_server(
         name="sandbox-test",
         flavor_id=cloud.compute.find_flavor("d2-2").id,
-        image_id=cloud.image.find_image("Debian 12").id,
+        image_id=cloud.image.find_image("Debian 13").id,
         key_name=key.name,
         networks=[{"uuid": cloud.network.find_network("Ext-Net").id}, {"uuid": network.id}],
     )

@@ -166,7 +166,7 @@ subnet = ovh.cloudproject.NetworkPrivateSubnet("subnet", service_name=project, n
                                                dhcp=True)
 nic = ovh.vrack.DedicatedServerInterface("nic", service_name="pn-1001",
                                          interface_id=ovh.get_server(service_name=server).enabled_vrack_vnis[0])
-install = ovh.dedicated.ServerReinstallTask("install", service_name=server, os="debian12_64", customizations={
+install = ovh.dedicated.ServerReinstallTask("install", service_name=server, os="debian13_64", customizations={
     "hostname": "web", "ssh_key": pulumi.Output.secret("ssh-ed25519 AAAA hidden")})
 records = [ovh.domain.ZoneRecord(f"www-{n}", zone="sofoot.example", subdomain="www", fieldtype="A",
                                  target=f"198.18.30.{n}", ttl=60) for n in (1, 2)]

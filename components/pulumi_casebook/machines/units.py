@@ -3,12 +3,15 @@
 from pulumi_casebook.machines.configuration import File
 
 UNITS = "/etc/systemd/system"
+# systemd makes the accounts of /etc/sysusers.d when /etc is of another release; with this, whenever it is asked to.
+ACCOUNTS = "systemd-sysusers.service"
+ASKED = File(path=f"{UNITS}/{ACCOUNTS}.d/casebook.conf", content="[Unit]\nConditionNeedsUpdate=\n")
 
 
 def started_again(unit: str, *more: str) -> File:
     """A daemon that listens on the private address, which may come up after it has been started."""
     lines = [
         "# It listens on the private address, which may come up after the daemon has been started.",
-        *("[Unit]", "StartLimitIntervalSec=0", "", "[Unit]", "Restart=on-failure", "RestartSec=1", *more, ""),
+        *("[Unit]", "StartLimitIntervalSec=0", "", "[Service]", "Restart=on-failure", "RestartSec=1", *more, ""),
     ]
     return File(path=f"{UNITS}/{unit}.d/casebook.conf", content="\n".join(lines))

@@ -44,7 +44,7 @@ MODELS: dict[type[Args], dict[str, Any]] = {
             {
                 "name": "vendor",
                 "uri": "https://example.org/debian",
-                "suite": "bookworm",
+                "suite": "trixie",
                 "component": "main",
                 "key": "https://example.org/key",
                 "fingerprint": "A" * 40,

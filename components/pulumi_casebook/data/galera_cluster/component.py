@@ -33,7 +33,7 @@ GROUP, STATE_TRANSFER, WRITE_SETS, HEALTH, PEERS = 4567, 4444, 4568, 9200, 9201
 
 
 class GaleraCluster(Component[GaleraClusterArgs]):
-    """MariaDB 10.11 and Galera 4 (Debian 12): every member holds all data and takes reads and writes.
+    """MariaDB 11.8 and Galera 4 (Debian 13): every member holds all data and takes reads and writes.
 
     Declares an authority and a certificate for each machine, four passwords, per member the roles `galera-peer`
     (programs, certificate, what a member tells the others) and then, one member after the other, `galera` (the server;

@@ -30,7 +30,7 @@ class MemcachedArgs(Served):
 
 
 class Memcached(Component[MemcachedArgs]):
-    """Memcached 1.6 (Debian 12) on machines that know nothing of each other.
+    """Memcached 1.6 (Debian 13) on machines that know nothing of each other.
 
     Declares the role `memcached` on each machine, one machine after the other, so that a change empties one cache at
     a time.

@@ -27,7 +27,7 @@ CERTIFICATE, KEY = "/etc/mysql/pair.crt", "/etc/mysql/pair.key"
 
 
 class MysqlPair(Component[MysqlPairArgs]):
-    """MariaDB 10.11 (Debian 12) on two machines: one writes, the other replicates it (GTID, row format).
+    """MariaDB 11.8 (Debian 13) on two machines: one writes, the other replicates it (GTID, row format).
 
     With `two_way` both write, and each replicates the other.
 

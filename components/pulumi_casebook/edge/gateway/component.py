@@ -9,19 +9,19 @@ from pulumi_casebook.edge.gateway.args import GatewayArgs
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.configuration.bundle import FIREWALL
 from pulumi_casebook.machines.site import WayOut
+from pulumi_casebook.machines.units import ACCOUNTS, ASKED, UNITS
 
 RULES = f"{FIREWALL}/gateway.nft"
 SYSCTL = "/etc/sysctl.d/80-gateway.conf"
 JUMP_UID = 980
-SYSTEMD = "/etc/systemd/system"
 
 
 class Gateway(Component[GatewayArgs]):
     """The way out of a private network and the way in for its administrators.
 
     Declares on the machine the role `gateway` (nftables: NAT, forwards; SSH jump host; Fail2ban; with `vpn`
-    WireGuard, whose private key is born on the machine and stays there) and, with `intrusion_detection`, the roles
-    `backports` (Debian's own newer packages, for Suricata) and `intrusion-detection`.
+    WireGuard, whose private key is born on the machine and stays there) and, with `intrusion_detection`, the role
+    `intrusion-detection`.
 
     Attributes: `address`, what other machines name as their `gateway`; `vpn_addresses`, each peer's in the tunnel.
     Output: `vpn_key`, the VPN's public key ("" without one).
@@ -47,11 +47,8 @@ class Gateway(Component[GatewayArgs]):
             )
             self.vpn_key = pulumi.Output.unsecret(shown.stdout).apply(str.strip)
         if args.intrusion_detection:
-            source = args.machine.configure(
-                backports(), role="backports", opts=self.child(depends_on=[passing.applied])
-            )
             args.machine.configure(
-                intrusion_detection(args), role="intrusion-detection", opts=self.child(depends_on=[source.applied])
+                intrusion_detection(args), role="intrusion-detection", opts=self.child(depends_on=[passing.applied])
             )
 
 
@@ -64,19 +61,18 @@ def configuration(args: GatewayArgs) -> Configuration:
     user = File(
         path="/etc/sysusers.d/jump.conf", content=f'u jump {JUMP_UID} "SSH jump" /nonexistent /usr/sbin/nologin\n'
     )
-    user_unit = File(path=f"{SYSTEMD}/jump-user.service", content=render(__file__, "jump-user.service.j2"))
     keys = File(path="/etc/ssh/jump_keys", content=render(__file__, "jump_keys.j2", **values))
     sshd = File(path="/etc/ssh/sshd_config.d/20-jump.conf", content=render(__file__, "jump.conf.j2"))
     vpn = vpn_files(args)
     return Configuration(
         role="gateway",
         # wireguard-go: wg-quick's own way out where the kernel has no WireGuard.
-        packages=("fail2ban", "python3-systemd", *(("wireguard-tools", "wireguard-go") if vpn else ())),
-        files=(rules, sysctl, jail, user, user_unit, keys, sshd, *vpn),
+        packages=("fail2ban", *(("wireguard-tools", "wireguard-go") if vpn else ())),
+        files=(rules, sysctl, jail, user, ASKED, keys, sshd, *vpn),
         units=(
             Unit(unit="systemd-sysctl.service", restart_on=(SYSCTL,)),
             Unit(unit="nftables.service", reload_on=(RULES,), check="nft -c -f /etc/nftables.conf"),
-            Unit(unit="jump-user.service", restart_on=(user.path, user_unit.path)),
+            Unit(unit=ACCOUNTS, restart_on=(user.path, ASKED.path)),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t"),
             Unit(unit="fail2ban.service", restart_on=(jail.path,), check="fail2ban-client --test"),
             *((Unit(unit="wg-quick@vpn.service", restart_on=tuple(file.path for file in vpn)),) if vpn else ()),
@@ -90,22 +86,7 @@ def vpn_files(args: GatewayArgs) -> tuple[File, ...]:
         return ()
     return (
         File(path="/etc/wireguard/vpn.conf", content=render(__file__, "vpn.conf.j2", vpn=args.vpn), mode="0600"),
-        File(path=f"{SYSTEMD}/wg-quick@vpn.service.d/key.conf", content=render(__file__, "vpn-key.conf.j2")),
-    )
-
-
-def backports() -> Configuration:
-    """Suricata is not in Debian 12 itself. The next role installs it, so its source is a role that comes before."""
-    program = File(path="/usr/local/sbin/backports", content=render(__file__, "backports.sh.j2"), mode="0755")
-    unit = File(path=f"{SYSTEMD}/backports.service", content=render(__file__, "backports.service.j2"))
-    return Configuration(
-        role="backports",
-        files=(
-            program,
-            unit,
-            File(path="/etc/apt/preferences.d/suricata", content=render(__file__, "preferences.j2")),
-        ),
-        units=(Unit(unit="backports.service", restart_on=(program.path, unit.path)),),
+        File(path=f"{UNITS}/wg-quick@vpn.service.d/key.conf", content=render(__file__, "vpn-key.conf.j2")),
     )
 
 
@@ -115,9 +96,9 @@ def intrusion_detection(args: GatewayArgs) -> Configuration:
     rules = File(path="/etc/suricata/gateway.rules", content=render(__file__, "gateway.rules.j2", args=args))
     drop = File(path="/etc/suricata/drop.conf", content=render(__file__, "drop.conf.j2"))
     queue = File(path="/usr/local/sbin/suricata-queue", content=render(__file__, "suricata-queue.j2"), mode="0755")
-    inline = File(path=f"{SYSTEMD}/suricata.service.d/gateway.conf", content=render(__file__, "suricata.conf.j2"))
-    update = File(path=f"{SYSTEMD}/suricata-rules.service", content=render(__file__, "suricata-rules.service.j2"))
-    daily = File(path=f"{SYSTEMD}/suricata-rules.timer", content=render(__file__, "suricata-rules.timer.j2"))
+    inline = File(path=f"{UNITS}/suricata.service.d/gateway.conf", content=render(__file__, "suricata.conf.j2"))
+    update = File(path=f"{UNITS}/suricata-rules.service", content=render(__file__, "suricata-rules.service.j2"))
+    daily = File(path=f"{UNITS}/suricata-rules.timer", content=render(__file__, "suricata-rules.timer.j2"))
     # Our own rules alone: the published ones are not there before the first update.
     check = f"suricata -T -l /tmp -c /etc/suricata/suricata.yaml --include {settings.path} -S {rules.path}"
     return Configuration(

@@ -18,7 +18,7 @@ DEVICE_UNIT = "/etc/systemd/system/keepalived.service.d/casebook.conf"
 
 
 class HaproxyTier(Component[HaproxyTierArgs]):
-    """HAProxy 2.6 (Debian 12) on machines that share the work: losing one loses its connections, nothing else.
+    """HAProxy 3.0 (Debian 13) on machines that share the work: losing one loses its connections, nothing else.
 
     Declares the role `haproxy` on each machine, one machine after the other. A change is a reload: open connections
     end on the old process, new ones come to the new one, none is refused. With `virtual`, keepalived 2.2 (VRRP) moves
@@ -123,14 +123,11 @@ def virtual_files(args: HaproxyTierArgs, member: str) -> tuple[File, ...]:
 
 
 def _keepalived(files: tuple[File, ...]) -> Unit:
-    """A reload moves no address. The validator needs the interface as the daemon does; 2.2.7's ends itself with SIGTERM
-    after it has looked at a script as another user, so it looks as root."""
-    copy = "/run/keepalived-check.conf"
+    """A reload moves no address. The validator needs the interface as the daemon does."""
     return Unit(
         unit="keepalived.service",
         reload_on=tuple(file.path for file in files),
-        check=f"{DEVICE} && sed 's/^    script_user .*/    script_user root/' {VIRTUAL} > {copy} "
-        f"&& keepalived --config-test --use-file {copy}",
+        check=f"{DEVICE} && keepalived --config-test --use-file {VIRTUAL}",
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Unit
+from pulumi_casebook.machines.units import ACCOUNTS, ASKED
 
 
 def access(user: str, source: str, public_key: str, program: str, orders: Sequence[str]) -> Configuration:
@@ -19,9 +20,9 @@ def access(user: str, source: str, public_key: str, program: str, orders: Sequen
     sudo = File(path=f"/etc/sudoers.d/{user}", content=allowed, mode="0440")
     return Configuration(
         role=f"{user}-access",
-        files=(account, key, sshd, sudo),
+        files=(account, ASKED, key, sshd, sudo),
         units=(
-            Unit(unit="systemd-sysusers.service", restart_on=(account.path,)),
+            Unit(unit=ACCOUNTS, restart_on=(account.path, ASKED.path)),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t && visudo -cq"),
         ),
         allow=(Allow(port=22, sources=(f"{source}/32",)),),

@@ -1,13 +1,12 @@
 """Machines: something with an address that takes a configuration."""
 
 from pulumi_casebook.machines.machine.adopted import DedicatedServer, Vps, dedicated_servers, rented_server, rented_vps
-from pulumi_casebook.machines.machine.args import IMAGE, DedicatedServerArgs, InstanceGroupArgs, VpsArgs
+from pulumi_casebook.machines.machine.args import DedicatedServerArgs, InstanceGroupArgs, VpsArgs
 from pulumi_casebook.machines.machine.base import Machine
 from pulumi_casebook.machines.machine.instance import Instance, InstanceGroup, offered_image, offered_network
 from pulumi_casebook.machines.machine.tier import PrivateMachines, one_after_another
 
 __all__ = [
-    "IMAGE",
     "DedicatedServer",
     "DedicatedServerArgs",
     "Instance",

@@ -8,13 +8,11 @@ from pydantic import Field, model_validator
 
 from pulumi_casebook.core.args import Address, Cidr, Label, ProviderName, ServerName, System, Unique, VpsName
 from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.debian import IMAGE
 from pulumi_casebook.core.ssh import SshKey
 from pulumi_casebook.machines.configuration import Allow
 from pulumi_casebook.machines.machine.base import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
-
-# What instances run; dedicated servers: see `install`.
-IMAGE = "Debian 12"
 
 
 class MachineArgs(ComponentArgs):

@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from pulumi_casebook.core.args import Args, Cidr, Label, ProviderName, System, Unique
 from pulumi_casebook.core.component import HandedOver
+from pulumi_casebook.core.debian import IMAGE
 from pulumi_casebook.core.plan import AddressPlan
 from pulumi_casebook.core.ssh import SshKey, ssh_key
 from pulumi_casebook.machines.configuration import Allow
-from pulumi_casebook.machines.machine import IMAGE, DedicatedServer, InstanceGroup, Machine, Vps, offered_image
+from pulumi_casebook.machines.machine import DedicatedServer, InstanceGroup, Machine, Vps, offered_image
 from pulumi_casebook.machines.site.tier import Tier
 from pulumi_casebook.network.vrack_network import VrackNetwork
 

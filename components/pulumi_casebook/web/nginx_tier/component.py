@@ -15,7 +15,7 @@ RESIZER = "127.0.0.1:8081"
 
 
 class NginxTier(Component[NginxTierArgs]):
-    """nginx 1.22 (Debian 12) on machines with the same configuration: page cache, images, reverse proxy with a filter.
+    """nginx 1.26 (Debian 13) on machines with the same configuration: page cache, images, reverse proxy with a filter.
 
     Declares the role `nginx` on each machine, one machine after the other. A change is a reload: open requests end on
     the old workers, new ones come to the new ones, none is refused.

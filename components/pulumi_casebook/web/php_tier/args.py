@@ -28,7 +28,7 @@ class PhpTierArgs(Served):
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
     secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
-    # Debian's packages php8.2-….
+    # Of Debian's packages of PHP.
     extensions: Unique[Literal["curl", "gd", "intl", "mbstring", "memcached", "mysql", "xml", "zip"]] = (
         "gd",
         "memcached",

@@ -1,6 +1,7 @@
 """PHP on each of a tier's machines: php-fpm, or Apache with PHP inside."""
 
 from pulumi_casebook.core.component import Component, takes
+from pulumi_casebook.core.debian import PHP
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, one_after_another
@@ -10,13 +11,12 @@ from pulumi_casebook.web.application import Application
 from pulumi_casebook.web.environment import quoted_secrets, written
 from pulumi_casebook.web.php_tier.args import PhpTierArgs
 
-PHP = "8.2"
 FASTCGI = 9000
 CHECK = "/usr/share/php-tier/healthz.php"
 
 
 class PhpTier(Component[PhpTierArgs]):
-    """PHP 8.2 (Debian 12) on machines that share nothing; the application is the same on each.
+    """PHP 8.4 (Debian 13) on machines that share nothing; the application is the same on each.
 
     Declares the role `php` on each machine, one machine after the other. A change is a reload that lets requests
     end; code is read once, at that reload (opcache without looking at files).

@@ -67,7 +67,7 @@ class TomcatTierArgs(Served):
 
 
 class TomcatTier(Component[TomcatTierArgs]):
-    """Tomcat 10.1 (Debian 12) on machines that tell each other every session, over TCP and encrypted.
+    """Tomcat 10.1 (Debian 13) on machines that tell each other every session, over TCP and encrypted.
 
     Declares the key of the replication and the role `tomcat` on each machine, one machine after the other. A member
     that restarts says so on /healthz first, lets requests end, and has all sessions again before it is ready.

@@ -41,7 +41,7 @@ class WebTierArgs(ComponentArgs):
 
 
 class WebTier(Component[WebTierArgs]):
-    """nginx 1.22 (Debian 12) and a timer that fetches the site by rsync when something new was published.
+    """nginx 1.26 (Debian 13) and a timer that fetches the site by rsync when something new was published.
 
     Declares the role `web` on each machine: on the first, then on all others at once, so that a configuration which
     does not work stops at one server. A machine is ready once it holds and serves the whole site, so that a tier in

@@ -1,6 +1,5 @@
 """Our check of calendar expressions accepts nothing that systemd refuses."""
 
-import shutil
 import subprocess
 
 import pytest
@@ -48,6 +47,5 @@ def test_what_is_refused_is_told_how_to_write_it(expression: str) -> None:
 
 
 def test_systemd_agrees() -> None:
-    assert shutil.which("systemd-analyze"), "systemd-analyze is missing: apt-get install systemd"
     done = subprocess.run(["systemd-analyze", "calendar", *GOOD], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -14,17 +14,13 @@ import pytest
 
 from sandbox.ports import free_port
 from tests.components.backups.backup.test_backup import role, texts, to_server
-from tests.components.backups.backup.test_restore import done, needs
-
-PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+from tests.components.backups.backup.test_restore import done
 
 
 class Server:
     """The storage server below a folder, and the machine that has an account on it."""
 
     def __init__(self, place: Path) -> None:
-        for program, package in (("sshd", "openssh-server"), ("rclone", "rclone"), ("restic", "restic")):
-            needs(program, package)
         self.place, self.repository = place, place / "srv/backup/content/repository"
         self.port = free_port()
         for name in ("host", "key"):
@@ -44,11 +40,8 @@ class Server:
         (place / "srv/backup/content").mkdir(parents=True)
         sshd = place / "etc/casebook/backup-server.sshd"
         sshd.write_text(sshd.read_text().replace("%u.pub", "backup-content.pub") + "StrictModes no\n")
-        Path("/run/sshd").mkdir(exist_ok=True)
-        subprocess.run(["/usr/sbin/sshd", "-t", "-f", sshd], check=True)
-        self.process = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", sshd], stderr=(place / "sshd.log").open("w"), env={"PATH": PATH}
-        )
+        subprocess.run(["sshd", "-t", "-f", sshd], check=True)
+        self.process = subprocess.Popen(["sshd", "-D", "-e", "-f", sshd], stderr=(place / "sshd.log").open("w"))
         deadline = time.monotonic() + 10
         while subprocess.run(["ssh-keyscan", "-p", str(self.port), "127.0.0.1"], capture_output=True).stdout == b"":
             assert time.monotonic() < deadline, (place / "sshd.log").read_text()
@@ -90,7 +83,7 @@ class Server:
         return self._run("usr/local/sbin/backup-server", *words)
 
     def _run(self, program: str, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": PATH, "HOME": str(self.place), **given}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.place), **given}
         return subprocess.run(
             [str(self.place / program), *words], capture_output=True, text=True, env=environment, timeout=120
         )
@@ -165,7 +158,7 @@ def test_thinning_keeps_what_is_printed(pair: Server) -> None:
     for moment in times:
         done(
             pair.server(
-                "restic", "content", "backup", "--quiet", "--tag", "files", "--time", f"{moment:%F %T}", "/etc/hostname"
+                "restic", "content", "backup", "--quiet", "--tag", "files", "--time", f"{moment:%F %T}", "/etc/hosts"
             )
         )
     # They have arrived when they say.
@@ -195,7 +188,7 @@ def test_false_times_do_not_drive_out_true_ones(pair: Server) -> None:
     done(pair.machine("run"))
     done(pair.server("thin"))
     for claimed in ("2099-01-01 00:00:00", "2020-01-01 00:00:00"):
-        done(pair.machine("restic", "backup", "--quiet", "--tag", "files", "--time", claimed, "/etc/hostname"))
+        done(pair.machine("restic", "backup", "--quiet", "--tag", "files", "--time", claimed, "/etc/hosts"))
         refused = pair.server("thin")
         assert refused.returncode != 0
         assert f"claims {claimed}, arrived 20" in refused.stderr

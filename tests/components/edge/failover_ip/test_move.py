@@ -21,7 +21,7 @@ machines = [
     casebook.DedicatedServer(
         name,
         service_name=service,
-        install="debian12_64",
+        install="debian13_64",
         ssh_key=casebook.ssh_key(),
         admin_cidrs=["198.18.0.1/32"],
         allow=[casebook.Allow(port=22, sources=["0.0.0.0/0"])],

@@ -82,7 +82,7 @@ def test_preview_shows_all_that_is_declared_and_the_vpn_s_key_is_read_from_the_m
 
 def test_what_is_off_is_not_there() -> None:
     made = declares_the_same(lambda: gateway(intrusion_detection=False))
-    assert not [r.name for r in made if "intrusion" in r.name or "backports" in r.name]
+    assert not [r.name for r in made if "intrusion" in r.name]
 
 
 def test_nft_accepts_the_rules(tmp_path: Path) -> None:

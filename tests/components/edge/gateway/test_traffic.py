@@ -170,7 +170,7 @@ def test_administrators_jump_to_the_network_s_ssh_and_who_guesses_is_banned(site
 
     # Box has no journal: the same jail on a file.
     jail = "/etc/fail2ban/jail.d/gateway.conf"
-    site.gateway.run(f"sed -i 's|^backend.*|backend = polling\\nlogpath = /run/auth.log|' {jail}")
+    site.gateway.run(f"sed -i 's|^mode.*|&\\nbackend = polling\\nlogpath = /run/auth.log|' {jail}")
     site.gateway.run("mkdir -p /run/fail2ban; fail2ban-client --test && fail2ban-server -b start")
     until(lambda: works(site.gateway, "fail2ban-client status sshd"), "no jail")
 

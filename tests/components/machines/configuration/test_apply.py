@@ -15,7 +15,7 @@ import pytest
 
 from tests.waiting import until
 
-PROGRAM = Path(__file__).parents[3] / "components/pulumi_casebook/machines/configuration/programs/apply.py"
+PROGRAM = Path(__file__).parents[4] / "components/pulumi_casebook/machines/configuration/programs/apply.py"
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
 
 TOOLS = {

@@ -165,7 +165,7 @@ def test_a_secret_makes_its_role_apply_again_and_shows_in_no_bundle() -> None:
 
 
 def test_a_server_is_installed_once_and_joined_to_the_vrack() -> None:
-    made = declares_the_same(lambda: server(install="debian12_64"))
+    made = declares_the_same(lambda: server(install="debian13_64"))
     install = only(made, "ServerReinstallTask", "front-1-install")
     assert set(install.ignore_changes) >= {"os", "customizations"}
     joined = only(made, "DedicatedServerInterface", "front-1-vrack")
@@ -304,7 +304,7 @@ def unknown(_: dict[str, Any]) -> dict[str, Any]:
     [
         (server, "ovh:index/getServer:getServer", "dedicated server 'ns1001.example.net'"),
         (vps, "ovh:Vps/getVps:getVps", "VPS 'vps-1.example.net'"),
-        (group, "openstack:images/getImage:getImage", "image 'Debian 12'"),
+        (group, "openstack:images/getImage:getImage", "image 'Debian 13'"),
         (group, "openstack:networking/getNetwork:getNetwork", "external network 'Ext-Net'"),
     ],
 )

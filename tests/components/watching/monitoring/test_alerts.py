@@ -147,8 +147,8 @@ def postfix() -> Iterator[Callable[[Watcher], Path]]:
         master = Path("/usr/share/postfix/master.cf.dist").read_text()
         master = re.sub(r"^smtp      inet", f"127.0.0.1:{watcher.ports[25]} inet", master, flags=re.MULTILINE)
         (etc / "master.cf").write_text(master)
-        command = ["/usr/sbin/postfix", "-c", str(etc)]
-        subprocess.run([*command, "check"], check=True)
+        command = ["postfix", "-c", str(etc)]
+        subprocess.run([*command, "check"], check=True, capture_output=True)
         subprocess.Popen([*command, "start-fg"], stdout=(watcher.place / "postfix.log").open("w"))
         started.append(command)
         within(20, " ".join([*command, "status"]))

@@ -16,21 +16,6 @@ from sandbox.ports import free_port
 from tests.components.watching.monitoring.test_monitoring import EVERYTHING, files, program, role
 from tests.harness import declares_the_same
 
-PACKAGES = {
-    "promtool": "prometheus",
-    "prometheus": "prometheus",
-    "amtool": "prometheus-alertmanager",
-    "prometheus-node-exporter": "prometheus-node-exporter",
-    "prometheus-alertmanager": "prometheus-alertmanager",
-    "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
-}
-
-
-@pytest.fixture(autouse=True)
-def _daemons() -> None:
-    for name, package in PACKAGES.items():
-        assert shutil.which(name), f"{name} is missing: apt-get install {package}"
-
 
 def accepted(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True)

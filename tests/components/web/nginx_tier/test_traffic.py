@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pulumi_casebook import Images, Memcached, NginxTier, PageCache, PhpTier, RequestFilter
+from pulumi_casebook.core.debian import PHP
 from tests.components.private import CIDR, Network, Values, machines, network, written
 from tests.components.web.web_tier.boxes import Box
 from tests.waiting import until
@@ -279,7 +280,7 @@ def test_apache_runs_php_with_its_environment_and_knows_the_client(site: Site) -
 
 def test_php_fpm_has_its_environment_in_a_file_that_root_alone_reads(site: Site) -> None:
     assert site.get("/secrets.php").startswith(f"{PASSWORD} Roubaix ")
-    assert site.net["php-31"].run("stat -c '%U %a' /etc/php/8.2/fpm/pool.d/www.conf") == "root 600\n"
+    assert site.net["php-31"].run(f"stat -c '%U %a' /etc/php/{PHP}/fpm/pool.d/www.conf") == "root 600\n"
 
 
 def test_a_deployment_lets_requests_end_and_shows_the_new_code(site: Site) -> None:
@@ -289,7 +290,7 @@ def test_a_deployment_lets_requests_end_and_shows_the_new_code(site: Site) -> No
     until(lambda: any(box.run(asked, check=False) for box in boxes), "nobody has begun the answer")
     written(site.folder, {"new.php": "<?php echo 'new code';\n", "secrets.php": "<?php echo 'changed';\n"})
     said = site.net.configure(site.declare, SECRETS)
-    assert "reloaded php8.2-fpm.service" in said["php-31-php"]
+    assert f"reloaded php{PHP}-fpm.service" in said["php-31-php"]
     assert "reloaded" not in said["nginx-21-nginx"]
     until(lambda: site.net["front"].run("cat /run/slow") == "whole", "the request was cut")
     assert site.get("/new.php") == "new code"

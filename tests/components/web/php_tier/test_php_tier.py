@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from pulumi_casebook import InputError, PhpTier
+from pulumi_casebook.core.debian import PHP
 from tests.components.private import Values, files_of, machines, role_of, written
 from tests.harness import comes_after, declare, declares_the_same, only
 
-POOL = "/etc/php/8.2/fpm/pool.d/www.conf"
+POOL = f"/etc/php/{PHP}/fpm/pool.d/www.conf"
 
 
 def tier(folder: Path, **values: object) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""Machines made of namespaces: each with its own network, firewall, files and processes, all in memory.
+"""Machines made of namespaces: Debian as machines run it, each with its own network, firewall, files and processes.
 
 A box takes bundles as a real machine does, by the real apply program, and runs the real daemons; only systemd is
 played, by a short script. When the process that holds a box ends, nothing of it is left.
@@ -6,24 +6,15 @@ played, by a short script. When the process that holds a box ends, nothing of it
 
 import os
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 from types import TracebackType
 
 from pulumi_casebook.machines.configuration.component import PROGRAM
-from sandbox import MACHINES
+from sandbox import REPOSITORY
+from tests.debian import ROOT, VIEW
 from tests.waiting import until
 
-# Program -> its package.
-NEEDED = {
-    **{name: name for name in ("apache2", "curl", "haproxy", "keepalived", "logrotate", "memcached", "nginx", "rsync")},
-    "cgi-fcgi": "libfcgi-bin",
-    "nft": "nftables",
-    "php-fpm8.2": "php8.2-fpm",
-}
-# Of a box; all else is the host's.
-OWN = ("etc", "run", "srv", "usr/local", "usr/share", "var/cache", "var/lib", "var/log")
 SYSTEMCTL = Path(__file__).with_name("systemctl.sh")
 
 
@@ -31,8 +22,6 @@ class Box:
     """One machine. `run` executes in it; `apply` gives it a role."""
 
     def __init__(self, name: str) -> None:
-        missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
-        assert not missing, f"not installed: apt-get install {' '.join(missing)}"
         assert os.geteuid() == 0, "these tests make namespaces: run them as root"
         self.name, self._plugged = name, 0
         # It lives until it is ended, or the thread that made it. (By setpriv: a preexec_fn forks with gRPC's handlers.)
@@ -40,14 +29,9 @@ class Box:
         self._holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *holder.split()])
         self._pid = until(lambda: _child(self._holder.pid), f"box {name} has no process")
         until(lambda: self.run("test -e /proc/1/status && ! test -d /proc/2", check=False) == "", f"box {name}")
-        # Its view of files began as a copy, which would hold the disks of the sandbox's machines beyond its stop.
-        self.run(f"grep -o ' {MACHINES}/[^ ]*' /proc/mounts | tac | xargs --no-run-if-empty umount --lazy")
-        layers = "mount -t tmpfs box /mnt && " + " && ".join(
-            f"mkdir -p /mnt/{d}/upper /mnt/{d}/work && mount -t overlay box -o "
-            f"lowerdir=/{d},upperdir=/mnt/{d}/upper,workdir=/mnt/{d}/work /{d}"
-            for d in OWN
-        )
-        self.run(f"{layers} && hostname {name} && mkdir -p /run/lock && rm -rf /srv/* && ip link set lo up")
+        view = ["sh", "-c", VIEW, "view", str(ROOT), str(REPOSITORY)]
+        subprocess.run(["nsenter", f"--target={self._pid}", "--net", "--mount", "--pid", *view], check=True)
+        self.run(f"hostname {name} && mkdir -p /run/lock && ip link set lo up")
         self.run("cat > /usr/local/bin/systemctl && chmod +x /usr/local/bin/systemctl", SYSTEMCTL.read_text())
         self.run(
             "cat > /usr/local/bin/journalctl && chmod +x /usr/local/bin/journalctl", "#!/bin/sh\ntail /run/journal\n"
