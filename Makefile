@@ -17,18 +17,10 @@ ABREAST := --numprocesses=2 --dist=loadgroup
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-# The environment: the locked versions, then this checkout as the package casebook.
 .venv/.complete: requirements.lock pyproject.toml
-	@echo "casebook: making the Python environment (.venv)" >&2
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "casebook: python3 3.11 or newer is needed; Debian 12 has it" >&2; exit 1; }
-	@python3 -c 'import ensurepip' 2>/dev/null || apt-get install -y -qq python3-venv >/dev/null || \
-		{ echo "casebook: python3-venv is missing; install it (apt-get install python3-venv)" >&2; exit 1; }
-	@rm -f $@
-	@python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	@python3 -m sandbox.venv
 
 up: .venv/.complete ## build STACK, on the account that the environment names, else in the sandbox
 	@$(PYTHON) -m stacks up $(STACK) $(SET:%=--set %) $(RENEW:%=--renew %)
