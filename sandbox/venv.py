@@ -31,8 +31,7 @@ def fill(draft: Path, target: Path, what: str, *installed: tuple[object, ...]) -
             )
     # Scripts name their interpreter by its path.
     for script in (draft / "bin").iterdir():
-        text = script.read_bytes()
-        if not script.is_symlink() and text.startswith(b"#!"):
+        if script.is_file() and not script.is_symlink() and (text := script.read_bytes()).startswith(b"#!"):
             script.write_bytes(text.replace(bytes(draft), bytes(target)))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import REPOSITORY, building
+from sandbox import REPOSITORY, building, venv
 from tests.waiting import until
 
 # Every call of a builder (file: function), and what runs it.
@@ -246,3 +246,10 @@ def test_a_file_is_replaced_at_once(tmp_path: Path) -> None:
         assert reader.read() == "first", "it was written over"
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("second", 0o600)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_scripts_of_an_environment_find_its_interpreter(tmp_path: Path) -> None:
+    target = tmp_path / "venv"
+    building.built(target, lambda draft: venv.fill(draft, target, "nothing"), "it", 0)
+    done = subprocess.run([target / "bin/pip", "--version"], capture_output=True, text=True)
+    assert f"from {target}/lib" in done.stdout, done.stderr
