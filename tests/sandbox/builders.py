@@ -25,7 +25,10 @@ def built(target: Path, _make: Callable[[Path], object], what: str, gib: float, 
         with (signals / "begun").open("a") as begun:
             begun.write(f"{target}\n")
         draft.mkdir()
-        (draft / "half").write_bytes(bytes(size))
+        try:
+            (draft / "half").write_bytes(bytes(size))
+        except OSError:
+            raise RuntimeError("some program failed") from None
         until(lambda: (signals / "go").exists())
         (draft / "whole").touch()
 
