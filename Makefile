@@ -12,23 +12,15 @@ PYTHON := .venv/bin/python
 ABREAST := --numprocesses=2 --dist=loadgroup
 
 .PHONY: help up preview outputs destroy shell drill drill-deployment inventory accept sandbox sandbox-status sandbox-stop sandbox-reset \
-	test test-all test-stack test-unit test-tools lint lock docs bench
+	test test-all test-stack test-unit test-tools prepared toolchain lint lock docs bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-# The environment: the locked versions, then this checkout as the package casebook.
 .venv/.complete: requirements.lock pyproject.toml
-	@echo "casebook: making the Python environment (.venv)" >&2
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "casebook: python3 3.11 or newer is needed; Debian 12 has it" >&2; exit 1; }
-	@python3 -c 'import ensurepip' 2>/dev/null || apt-get install -y -qq python3-venv >/dev/null || \
-		{ echo "casebook: python3-venv is missing; install it (apt-get install python3-venv)" >&2; exit 1; }
-	@rm -f $@
-	@python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	@python3 -m sandbox.venv
 
 up: .venv/.complete ## build STACK, on the account that the environment names, else in the sandbox
 	@$(PYTHON) -m stacks up $(STACK) $(SET:%=--set %) $(RENEW:%=--renew %)
@@ -69,13 +61,13 @@ sandbox-stop: .venv/.complete ## stop the sandbox; `make sandbox` brings it back
 sandbox-reset: .venv/.complete ## forget every machine and all data of the sandbox
 	@$(PYTHON) -m sandbox reset
 
-test: lint test-tools ## every check; of the stacks, So Foot and those that the change touches are brought up
+test: lint test-tools prepared ## every check; of the stacks, So Foot and those that the change touches are brought up
 	@$(PYTHON) -m pytest $(ABREAST) --stacks=touched
 
-test-all: lint test-tools ## every check, with every stack brought up
+test-all: lint test-tools prepared ## every check, with every stack brought up
 	@$(PYTHON) -m pytest $(ABREAST) --stacks=all
 
-test-stack: .venv/.complete test-tools ## the checks of STACK in the sandbox
+test-stack: .venv/.complete test-tools prepared ## the checks of STACK in the sandbox
 	@$(PYTHON) -m pytest -m sandbox --stacks=$(STACK) tests/stacks
 
 test-unit: .venv/.complete test-tools ## the checks that need no sandbox
@@ -83,6 +75,13 @@ test-unit: .venv/.complete test-tools ## the checks that need no sandbox
 
 test-tools: .venv/.complete
 	@$(PYTHON) -m tests.debian
+
+# What takes minutes the first time: no check waits for it.
+prepared: .venv/.complete
+	@$(MAKE) --no-print-directory --jobs=2 toolchain sandbox
+
+toolchain: .venv/.complete
+	@$(PYTHON) -m sandbox.toolchain prepare
 
 lint: .venv/.complete ## format, style and types
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy

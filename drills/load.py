@@ -18,7 +18,6 @@ from typing import NamedTuple
 from drills.drill import NotSeen
 from sandbox import GATEWAY
 from sandbox.toolchain import golang
-from sandbox.toolchain.home import locked
 from stacks.running import from_the_world
 from stacks.target import CHECKOUT, is_account
 
@@ -76,9 +75,8 @@ def vegeta() -> str:
     """The program: what is on PATH, else built from its Go module, once."""
     if found := shutil.which("vegeta"):
         return found
-    with locked():
-        package = "github.com/tsenart/vegeta/v12"
-        return str(golang.built(Path(__file__).parent / "vegeta", "vegeta", package, "", "vegeta (a minute)"))
+    package = "github.com/tsenart/vegeta/v12"
+    return str(golang.built(Path(__file__).parent / "vegeta", "vegeta", package, "", "vegeta (a minute)", 0.5))
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ MARK = "(a later release)"
 COMMENT = re.compile(r"^[ \t]*(?:#|;|//) \w.*$", re.MULTILINE)
 # A machine is born with files of this one: another file would be another machine.
 BORN_WITH = "machine"
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".cache", ".*_cache", ".hypothesis", "__pycache__", "build")
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".cache", ".*_cache", ".hypothesis", "__pycache__", "build")
 
 
 @contextlib.contextmanager

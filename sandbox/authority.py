@@ -1,9 +1,10 @@
 """The sandbox's certificate authority, which its machines trust, and the certificates it gives."""
 
 import pathlib
+import shutil
 import tempfile
 
-from sandbox import STATE
+from sandbox import STATE, building
 from sandbox.shell import run
 
 DIRECTORY = STATE / "ca"
@@ -13,14 +14,18 @@ NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"
 
 def ensure() -> str:
     """Make the authority once; returns its certificate."""
-    if not _stands(CERTIFICATE):
-        DIRECTORY.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = CERTIFICATE.with_suffix(".new")
-        subject = ["-subj", "/O=Casebook sandbox/CN=Casebook sandbox CA", "-days", "3650"]
-        usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-        run("openssl", "req", "-x509", *NEW_KEY, *subject, *usage, "-keyout", KEY, "-out", new)
-        new.rename(CERTIFICATE)
+    if DIRECTORY.exists() and not _stands(CERTIFICATE):
+        shutil.rmtree(DIRECTORY)
+    building.built(DIRECTORY, _make, "the sandbox's certificate authority", 0.01)
     return CERTIFICATE.read_text()
+
+
+def _make(draft: pathlib.Path) -> None:
+    draft.mkdir(mode=0o700)
+    subject = ["-subj", "/O=Casebook sandbox/CN=Casebook sandbox CA", "-days", "3650"]
+    usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    made = ["-keyout", draft / KEY.name, "-out", draft / CERTIFICATE.name]
+    run("openssl", "req", "-x509", *NEW_KEY, *subject, *usage, *made)
 
 
 def issue(names: list[str], target: pathlib.Path) -> None:
@@ -39,10 +44,7 @@ def issue(names: list[str], target: pathlib.Path) -> None:
         run("openssl", "req", *NEW_KEY, "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
         signing = ["-CA", CERTIFICATE, "-CAkey", KEY, "-CAcreateserial", "-days", "3650", "-extfile", extensions]
         run("openssl", "x509", "-req", "-in", request, *signing, "-out", certificate)
-        new = target.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text(certificate.read_text() + key.read_text())
-        new.rename(target)
+        building.write(target, certificate.read_text() + key.read_text(), 0o600)
 
 
 def _stands(certificate: pathlib.Path) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from sandbox import RUN
+from sandbox.building import write
 
 FILE, MADE = RUN / "faults.json", RUN / "faults.log"
 RETRY_AFTER = 2  # seconds, as 429 and 503 tell
@@ -74,9 +75,7 @@ def set_to(faults: Iterable[Fault]) -> None:
     if not wanted:
         FILE.unlink(missing_ok=True)
         return
-    new = FILE.with_suffix(".new")
-    new.write_text(json.dumps(wanted))
-    new.replace(FILE)
+    write(FILE, json.dumps(wanted))
 
 
 def in_force() -> list[Fault]:

@@ -1,12 +1,13 @@
 """What the sandbox asks of this computer: rights, space, kernel, programs."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from sandbox import HOME
+from sandbox import building
 from sandbox.shell import FABRIC, ip, namespaces, nft, run
 
 # program -> Debian package
@@ -34,24 +35,14 @@ GRANTED = {
     # thirtieth machine does not boot.
     "fs/inotify/max_user_instances": 8192,
 }
-FIRST_START, LATER_START = 6, 1  # GiB of free disk
-POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
+POLICY, NOTHING = pathlib.Path("/usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n"
+INSTALLING = pathlib.Path("/run/lock/casebook-packages")  # one at a time
+WAITING = ("-o", "DPkg::Lock::Timeout=600")  # for others, e.g. the host's own upgrades
 
 
 def check_root() -> None:
     if os.geteuid() != 0:
         raise RuntimeError("the sandbox boots machines and makes networks, which needs root: run it with sudo")
-
-
-def check_space(first: bool) -> None:
-    need = FIRST_START if first else LATER_START
-    existing = next(path for path in (HOME, *HOME.parents) if path.exists())
-    free = shutil.disk_usage(existing).free / 2**30
-    if free < need:
-        raise RuntimeError(
-            f"{free:.1f} GiB are free below {HOME} and the sandbox needs {need}; make space there, or set "
-            "CASEBOOK_HOME to a directory on a larger disk"
-        )
 
 
 def check_kernel() -> None:
@@ -124,22 +115,33 @@ def missing_packages() -> list[str]:
 
 def install(packages: list[str]) -> None:
     """Install Debian packages without starting or enabling the services that some of them bring."""
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    mine = not POLICY.exists()
-    if mine:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
-    try:
+    with building.alone(INSTALLING, "this computer's packages"), _nothing_starts():
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
-            done = subprocess.run(["apt-get", *command], check=False, env=quiet, capture_output=True, text=True)
+            done = subprocess.run(
+                ["apt-get", *WAITING, *command],
+                check=False,
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                capture_output=True,
+                text=True,
+            )
             if done.returncode:
                 said = done.stderr.strip().splitlines()
                 raise RuntimeError(
                     f"apt-get {command[0]} failed: {said[-1] if said else done.returncode}; the first start needs "
                     "the package sources of this host: check its network, then start again"
                 )
+    for package in packages:
+        run("systemctl", "disable", "--quiet", f"{package}.service", check=False)
+
+
+@contextlib.contextmanager
+def _nothing_starts() -> Iterator[None]:
+    """No package starts a service; the host's own rule stays, and that of an installation that was killed goes."""
+    mine = not POLICY.exists() or POLICY.read_text() == NOTHING
+    if mine:
+        building.write(POLICY, NOTHING, 0o755)
+    try:
+        yield
     finally:
         if mine:
             POLICY.unlink()
-    for package in packages:
-        run("systemctl", "disable", "--quiet", f"{package}.service", check=False)

@@ -21,6 +21,7 @@ from sandbox import (
     DATA,
     DNS,
     ETC,
+    HOME,
     LOG,
     MACHINES,
     OVHCLOUD_PORT,
@@ -31,6 +32,7 @@ from sandbox import (
     STATE,
     VOLUMES,
     authority,
+    building,
     dns,
     edge,
     host,
@@ -54,6 +56,7 @@ IPLB = "iplb-"  # namespaces of the OVHcloud API's load balancers
 NAS = "nas-"  # of its NAS-HA
 SERVER_NAMESPACES = (balancer.PREFIX, IPLB, NAS)
 OWN_NAMESPACES = (MACHINE, routers.PREFIX, *SERVER_NAMESPACES)
+FIRST_START, LATER_START = 6, 1  # GiB of free disk
 POWER_OFF = 15.0  # seconds a machine gets at stop
 
 
@@ -112,7 +115,7 @@ def start() -> None:
         processes.end({"start"})
         os.environ[processes.MARK] = processes.mark("start")
         first = not (setup.is_done() and venv.is_made())
-        host.check_space(first)
+        building.check_space(HOME, "the sandbox", FIRST_START if first else LATER_START)
         _prepare(say)
         if FORGETTING.exists() or not setup.is_done():
             # Machines of databases that are no more would stop Nova.
@@ -179,11 +182,18 @@ def _prepare(say: Progress) -> None:
     host.check_kernel()
     host.grant()
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for directory in (ETC, LOG, RUN, DNS, ROOTFS, MACHINES, VOLUMES, BALANCERS, SSH_KEY.parent):
+    for directory in (ETC, LOG, RUN, DNS, ROOTFS, MACHINES, VOLUMES, BALANCERS):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority.ensure()
-    if not SSH_KEY.exists():
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "customer@sandbox", "-f", SSH_KEY)
+    _customers_key()
+
+
+def _customers_key() -> None:
+    def make(draft: pathlib.Path) -> None:
+        draft.mkdir(mode=0o700)
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "customer@sandbox", "-f", draft / SSH_KEY.name)
+
+    building.built(SSH_KEY.parent, make, "the customer's key", 0.01, lambda _: SSH_KEY.exists())
 
 
 def _environment(say: Progress) -> None:
@@ -243,7 +253,7 @@ def reset() -> None:
 
 
 def _forget(say: Progress) -> None:
-    if setup.SNAPSHOT.exists() and not setup.is_done():
+    if setup.snapshots() and not setup.is_done():
         say("the control planes or their catalogue have a new release: what the sandbox held is forgotten")
     FORGETTING.touch()
     for machine in machines():

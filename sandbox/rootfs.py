@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from sandbox import CODENAME, GATEWAY, RELEASE, ROOTFS, packages, shelf
+from sandbox import CODENAME, GATEWAY, RELEASE, ROOTFS, building, packages, shelf
 from sandbox.shell import run
 
 IMAGE = f"debian-{RELEASE}"  # of the image called "Debian 13"
@@ -103,14 +103,25 @@ def make(authority: str) -> None:
 
     The image's name is a link; machines stand on what it points to, so that what exists keeps its ground.
     """
-    name = _name(authority)
-    unfinished, link = ROOTFS / f"{name}.unfinished", ROOTFS / f"{IMAGE}.new"
-    run("rm", "-rf", unfinished, ROOTFS / name, link)
-    bootstrap(unfinished, PACKAGES, packages.cached(), f"--aptopt={PROXY}")
-    _configure(unfinished, authority)
-    unfinished.rename(ROOTFS / name)
-    link.symlink_to(name)
-    link.rename(ROOTFS / IMAGE)
+
+    def fill(draft: pathlib.Path) -> None:
+        bootstrap(draft, PACKAGES, packages.cached(), f"--aptopt={PROXY}")
+        _configure(draft, authority)
+
+    made = building.built(ROOTFS / _name(authority), fill, "the machines' root file system", 1)
+    building.link(ROOTFS / IMAGE, made.name)
+
+
+def keep(root: pathlib.Path, name: str) -> None:
+    """Make an image of what a machine holds now."""
+    if (ROOTFS / name).exists():
+        raise FileExistsError(f"there is an image {name} already")
+
+    def copy(draft: pathlib.Path) -> None:
+        run("cp", "-a", root, draft)
+        shutil.rmtree(draft / "var/lib/cloud")
+
+    building.built(ROOTFS / name, copy, f"the image {name}", 1)
 
 
 def _name(authority: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from sandbox.building import write
 from stacks.mend import events_of, make_readable, mend, release_dead_lock, renewals, replacements
 from stacks.target import CHECKOUT, HOME, Stop, empty_project, is_account, prepare
 
@@ -45,7 +46,7 @@ def config_file(stack: str) -> Path:
         if counts := config.pop(COUNTS, None):
             resize(config["casebook:settings"], counts, f"{stack_file(stack).name}: {COUNTS}")
         text = yaml.safe_dump(content, sort_keys=False)
-    copy.write_text(text)
+    write(copy, text)  # the salt opens every secret of the stack's state
     return copy
 
 

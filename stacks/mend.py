@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from sandbox.building import write
 from stacks.clouds import Clouds
 from stacks.target import HOME, Stop, empty_project
 from stacks.things import INSTANCE, LISTINGS, RECORD, S3_KEY, USER, alike
@@ -47,9 +48,7 @@ def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     operations += failed_operations(events_of(stack)) if whole.get("deployment") else []
     if operations:
         made = settle(whole, operations, environment)
-        new = adopted.with_suffix(".new")
-        new.write_text(json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]))
-        new.replace(adopted)
+        write(adopted, json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]))
         pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
         finish(stack, made, environment)
     for file in (adopted, events_of(stack)):

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from sandbox import GATEWAY, INTERNET, NETWORK, PROJECT, RELEASE
+from sandbox.building import write
 from sandbox.openstack import secrets
 from sandbox.openstack.admin import CUSTOMER_PROJECT, connection
 from sandbox.openstack.configuration import AUTH_URL, REGIONS, SWIFT_URL, URL
@@ -85,7 +86,7 @@ def identity() -> None:
             "consumer_key": own.consumer_key,
         },
     }
-    secrets.write_private(json.dumps(credentials, indent=1), PROJECT)
+    write(PROJECT, json.dumps(credentials, indent=1), 0o600)
 
 
 def _endpoints(keystone: Any) -> None:

@@ -22,7 +22,8 @@ from sandbox import GATEWAY, MACHINES, ROOTFS, wires
 from sandbox.internet import MTU
 from sandbox.machine import Machine
 from sandbox.openstack import keys
-from sandbox.shell import links, run, wake
+from sandbox.rootfs import keep
+from sandbox.shell import links, wake
 
 SEED = "var/lib/cloud/seed/config_drive/"
 
@@ -271,11 +272,7 @@ class Driver(FakeDriver):
         update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
         update_task_state(task_state=task_states.IMAGE_UPLOADING, expected_state=task_states.IMAGE_PENDING_UPLOAD)
         images = glance.API()
-        target = ROOTFS / rootfs_name(images.get(context, image_id)["name"])
-        unfinished = target.with_name(f"{target.name}.unfinished")
-        run("cp", "-a", Machine(instance.uuid).root, unfinished)
-        run("rm", "-rf", unfinished / "var/lib/cloud")
-        unfinished.rename(target)
+        keep(Machine(instance.uuid).root, rootfs_name(images.get(context, image_id)["name"]))
         stub = io.BytesIO(b"a root file system of the sandbox")
         images.update(context, image_id, {"disk_format": "raw", "container_format": "bare"}, data=stub)
 

@@ -1,11 +1,11 @@
 """The passwords of this sandbox's control planes: generated once, readable by root only."""
 
 import json
-import pathlib
 import secrets
 from dataclasses import asdict, dataclass
 
 from sandbox import STATE
+from sandbox.building import write
 
 FILE = STATE / "secrets.json"
 
@@ -40,14 +40,5 @@ def ensure() -> Secrets:
             application_secret=secrets.token_hex(16),
             consumer_key=secrets.token_hex(16),
         )
-        write_private(json.dumps(asdict(made), indent=1), FILE)
+        write(FILE, json.dumps(asdict(made), indent=1), 0o600)
     return load()
-
-
-def write_private(text: str, path: pathlib.Path) -> None:
-    """Write a file that only its owner reads, all of it or nothing."""
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    new.write_text(text)
-    new.rename(path)

@@ -12,13 +12,14 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 
-from sandbox import DATA, ETC, LOG, STATE, processes
+from sandbox import DATA, ETC, LOG, STATE, building, processes
 from sandbox.openstack import catalogue, configuration, daemons, venv
 from sandbox.openstack.configuration import AUTH_URL, DATABASES, HOME_REGION, PORTS, RINGS, RPC
 from sandbox.openstack.secrets import Secrets
 from sandbox.shell import run
 
 SNAPSHOT = STATE / "snapshot"
+GIB = 0.7
 DIRECTORIES = [
     "certificates",
     "cinder",
@@ -46,20 +47,37 @@ def is_done() -> bool:
     return (SNAPSHOT / recipe()).exists()
 
 
+def snapshots() -> list[pathlib.Path]:
+    """Of this release, or of an earlier one."""
+    return list(SNAPSHOT.glob("[!.]*"))
+
+
 def restore() -> None:
     """Back to the empty account."""
-    if is_done():
-        shutil.rmtree(DATA, ignore_errors=True)
-        unfinished = DATA.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        run("cp", "-a", "--reflink=auto", SNAPSHOT / recipe(), unfinished)
-        unfinished.rename(DATA)
+    building.built(DATA, lambda draft: _copy(SNAPSHOT / recipe(), draft), "the empty account", GIB)
 
 
 def first(secrets: Secrets, say: Callable[[str], None]) -> None:
     """Make the databases and the catalogue; leaves the services running."""
+
+    def make(draft: pathlib.Path) -> None:
+        _fill(secrets, say)
+        # The services wait for their database while it is copied.
+        processes.end({"mariadb"})
+        _copy(DATA, draft)
+        processes.start([daemons.database()], 60, say)
+
+    for old in snapshots():
+        shutil.rmtree(old)
+    building.built(SNAPSHOT / recipe(), make, "the control planes", 2 * GIB)
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    run("cp", "-a", "--reflink=auto", source, target)
+
+
+def _fill(secrets: Secrets, say: Callable[[str], None]) -> None:
     processes.end({"mariadb", "fabric", *(service.name for service in daemons.services())})
-    shutil.rmtree(SNAPSHOT, ignore_errors=True)
     shutil.rmtree(DATA, ignore_errors=True)
     for name in DIRECTORIES:
         (DATA / name).mkdir(parents=True)
@@ -85,16 +103,6 @@ def first(secrets: Secrets, say: Callable[[str], None]) -> None:
     processes.start(by_name.values(), 180, say)
     _catalogue("offer")
     say("catalogue filled")
-    _snapshot(say)
-
-
-def _snapshot(say: Callable[[str], None]) -> None:
-    """The services wait for their database while it is copied."""
-    processes.end({"mariadb"})
-    SNAPSHOT.mkdir(mode=0o700)
-    run("cp", "-a", "--reflink=auto", DATA, SNAPSHOT / "unfinished")
-    (SNAPSHOT / "unfinished").rename(SNAPSHOT / recipe())
-    processes.start([daemons.database()], 60, say)
 
 
 def _manage(program: str, *arguments: object, environment: Mapping[str, str] | None = None) -> None:

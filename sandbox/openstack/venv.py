@@ -1,43 +1,27 @@
 """The virtual environment of the OpenStack services, made once per lock file."""
 
-import hashlib
 import pathlib
 import shutil
-import subprocess
-import sys
 
-from sandbox import STATE
-from sandbox.shell import run
+from sandbox import STATE, building, venv
 
 LOCK = pathlib.Path(__file__).with_name("requirements.lock")
+WHAT = "the OpenStack services"
 
 
 def path() -> pathlib.Path:
-    digest = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    return STATE / f"venv-{digest}"
+    return STATE / f"venv-{venv.digest(LOCK.read_bytes())}"
 
 
 def is_made() -> bool:
-    return (path() / "complete").exists()
+    return path().exists()
 
 
 def make() -> None:
-    """Make it anew; RuntimeError with pip's last words.
-
-    A virtual environment cannot be renamed, so a file says that it is whole.
-    """
-    venv = path()
-    shutil.rmtree(venv, ignore_errors=True)
-    run(sys.executable, "-m", "venv", venv)
-    command = [venv / "bin/pip", "install", "--quiet", "--no-input", "--require-hashes", "--requirement", LOCK]
-    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise RuntimeError(
-            f"pip could not install the OpenStack services: {said[-1] if said else done.returncode}; the first "
-            "start needs the package index: check the network, then start again"
-        )
+    """Make it, and remove those of earlier locks; RuntimeError with pip's last words."""
+    target = path()
+    locked = ("--require-hashes", "--requirement", LOCK)
+    building.built(target, lambda draft: venv.fill(draft, target, WHAT, locked), WHAT, 1.5)
     for old in STATE.glob("venv-*"):
-        if old != venv:
+        if old != target:
             shutil.rmtree(old)
-    (venv / "complete").touch()

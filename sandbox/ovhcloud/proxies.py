@@ -11,7 +11,7 @@ import signal
 import socket
 from pathlib import Path
 
-from sandbox import GATEWAY, INTERNET, NETWORK, STATE, authority, wires
+from sandbox import GATEWAY, INTERNET, NETWORK, STATE, authority, building, wires
 from sandbox.shell import FABRIC, ip, ip_json, links, namespaces, run
 
 from . import balancer
@@ -51,10 +51,7 @@ class Proxy:
 
     def write(self, name: str, text: str) -> str:
         """A file that only root reads; its name, relative to the balancer's home."""
-        new = self.home / f"{name}.new"
-        new.touch(mode=0o600)
-        new.write_text(text)
-        new.rename(self.home / name)
+        building.write(self.home / name, text, 0o600)
         return name
 
     def certificates(self, applied: Object) -> dict[int | None, str]:

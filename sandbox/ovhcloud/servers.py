@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import INTERNET, wires
+from sandbox.building import write
 from sandbox.machine import Machine
 from sandbox.shell import FABRIC, links, namespaces, wake
 
@@ -101,9 +102,7 @@ class Server:
             return {}
 
     def note(self, wanted: Object) -> None:
-        new = self._record.with_suffix(".new")
-        new.write_text(json.dumps({"install": wanted["install"], "boot": wanted["boot"]}))
-        new.rename(self._record)
+        write(self._record, json.dumps({"install": wanted["install"], "boot": wanted["boot"]}))
 
     def converge(self) -> None:
         """Make the machine what its record asks for; returns when it has booted, or is off."""

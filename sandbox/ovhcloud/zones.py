@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 
 from sandbox import DNS
+from sandbox.building import write
 
 from .store import Object, Store
 
@@ -81,8 +82,4 @@ def converge(store: Store, zone: str) -> None:
     served = store.need("zone", "sandbox", "zone", zone)
     DNS.mkdir(parents=True, exist_ok=True)
     file, text = DNS / f"{zone}.conf", render(zone, served["records"])
-    if file.exists() and file.read_text() == text:
-        return
-    new = file.with_suffix(".new")
-    new.write_text(text)
-    new.rename(file)
+    write(file, text)

@@ -13,6 +13,7 @@ import threading
 from http import HTTPStatus
 
 from sandbox import GATEWAY
+from sandbox.building import write
 from sandbox.shelf import PORT, SHELF, opensearch
 
 
@@ -22,10 +23,9 @@ def publish() -> None:
     data = package.read_bytes()
     control = subprocess.run(["dpkg-deb", "--field", package], check=True, capture_output=True, text=True).stdout
     listed = f"{control}Filename: ./{package.name}\nSize: {len(data)}\nSHA256: {_digest(data)}\n"
-    (SHELF / "Packages").write_text(listed)
-    (SHELF / "Release").write_text(
-        f"Date: {email.utils.formatdate(usegmt=True)}\nSHA256:\n {_digest(listed.encode())} {len(listed)} Packages\n"
-    )
+    write(SHELF / "Packages", listed)
+    date = email.utils.formatdate(usegmt=True)
+    write(SHELF / "Release", f"Date: {date}\nSHA256:\n {_digest(listed.encode())} {len(listed)} Packages\n")
 
 
 def _digest(data: bytes) -> str:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import zipfile
 
-from sandbox import host
+from sandbox import building, host
 from sandbox.shelf import SHELF
 from sandbox.toolchain.home import fingerprint
 
@@ -27,21 +27,14 @@ MODULES = {
 def package() -> pathlib.Path:
     """The package of the present recipe, made if it is not there. RuntimeError says why it cannot be made."""
     recipe = hashlib.sha256(f"{fingerprint(SOURCE)} {pathlib.Path(__file__).read_text()}".encode()).hexdigest()[:12]
-    made = SHELF / f"opensearch-{recipe}.deb"
-    if not made.exists():
-        draft = SHELF / "unfinished"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        _make(draft, draft / made.name)
-        (draft / made.name).rename(made)
-        shutil.rmtree(draft)
-    return made
+    return building.built(SHELF / f"opensearch-{recipe}.deb", _make, "OpenSearch's package", 1)
 
 
-def _make(draft: pathlib.Path, made: pathlib.Path) -> None:
+def _make(draft: pathlib.Path) -> None:
     if not shutil.which("mvn"):
         host.install(["maven"])
-    jars, classes, root = draft / "jars", draft / "classes", draft / "root"
+    work = draft.parent
+    jars, classes, root = work / "jars", work / "classes", work / "root"
     home = root / "usr/share/opensearch"
     _run("mvn", "-B", "-q", "-f", SOURCE / "pom.xml", JARS, f"-DoutputDirectory={jars}")
     shutil.copytree(SOURCE / "root", root)
@@ -61,7 +54,7 @@ def _make(draft: pathlib.Path, made: pathlib.Path) -> None:
     compiler.unlink()
     # The engine gives rights to jars by their names, the version left out.
     [core] = jars.glob("opensearch-core-*.jar")
-    archive_of_classes = shutil.make_archive(str(draft / "classes"), "zip", classes)
+    archive_of_classes = shutil.make_archive(str(work / "classes"), "zip", classes)
     pathlib.Path(archive_of_classes).rename(jars / core.name.replace("core", "plugin-classloader"))
     with zipfile.ZipFile(security) as archive:
         archive.extractall(home / "plugins/opensearch-security")
@@ -71,7 +64,7 @@ def _make(draft: pathlib.Path, made: pathlib.Path) -> None:
             jar.rename(home / "modules" / module / jar.name)
     jars.rename(home / "lib")
     # Jars are compressed.
-    _run("dpkg-deb", "--root-owner-group", "-Znone", "--build", root, made)
+    _run("dpkg-deb", "--root-owner-group", "-Znone", "--build", root, draft)
 
 
 def _run(*command: object) -> None:

@@ -11,22 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
+from sandbox import building
+from sandbox.building import write
 from sandbox.toolchain import engine, plugins
-from sandbox.toolchain.home import (
-    Failures,
-    ToolchainError,
-    casebook_home,
-    locked,
-    pulumi_home,
-    say,
-    toolchain_home,
-    write,
-)
+from sandbox.toolchain.home import Failures, ToolchainError, casebook_home, pulumi_home, say, toolchain_home
 
 
 def prepare() -> None:
     started = time.monotonic()
-    with locked(), ThreadPoolExecutor(1) as beside:  # two Go programs are built side by side
+    # Two Go programs are built side by side.
+    with building.alone(toolchain_home(), "the toolchain"), ThreadPoolExecutor(1) as beside:
         failures = Failures()
         choosing = beside.submit(engine.choose, failures)
         found = plugins.choose(choosing.result, failures)
@@ -68,10 +62,7 @@ def exports() -> dict[str, str]:
 def passphrase_file() -> Path:
     """Made once: without it the secrets of every stack's state are lost."""
     path = casebook_home() / "passphrase"
-    with locked():
-        if not path.exists():
-            write(path, secrets.token_hex(32), 0o600)
-    return path
+    return building.built(path, lambda draft: write(draft, secrets.token_hex(32), 0o600), "the passphrase", 0.01)
 
 
 def main() -> int:
@@ -87,7 +78,7 @@ def main() -> int:
         else:
             for name, value in exports().items():
                 print(f"export {name}={shlex.quote(value)}")
-    except ToolchainError as error:
+    except RuntimeError as error:
         say(str(error))
         return 1
     except OSError as error:

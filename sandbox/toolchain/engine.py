@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from sandbox import building
+from sandbox.building import write
 from sandbox.toolchain import golang
 from sandbox.toolchain.download import fetched, unreachable
-from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, say, toolchain_home, write
+from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, say, toolchain_home
 
 # Older engines lack stackConfigDir or calls that the installed SDK makes.
 OLDEST = (3, 200)
@@ -81,26 +83,30 @@ def download(version: str, folder: Path, failures: Failures) -> str | None:
         return known
     why = unreachable(INSTALLER)
     if not why:
-        say(f"downloading pulumi {version} with Pulumi's own installer")
         try:
-            script = fetched(INSTALLER)
-            # It installs into ROOT/bin, and would edit the user's shell profile.
-            done = subprocess.run(
-                ["sh", "-s", "--", "--version", version, "--install-root", str(folder), "--no-edit-path"],
-                input=script,
-                capture_output=True,
-                timeout=900,
-            )
-            if done.returncode == 0 and (folder / "bin" / "pulumi").exists():
-                return None
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
-            why = f"Pulumi's installer failed ({lines[-1] if lines else 'no output'})"
-        except (OSError, subprocess.TimeoutExpired) as error:
+            building.built(folder, lambda draft: install(version, draft), what, 0.5)
+            return None
+        except building.NoSpace:
+            raise
+        except (OSError, ToolchainError, subprocess.TimeoutExpired) as error:
             why = f"Pulumi's installer failed ({error})"
-        shutil.rmtree(folder, ignore_errors=True)
     failures.add(what, why)
     say(f"{why}; building instead")
     return why
+
+
+def install(version: str, folder: Path) -> None:
+    say(f"downloading pulumi {version} with Pulumi's own installer")
+    # It installs into ROOT/bin, and would edit the user's shell profile.
+    done = subprocess.run(
+        ["sh", "-s", "--", "--version", version, "--install-root", str(folder), "--no-edit-path"],
+        input=fetched(INSTALLER),
+        capture_output=True,
+        timeout=900,
+    )
+    if done.returncode or not (folder / "bin" / "pulumi").exists():
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ToolchainError(lines[-1] if lines else "no output")
 
 
 def build(reason: str) -> Engine:
@@ -115,6 +121,7 @@ def build(reason: str) -> Engine:
         BUILT_PACKAGE,
         f"-X {VERSION_VARIABLE}=v{found[1]}",
         f"pulumi {found[1]} (3 minutes on two cores)",
+        4,
     ).parent
     write(
         folder / "pulumi-language-python",

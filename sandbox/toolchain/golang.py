@@ -1,5 +1,6 @@
 """Build a Go program from its module, once for each content of its source folder."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -8,54 +9,43 @@ import threading
 import time
 from pathlib import Path
 
+from sandbox import building, host
 from sandbox.toolchain.home import ToolchainError, fingerprint, say, toolchain_home
 
 # From 1.21 on, go fetches the newer toolchain that a go.mod asks for.
 SELF_UPDATING = (1, 21)
 
 
-def built(source: Path, program: str, package: str, linker_flags: str, note: str) -> Path:
+def built(source: Path, program: str, package: str, linker_flags: str, note: str, gib: float) -> Path:
     """The program built from the module in `source`, in a folder of its own.
 
     program        what to call it
     package        what to build, as `go build` names it
     linker_flags   e.g. the version to stamp into the program
     note           what to tell the reader while it is built
+    gib            GiB of disk that this takes, with Go's caches
 
     Raises ToolchainError when there is no Go, no network or no room.
     """
-    folder = toolchain_home() / f"{source.name}-{fingerprint(source)}"
-    if folder.is_dir():
-        return folder / program
-    go, environment = find_go(needed_version(source / "go.mod"))
-    draft = folder.with_name(f".{folder.name}")  # the lock is held: a draft that is there was left by a killed run
-    shutil.rmtree(draft, ignore_errors=True)
-    say(f"building {note}; this happens once")
-    started = time.monotonic()
-    command = [
-        go,
-        "build",
-        "-mod=readonly",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags",
-        f"-s -w {linker_flags}",
-        "-o",
-        str(draft / program),
-        package,
-    ]
-    try:
+
+    def build(draft: Path) -> None:
+        go, environment = find_go(needed_version(source / "go.mod"))
+        say(f"building {note}; this happens once")
+        started = time.monotonic()
+        command = [
+            *(go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false"),
+            *("-ldflags", f"-s -w {linker_flags}", "-o", str(draft / program), package),
+        ]
         with Reported(note):
             done = subprocess.run(
                 command, cwd=source, env={**environment, "CGO_ENABLED": "0"}, capture_output=True, text=True
             )
         if done.returncode:
             raise ToolchainError(explained(note, done.stderr))
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    say(f"built {note} in {time.monotonic() - started:.0f} s")
-    return folder / program
+        say(f"built {note} in {time.monotonic() - started:.0f} s")
+
+    folder = toolchain_home() / f"{source.name}-{fingerprint(source)}"
+    return building.built(folder, build, note, gib) / program
 
 
 class Reported:
@@ -80,10 +70,6 @@ def explained(note: str, output: str) -> str:
     """One sentence from the output of a failed build."""
     lines = [line for line in output.splitlines() if line.strip() and not line.startswith("go: downloading")]
     last = lines[-1].strip() if lines else "no output"
-    if "no space left" in output.lower():
-        return (
-            f"{note} cannot be built: the disk is full; free 5 GB for Go's caches and {toolchain_home()}, and try again"
-        )
     if re.search(r"dial tcp|no such host|i/o timeout|connection re(fused|set)|TLS handshake|proxyconnect", output):
         return (
             f"{note} cannot be built: its Go modules cannot be fetched ({last}); "
@@ -150,8 +136,5 @@ def install_from_apt() -> None:
     if versions and (1, versions[-1]) >= SELF_UPDATING:
         package = f"golang-1.{versions[-1]}-go"
         say(f"installing {package} with apt")
-        subprocess.run(
-            ["apt-get", "install", "-y", "--no-install-recommends", package],
-            capture_output=True,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
+        with contextlib.suppress(RuntimeError):  # then there is none, which is told
+            host.install([package])

@@ -1,21 +1,20 @@
 """Where the toolchain keeps what it made, and how it speaks."""
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from sandbox.building import write
 
 SOURCE = Path(__file__).parent
 
 
-class ToolchainError(Exception):
+class ToolchainError(RuntimeError):
     """What went wrong, and what the reader can do next, in one sentence."""
 
 
@@ -35,38 +34,6 @@ def pulumi_home() -> Path:
 
 def say(text: str) -> None:
     print(f"toolchain: {text}", file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def locked() -> Iterator[None]:
-    """Hold the machine's one toolchain lock; whoever comes second waits and finds the work done."""
-    folder = toolchain_home()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / "lock").open("w")
-    except OSError as error:
-        raise ToolchainError(
-            f"{folder} cannot be written ({error.strerror}); set CASEBOOK_HOME to a folder that can"
-        ) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another prepare is at work; waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file at once, so that no reader ever sees half of it. Does nothing when it is right already."""
-    if path.is_file() and path.read_text() == text and path.stat().st_mode & 0o777 == mode:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-        file.write(text)
-    draft.chmod(mode)
-    draft.replace(path)
 
 
 def fingerprint(folder: Path) -> str:

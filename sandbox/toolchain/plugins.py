@@ -15,10 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import building
+from sandbox.building import write
 from sandbox.toolchain import golang
 from sandbox.toolchain.download import unreachable
 from sandbox.toolchain.engine import INSTALLER, Engine
-from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, pulumi_home, say, write
+from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, pulumi_home, say
 
 NAMES = ("openstack", "ovh", "command", "random", "tls")
 # What tells a plugin folder that we filled from one that Pulumi did.
@@ -109,10 +111,16 @@ def adopt(plugin: Wanted) -> bool:
     there = Path("~/.pulumi/plugins").expanduser() / plugin.folder.name
     if there == plugin.folder or not (there / plugin.program.name).exists() or (there / MARK).exists():
         return False
-    shutil.rmtree(plugin.folder, ignore_errors=True)
-    plugin.folder.mkdir(parents=True)
-    for file in there.iterdir():
-        (plugin.folder / file.name).symlink_to(file)
+
+    def link(draft: Path) -> None:
+        draft.mkdir()
+        for file in there.iterdir():
+            (draft / file.name).symlink_to(file)
+
+    def is_theirs(folder: Path) -> bool:
+        return (folder / plugin.program.name).exists() and not (folder / MARK).exists()
+
+    building.built(plugin.folder, link, plugin.label, 0.01, is_theirs)
     return True
 
 
@@ -128,12 +136,17 @@ def download(plugin: Wanted, engine: Callable[[], Engine], failures: Failures) -
             command += ["--server", plugin.server]
         environment = {**os.environ, "PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-            if done.returncode == 0 and plugin.program.exists():
+            with building.room(plugin.folder.parent, plugin.label, 0.5):
+                done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+                lines = done.stderr.strip().splitlines()
+                if done.returncode or not plugin.program.exists():
+                    raise ToolchainError(lines[-1] if lines else "`pulumi plugin install` failed")
                 (plugin.folder / MARK).unlink(missing_ok=True)
                 return None
-            lines = done.stderr.strip().splitlines()
-            why = lines[-1] if lines else "`pulumi plugin install` failed"
+        except building.NoSpace:
+            raise
+        except ToolchainError as error:
+            why = str(error)
         except subprocess.TimeoutExpired:
             why = "its download did not end within 10 minutes"
     failures.add(plugin.label, why)
@@ -141,15 +154,13 @@ def download(plugin: Wanted, engine: Callable[[], Engine], failures: Failures) -
 
 
 def place_bridge(plugin: Wanted) -> None:
-    built = golang.built(SOURCE / "openstack", plugin.program.name, ".", "", f"{plugin.label} (2 minutes on two cores)")
+    built = golang.built(
+        SOURCE / "openstack", plugin.program.name, ".", "", f"{plugin.label} (2 minutes on two cores)", 4
+    )
     if plugin.program.is_symlink() and plugin.program.readlink() == built:
         return
-    plugin.folder.mkdir(parents=True, exist_ok=True)
     write(plugin.folder / MARK, "")
-    draft = plugin.folder / f".{plugin.program.name}.{os.getpid()}"
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(built)
-    draft.replace(plugin.program)
+    building.link(plugin.program, built)
 
 
 def place_stand_in(plugin: Wanted) -> None:

@@ -32,7 +32,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        seconds_until(self.ask, f"an answer of {self.name}", 30, every=0.1)
+        seconds_until(self.ask, f"an answer of {self.name}", 120, every=0.1)
 
     def ask(self, *statements: str) -> bool:
         """As root, through the socket; whether the server answers."""

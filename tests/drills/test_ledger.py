@@ -10,8 +10,10 @@ import pytest
 from drills.drill import Figure, NotSeen
 from drills.ledger import TABLE, TIMEOUT, Connection, Ledger, Read, Write, kept
 from tests.drills.servers import Server, install
+from tests.waiting import until
 
-RATE, SETTLED = 40, 20
+RATE, SETTLED = 40, 120
+LATE = 20  # seconds that a busy machine may be late
 
 
 @pytest.fixture(scope="module", name="empty")
@@ -52,26 +54,25 @@ def values(figures: list[Figure]) -> dict[str, float]:
 
 def test_a_server_that_is_killed_loses_nothing_and_the_gap_is_seen(server: Server) -> None:
     with kept(server.connect, server.connect, RATE, SETTLED) as ledger:
-        time.sleep(1)
+        until(lambda: len(ledger.acknowledged) > RATE)
         server.kill()
         killed = time.time()
         time.sleep(1)
         server.start()
-        down = time.time() - killed
-        time.sleep(1.5)
-    assert len(ledger.acknowledged) > RATE
+        longest = time.time() - killed + TIMEOUT + LATE
+        ledger.go_on()
     assert any(one.error for one in ledger.writes)
     assert ledger.servers == ["db-1"]
-    assert 1 < ledger.gap_after(killed) < down + TIMEOUT
-    assert 1 < ledger.longest_gap < down + TIMEOUT
-    figures = ledger.figures(gap=down + TIMEOUT)
+    assert 1 < ledger.gap_after(killed) < longest
+    assert 1 < ledger.longest_gap < longest
+    figures = ledger.figures(gap=longest)
     assert all(figure.held for figure in figures), figures
     assert not server.connect().cursor().execute(f"SHOW TABLES LIKE '{TABLE}'"), "the table is left behind"
 
 
 def test_rows_that_vanish_or_come_twice_are_counted(server: Server) -> None:
     with kept(server.connect, server.connect, RATE, SETTLED) as ledger:
-        time.sleep(0.5)
+        until(lambda: len(ledger.acknowledged) > 1)
         [first, second] = [one.number for one in ledger.acknowledged[:2]]
         server.ask(f"DELETE FROM app.{TABLE} WHERE number = {first}")
         server.ask(f"INSERT INTO app.{TABLE} (number) VALUES ({second})")
@@ -84,9 +85,7 @@ def test_rows_that_vanish_or_come_twice_are_counted(server: Server) -> None:
 
 def test_reads_from_a_late_replica_are_stale_and_it_is_seen_by_how_much(server: Server, other: Server) -> None:
     with kept(server.connect, other.connect, RATE, SETTLED) as ledger:
-        time.sleep(3)
-    assert len(ledger.stale) > RATE / 2
-    assert max(ledger.stale) > 0.7
+        until(lambda: len(ledger.stale) > RATE / 2 and max(ledger.stale) > 0.7, lambda: ledger.stale)
     assert not ledger.lost
 
 
@@ -98,9 +97,8 @@ def test_two_servers_that_are_written_to_at_once_are_seen(server: Server, other:
         return next(turns).connect()
 
     with kept(either, other.connect, RATE, SETTLED) as ledger:
-        time.sleep(1)
+        until(lambda: ledger.two_writers > 0.3, lambda: ledger.two_writers)
     assert sorted(ledger.servers) == ["db-1", "db-2"]
-    assert ledger.two_writers > 0.3
     assert "two servers wrote" in {figure.name for figure in ledger.figures() if not figure.held}
     assert values(ledger.figures(any_writes=True))["servers that wrote"] == 2
 
@@ -110,7 +108,7 @@ def test_two_ledgers_at_once_know_nothing_of_each_other(server: Server) -> None:
         kept(server.connect, server.connect, RATE, SETTLED) as one,
         kept(server.connect, server.connect, RATE, SETTLED, "another") as other,
     ):
-        time.sleep(0.5)
+        until(lambda: one.acknowledged and other.acknowledged)
         server.ask("DELETE FROM app.another")
     assert not one.lost
     assert other.lost
