@@ -7,14 +7,13 @@ own, with this host's network, processes, devices and /tmp. A check that calls `
 that name (:data:`BIN`) to a script that does so.
 """
 
-import fcntl
 import hashlib
 import inspect
 import sys
 from pathlib import Path
 
 from pulumi_casebook.core.debian import PHP
-from sandbox import HOME, host, packages, rootfs
+from sandbox import HOME, building, host, packages, rootfs
 from sandbox.shell import run
 
 # Those whose programs checks call by name.
@@ -70,22 +69,14 @@ ROOT, BIN = FOLDER / "root", FOLDER / "bin"
 
 def make() -> None:
     """Make it, unless it is there."""
-    FOLDER.parent.mkdir(parents=True, exist_ok=True)
-    with (FOLDER.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if FOLDER.exists():
-            return
-        if missing := [package for package in ("mmdebstrap",) if package in host.missing_packages()]:
-            host.install(missing)
-        print(f"casebook: making the tests' daemons ({rootfs.IMAGE})", file=sys.stderr)
-        draft = FOLDER.with_suffix(".unfinished")
-        run("rm", "-rf", draft)
-        (draft / "bin").mkdir(parents=True)
-        _fill(draft / "root", draft / "bin")
-        draft.rename(FOLDER)
+    if not FOLDER.exists() and "mmdebstrap" in host.missing_packages():
+        host.install(["mmdebstrap"])
+    building.built(FOLDER, _fill, f"the tests' daemons ({rootfs.IMAGE})", 2)
 
 
-def _fill(root: Path, bin_: Path) -> None:
+def _fill(draft: Path) -> None:
+    root, bin_ = draft / "root", draft / "bin"
+    bin_.mkdir(parents=True)
     rootfs.bootstrap(root, [*CALLED, *MORE], packages.sources())
     (root / "run/sshd").mkdir()
     # The names of users are the machines', too.
