@@ -45,10 +45,12 @@ BUILDERS = {
     "sandbox/toolchain/plugins.py: place_bridge": (
         "from sandbox.toolchain import plugins; plugins.place_bridge(plugins.wanted('openstack'))"
     ),
+    "tests/debian.py: make": "from tests import debian; debian.host.missing_packages = list; debian.make()",
     "sandbox/venv.py: checkout": "from sandbox import HOME, venv; venv.VENV = HOME / '.venv'; venv.checkout()",
 }
 # Locks, moves and removals by hand: what they are for, since it is not to build something that is kept.
 BY_HAND = {
+    "sandbox/authority.py: ensure": "an authority of an earlier release",
     "sandbox/lifecycle.py: _forget": "a reset removes what machines have",
     "sandbox/lifecycle.py: exclusive": "one command of the sandbox at a time",
     "sandbox/machine.py: destroy": "a machine's end",
@@ -68,13 +70,15 @@ HANDS = {"rename", "rmtree", "flock", "lockf", "mkdtemp"}
 
 def calls() -> Iterator[tuple[str, ast.Call, str]]:
     """(file: function, call, name of what is called) of all programs but the helper."""
-    for folder in ("benchmarks", "docs", "drills", "sandbox", "stacks"):
-        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+    folders = ("benchmarks", "docs", "drills", "sandbox", "stacks")
+    files = [file for folder in folders for file in sorted((REPOSITORY / folder).rglob("*.py"))]
+    for path in [*files, REPOSITORY / "tests/debian.py"]:
+        if path != Path(building.__file__):
             tree = ast.parse(path.read_text())
             classes = [part for part in tree.body if isinstance(part, ast.ClassDef)]
             parts = [*tree.body, *(part for owner in classes for part in owner.body)]
             functions = [part for part in parts if isinstance(part, ast.FunctionDef)]
-            for function in functions if path != Path(building.__file__) else []:
+            for function in functions:
                 for call in ast.walk(function):
                     if isinstance(call, ast.Call):
                         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
