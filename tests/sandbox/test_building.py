@@ -149,10 +149,11 @@ def test_a_full_disk_is_told_and_leaves_nothing(builders: Builders) -> None:
     script = """
         mount -t tmpfs -o size=1m small "$0"
         "$@"
-        "$@" 2000000
+        mount -o remount,size=70m "$0"
+        "$@" 80000000
         find "$0" -name '*.draft-*' -o -name half
         mount -o remount,size=8G "$0"
-        "$@" 2000000
+        "$@" 80000000
         find "$0" -name whole
     """
     done = subprocess.run(
@@ -166,7 +167,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(builders: Builders) -> None:
     assert done.stdout == f"{target}/whole\n"
     early, late = [line for line in done.stderr.splitlines() if not line.startswith("toolchain: ")]
     free = (
-        rf"and below {target.parent} 0\.0 GiB are free; make space there, or set CASEBOOK_HOME to a folder on another"
+        rf"and below {target.parent} 0\.\d GiB are free; make space there, or set CASEBOOK_HOME to a folder on another"
     )
     end = rf"{free} disk, and run the same command again"
     assert re.fullmatch(rf".+ needs [0-9.]+ GiB of disk, {end}", early)
