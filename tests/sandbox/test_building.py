@@ -62,19 +62,27 @@ BY_HAND = {
     "sandbox/wires.py: _lock": "plugs one after the other",
     "sandbox/world.py: gate": "one after the other comes or goes",
     "sandbox/world.py: run": "the last who leaves takes it away",
+    "tests/components/data/galera_cluster/cluster.py: kill": "a node of one check",
+    "tests/components/data/galera_cluster/cluster.py: lose_data": "the same",
+    "tests/components/data/mysql_pair/pair.py: kill": "the same",
+    "tests/components/data/mysql_pair/pair.py: lose_data": "the same",
+    "tests/components/data/opensearch/node.py: __init__": "the same",
+    "tests/components/data/opensearch/node.py: engine": "of one run",
 }
 HANDS = {"rename", "rmtree", "flock", "lockf", "mkdtemp"}
 
 
 def calls() -> Iterator[tuple[str, ast.Call, str]]:
-    """(file: function, call, name of what is called) of all programs but the helper."""
-    for folder in ("benchmarks", "docs", "drills", "sandbox", "stacks"):
+    """(file: function, call, name of what is called) of all programs but the helper, and of what checks share."""
+    for folder in ("benchmarks", "docs", "drills", "sandbox", "stacks", "tests"):
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            if path == Path(building.__file__) or path.name.startswith("test_"):
+                continue
             tree = ast.parse(path.read_text())
             classes = [part for part in tree.body if isinstance(part, ast.ClassDef)]
             parts = [*tree.body, *(part for owner in classes for part in owner.body)]
             functions = [part for part in parts if isinstance(part, ast.FunctionDef)]
-            for function in functions if path != Path(building.__file__) else []:
+            for function in functions:
                 for call in ast.walk(function):
                     if isinstance(call, ast.Call):
                         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
