@@ -4,7 +4,7 @@ import contextlib
 import ipaddress
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
 import pulumi
 from pydantic import (
@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from pulumi_casebook import AddressPlan, InputError, Machine
+from pulumi_casebook import AddressPlan, GaleraCluster, InputError, Machine, MysqlPair
 from pulumi_casebook.core.args import (
     Args,
     BalancerName,
@@ -65,17 +65,31 @@ def _from_environment() -> str:
 ProjectId = Annotated[Project, BeforeValidator(_given)]
 
 
-def _rented(value: object, path: str = "") -> Iterator[tuple[str, str, LookUp[Any]]]:
-    """(name, where, question) of all that is rented by name, at any depth."""
-    if isinstance(value, Args):
-        value = dict(value)
+class Rented(NamedTuple):
+    """Something of the account's, and where the settings have it."""
+
+    # OVHcloud's name of it.
+    service_name: str
+    where: str
+    # What the drawing calls it, where the settings say that.
+    name: str | None
+    # Whether the account has it.
+    question: LookUp[Any]
+
+
+def _rented(value: object, where: str = "", name: str | None = None) -> Iterator[Rented]:
+    """All that is rented by name, at any depth."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _rented(item, f"{path}.{key}" if path else str(key))
+            yield from _rented(item, f"{where}.{key}".lstrip("."), key)
+    elif isinstance(value, Args):
+        # Not dict(): a field may be called keys.
+        for key, item in value:
+            yield from _rented(item, f"{where}.{key}".lstrip("."))
     elif isinstance(value, str):
         for kind, question in RENTED:
             with contextlib.suppress(ValidationError):
-                yield kind.validate_python(value), path, question(value)
+                yield Rented(kind.validate_python(value), where, name, question(value))
 
 
 class Settings(ComponentArgs):
@@ -87,10 +101,13 @@ class Settings(ComponentArgs):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         used: dict[str, str] = {}
-        for name, where, _ in _rented(self):
-            if name in used:
-                raise ValueError(f"{where}={name}: is {used[name]} already; one of it cannot be two of the drawing")
-            used[name] = where
+        for one in _rented(self):
+            for name in filter(None, (one.service_name, one.name)):
+                if name in used:
+                    raise ValueError(
+                        f"{one.where}={name}: is {used[name]} already; one of it cannot be two of the drawing"
+                    )
+                used[name] = one.where
         return self
 
     @staticmethod
@@ -127,17 +144,16 @@ class ProjectSettings(Settings):
     project: ProjectId = Field(default_factory=_from_environment, validate_default=True)
 
 
-def published(value: pulumi.Output[T]) -> T:
-    """A value that a resource gives birth to, for a field of `Outputs`: whoever reads the outputs has it whole."""
-    return cast(T, value)
-
-
 class CloudRackSettings(RackSettings):
     """Of a stack with a private network for machines of a Public Cloud project, too."""
 
     project: ProjectId = Field(default_factory=_from_environment, validate_default=True)
-    region: ProviderName
     flavor: ProviderName = "b3-8"
+
+
+def published(value: pulumi.Output[T]) -> T:
+    """A value that a resource gives birth to, for a field of `Outputs`: whoever reads the outputs has it whole."""
+    return cast(T, value)
 
 
 # Text of the stack's outputs; while the program runs it may still be to come.
@@ -169,6 +185,16 @@ class Database(OutputModel):
     user: str
     password: Text
 
+    @classmethod
+    def of(cls, database: MysqlPair | GaleraCluster, address: str) -> Self:
+        """A component's, where clients reach it."""
+        return cls(
+            address=f"{address}:{database.port}",
+            name=database.database,
+            user=database.user,
+            password=published(database.password),
+        )
+
 
 class Outputs(OutputModel):
     """What every stack tells."""
@@ -191,8 +217,8 @@ class Architecture(Component[A]):
     def _register(self, name: str, args: ComponentArgs) -> None:
         super()._register(name, args)
         # All questions to the account go out together; components wait for the answers that they need.
-        for _, _, question in _rented(args):
-            question.begin(self)
+        for one in _rented(args):
+            one.question.begin(self)
         if isinstance(args, ProjectSettings | CloudRackSettings):
             regions_of(args.project).begin(self)
 

@@ -12,14 +12,23 @@ haproxy-1 ─────┴───── haproxy-2         one address for bo
           the same in Gravelines, smaller, at rest: `drp takeover` on gra-conductor
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import ClassVar
 
 import pulumi
 from pydantic import Field, model_validator
 
-from architectures import ProjectSettings, check_plan
+from architectures.base import (
+    Architecture,
+    CloudRackSettings,
+    Database,
+    OutputModel,
+    Outputs,
+    Text,
+    locations,
+    published,
+)
 from pulumi_casebook import (
     AddressPlan,
     Allow,
@@ -33,54 +42,37 @@ from pulumi_casebook import (
     GaleraCluster,
     Gateway,
     HaproxyTier,
-    InstanceGroup,
-    Machine,
     Nas,
     NginxTier,
     PhpTier,
     RequestFilter,
     Route,
     SharedFiles,
+    Site,
     StandbyUnits,
     TomcatTier,
     VrackNetwork,
-    dedicated_servers,
-    ssh_key,
+    exposure,
 )
-from pulumi_casebook.core.args import (
-    Args,
-    Cidr,
-    Domain,
-    Label,
-    NasName,
-    ProviderName,
-    ServerName,
-    System,
-    Unique,
-    Vlan,
-    VrackName,
-)
+from pulumi_casebook.core.args import Args, Domain, Label, NasName, ProviderName, ServerName, Vlan
+from pulumi_casebook.core.component import takes
 from pulumi_casebook.network.vrack_network import PrivateCidr
 
 APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
-ANYBODY = "0.0.0.0/0"
-# Offsets of a site's tiers in its own 256 addresses.
-TIERS = {
-    "gateway": (2, 31),
-    "virtual": (8, 29),
-    "haproxy": (16, 28),
-    "proxy": (32, 28),
-    "keys": (48, 28),
-    "mobile": (64, 28),
-    "database": (80, 28),
-    "conductor": (96, 28),
-}
+WORLD = "0.0.0.0/0"
+OPEN = [Allow(port=port, sources=[WORLD]) for port in (80, 443)]
 FILES = "/srv/keyzee"
-
-
-def tiers(half: int) -> dict[str, str]:
-    """The first site has the first 256 addresses of the network, the one that takes over the next."""
-    return {tier: f"{first + 256 * half}/{prefix}" for tier, (first, prefix) in TIERS.items()}
+# Where each tier's addresses are in those of its site.
+TIERS = {
+    "gateway": "2/31",
+    "virtual": "8/29",
+    "haproxy": "16/28",
+    "proxy": "32/28",
+    "keys": "48/28",
+    "mobile": "64/28",
+    "database": "80/28",
+    "conductor": "96/28",
+}
 
 
 class Sizes(Args):
@@ -112,21 +104,15 @@ class Elsewhere(Place):
 
     @model_validator(mode="after")
     def _room(self) -> "Elsewhere":
-        check_plan("private_cidr", self.private_cidr, tiers(0))
+        Settings.plan("private_cidr", self.private_cidr, TIERS)
         return self
 
 
-class Settings(ProjectSettings):
+class Settings(CloudRackSettings):
     """What the stack's file may say."""
 
-    # From where administrators reach the gateways.
-    admin_cidrs: Unique[Cidr] = Field(min_length=1)
     # A zone of the account; the service is www of it.
     zone: Domain
-    vrack: VrackName
-    # The system that dedicated servers get at the first `up`; None: they are used as they are.
-    install: System | None = None
-    flavor: ProviderName = "b3-8"
     # Of each NAS-HA.
     files_gb: int = Field(default=500, ge=10)
 
@@ -138,297 +124,236 @@ class Settings(ProjectSettings):
 
     vlan: Vlan = 12
     private_cidr: PrivateCidr = "10.12.0.0/23"
+    # The second site has 256 addresses of its own, beside those of the first.
+    TIERS: ClassVar[Mapping[str, str]] = {**TIERS, "replica": "256/24"}
 
     @model_validator(mode="after")
-    def _each_once(self) -> "Settings":
-        places = (self.primary, self.replica, *self.elsewhere.values())
-        used = [one for place in places for one in (place.name, place.nas, *place.databases, *place.databases.values())]
-        if twice := sorted({name for name in used if used.count(name) > 1}):
-            raise ValueError(f"{twice[0]}: the sites share nothing; one name, server or NAS-HA cannot be of two")
-        check_plan("private_cidr", self.private_cidr, tiers(1))
+    def _told_apart(self) -> "Settings":
+        names = [place.name for place in (self.primary, self.replica, *self.elsewhere.values())]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"name={twice}: of two sites; their machines would have the same names")
         return self
 
 
-class Built(NamedTuple):
-    """A site, as far as others have to do with it."""
+class Commands(OutputModel):
+    """How the other site is let serve, and on which machine."""
 
-    gateway: Machine
-    haproxies: tuple[Machine, ...]
-    mobiles: tuple[Machine, ...]
-    database: GaleraCluster
-    # What is to be there before the site is put to rest.
-    front: HaproxyTier
-    # Of the front: where clients come, and where the site's own applications find each other.
-    address: str
-    machines: tuple[Machine, ...]
-    # How one more machine is made in it.
-    instance: dict[str, Any]
+    machine: str
+    takeover: str = "sudo drp takeover"
+    handback: str = "sudo drp handback"
 
 
-def plan(network: VrackNetwork, half: int) -> AddressPlan:
-    return AddressPlan(network.cidr, **tiers(half))
+class KeyzeeOutputs(Outputs):
+    url: str
+    # Site -> the public address of its gateway.
+    gateways: Mapping[str, Text]
+    drp: Commands
+    # Of the first site, and the same in the second.
+    database: Database
+    replica_database: Database
 
 
-def site(
-    settings: Settings,
-    place: Place,
-    network: VrackNetwork,
-    half: int = 0,
-    follows: GaleraCluster | None = None,
-    followers: Unique[str] = (),
-) -> Built:
+class Built:
     """The whole drawing in one place."""
-    planned, sizes = plan(network, half), place.sizes
-    common: dict[str, Any] = {"network": network, "ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
-    machines: list[Machine] = []
 
-    def instances(tier: str, count: int, **more: Any) -> tuple[Machine, ...]:
-        """A tier of instances, each on another host."""
-        group = InstanceGroup(
-            f"{place.name}-{tier}",
+    def __init__(
+        self,
+        args: Settings,
+        place: Place,
+        network: VrackNetwork,
+        plan: AddressPlan,
+        follows: GaleraCluster | None = None,
+        followers: Sequence[str] = (),
+    ) -> None:
+        sizes = place.sizes
+        outside = Site(
+            name=place.name,
+            network=network,
+            plan=plan,
+            admin_cidrs=args.admin_cidrs,
             region=place.region,
-            flavor=settings.flavor,
-            addresses={f"{place.name}-{tier}-{n}": planned.address(tier, n) for n in range(1, count + 1)},
-            **({"public": False} | common | more),
+            flavor=args.flavor,
+            install=args.install,
         )
-        machines.extend(group.machines)
-        return tuple(group.machines)
+        # Of the front: where clients come, and where the site's own applications find each other.
+        shared = {"front": plan.address("virtual")} if sizes.haproxy > 1 else {}
+        self.address = shared.get("front", plan.address("haproxy"))
 
-    def block(tier: str) -> str:
-        """All of a tier's addresses, so that one more machine changes nothing in the next tier."""
-        return planned.range(tier)
+        # Everything that comes in or goes out passes it (KEY-1).
+        [self.door] = outside.instances("gateway", 1, ip_forwarding=True, allow=OPEN)
+        gateway = Gateway(
+            outside.named("gateway"),
+            machine=self.door,
+            network=network,
+            clients=[network.cidr],
+            forwards={"http": Forward(port=80, to=self.address), "https": Forward(port=443, to=self.address)},
+            intrusion_detection=True,
+        )
+        self.site = site = outside.behind(gateway.way_out)
+        haproxies = site.instances("haproxy", sizes.haproxy, shared_addresses=[*shared.values()], allow=OPEN)
+        proxy_machines = site.instances("proxy", sizes.proxy)
+        key_machines = site.instances("keys", sizes.keys)
+        self.mobiles = site.instances("mobile", sizes.mobile)
 
-    # Everything that comes in or goes out passes it (KEY-1).
-    address = planned.address("virtual" if sizes.haproxy > 1 else "haproxy", 1)
-    open_to_all = [Allow(port=port, sources=(ANYBODY,)) for port in (80, 443)]
-    [door] = instances("gateway", 1, public=True, ip_forwarding=True, allow=open_to_all)
-    gateway = Gateway(
-        f"{place.name}-gateway",
-        machine=door,
-        network=network,
-        clients=[network.cidr],
-        forwards={"http": Forward(port=80, to=address), "https": Forward(port=443, to=address)},
-        intrusion_detection=True,
-    )
-    common |= {"via": door, "gateway": gateway.address, "opts": pulumi.ResourceOptions(depends_on=[gateway])}
-
-    # Databases, on dedicated servers (KEY-4).
-    servers = dedicated_servers(planned, "database", place.databases, install=settings.install, **common)
-    machines += servers
-    database = GaleraCluster(
-        f"{place.name}-database",
-        machines=servers,
-        network=network,
-        clients=[block("haproxy")],
-        database="keyzee",
-        user="keyzee",
-        replica_of=follows.source if follows else None,
-        followers=followers,
-        # A copy of the other's data needs the other.
-        opts=pulumi.ResourceOptions(depends_on=[follows] if follows else []),
-    )
-    reach_database: dict[str, Any] = {
-        "environment": {"DATABASE_HOST": address, "DATABASE_NAME": database.database, "DATABASE_USER": database.user},
-        "secrets": {"DATABASE_PASSWORD": database.password},
-    }
-
-    # The keys, and the mobile application with its files (KEY-3, KEY-5).
-    keys = TomcatTier(
-        f"{place.name}-keys",
-        machines=instances("keys", sizes.keys),
-        application=APPLICATIONS / "keys",
-        clients=[block("haproxy")],
+        # Databases, on dedicated servers (KEY-4). All reach them through HAProxy.
+        self.database = GaleraCluster(
+            site.named("database"),
+            machines=site.dedicated("database", place.databases),
+            network=network,
+            clients=[haproxies],
+            database="keyzee",
+            user="keyzee",
+            replica_of=follows.source if follows else None,
+            followers=followers,
+        )
+        environment = {
+            "DATABASE_HOST": self.address,
+            "DATABASE_NAME": self.database.database,
+            "DATABASE_USER": self.database.user,
+        }
+        secrets = {"DATABASE_PASSWORD": self.database.password}
         # A password that was drawn anew is one that every member takes already.
-        opts=pulumi.ResourceOptions(depends_on=[database]),
-        **reach_database,
-    )
-    mobiles = instances("mobile", sizes.mobile)
-    files = Nas(
-        f"{place.name}-files",
-        service_name=place.nas,
-        partition="keyzee",
-        size_gb=settings.files_gb,
-        machines=mobiles,
-        mount=FILES,
-        owner="www-data:www-data",
-        snapshots=["day-1"],
-        via=door,
-    )
-    reach_database["environment"]["FILES"] = files.mount
-    mobile = PhpTier(
-        f"{place.name}-mobile",
-        machines=mobiles,
-        application=APPLICATIONS / "mobile",
-        server="apache",
-        clients=[block("haproxy")],
-        extensions=["mysql"],
-        opts=pulumi.ResourceOptions(depends_on=[files, database]),
-        **reach_database,
-    )
+        after_database = pulumi.ResourceOptions(depends_on=[self.database])
 
-    # Requests pass HAProxy, the proxies, and HAProxy again: each level has its work divided (KEY-2).
-    proxies = NginxTier(
-        f"{place.name}-proxy",
-        machines=instances("proxy", sizes.proxy),
-        upstreams={"haproxy": f"{address}:8080"},
-        request_filter=RequestFilter(),
-        clients=[block("haproxy")],
-        trusted_proxies=[block("haproxy")],
-    )
-    haproxies = instances(
-        "haproxy",
-        sizes.haproxy,
-        shared_addresses=[address] if sizes.haproxy > 1 else [],
-        allow=open_to_all,
-    )
-    front = HaproxyTier(
-        f"{place.name}-front",
-        machines=haproxies,
-        virtual={"front": address} if sizes.haproxy > 1 else {},
-        clients=[ANYBODY],
-        backends={
-            "proxies": Backend(servers=proxies.servers),
-            "keys": Backend(servers=keys.servers, port=keys.port),
-            "mobile": Backend(servers=mobile.servers, port=mobile.port),
-            "database": Backend(
-                servers=database.servers, port=database.port, mode="tcp", check=database.check, single_writer=True
-            ),
-        },
-        frontends={
-            "http": Frontend(port=80, backend="proxies", redirect_https=True),
-            "https": Frontend(
-                port=443,
-                backend="proxies",
-                certificate=Certificate(f"{place.name}-www", names=[f"www.{settings.zone}"]),
-            ),
-            "applications": Frontend(
-                port=8080,
-                backend="mobile",
-                routes=(Route(backend="keys", path_prefix="/keys"),),
-                clients=(block("proxy"),),
-                trusted_proxies=(block("proxy"),),
-            ),
-            "mysql": Frontend(port=3306, backend="database", clients=(block("keys"), block("mobile"))),
-        },
-        opts=pulumi.ResourceOptions(depends_on=[database, keys, mobile, proxies]),
-    )
-    return Built(
-        door, haproxies, mobiles, database, front, address, tuple(machines), {**common, "region": place.region}
-    )
-
-
-def build(settings: Settings) -> None:
-    network = VrackNetwork(
-        "private",
-        vrack=settings.vrack,
-        vlan=settings.vlan,
-        cidr=settings.private_cidr,
-        project=settings.project,
-        regions=[settings.primary.region, settings.replica.region],
-    )
-    second = plan(network, 1)
-    followers = [second.address("database", n) for n, _ in enumerate(settings.replica.databases, 1)]
-    primary = site(settings, settings.primary, network, followers=tuple(followers))
-    replica = site(settings, settings.replica, network, half=1, follows=primary.database)
-    www = DnsRoundRobin(
-        "www", zone=settings.zone, subdomain="www", targets={"front": primary.gateway.public_address}, watched=True
-    )
-
-    # The second site takes over by one command (KEY-6). It is warm: all but its door is at work.
-    [conductor] = InstanceGroup(
-        f"{settings.replica.name}-conductor",
-        flavor=settings.flavor,
-        addresses={f"{settings.replica.name}-conductor": second.address("conductor", 1)},
-        public=False,
-        **replica.instance,
-    ).machines
-    DrpReplicaSite(
-        "drp",
-        conductor=conductor,
-        primary=DrpSite(
-            database=primary.database, rests=(StandbyUnits(machines=primary.haproxies),), files=primary.mobiles[0]
-        ),
-        replica=DrpSite(
-            database=replica.database, rests=(StandbyUnits(machines=replica.haproxies),), files=replica.mobiles[0]
-        ),
-        record=www,
-        addresses={"front": replica.gateway.public_address},
-        files=SharedFiles(path=FILES),
-        opts=pulumi.ResourceOptions(depends_on=[primary.front, replica.front]),
-    )
-
-    places = {settings.primary.name: primary, settings.replica.name: replica}
-    for name, place in settings.elsewhere.items():
-        apart = VrackNetwork(
-            f"{name}-private",
-            vrack=settings.vrack,
-            vlan=place.vlan,
-            cidr=place.private_cidr,
-            project=settings.project,
-            regions=[place.region],
-            attach_project=False,
-            opts=pulumi.ResourceOptions(depends_on=[network]),
+        # The keys, and the mobile application with its files (KEY-3, KEY-5).
+        keys = TomcatTier(
+            site.named("keys"),
+            machines=key_machines,
+            application=APPLICATIONS / "keys",
+            clients=[haproxies],
+            environment=environment,
+            secrets=secrets,
+            opts=after_database,
         )
-        places[place.name] = site(settings, place, apart)
-        # Fleets are apart, so a fleet's application knows the name of its own place.
-        DnsRoundRobin(
-            name, zone=settings.zone, subdomain=name, targets={"front": places[place.name].gateway.public_address}
+        files = Nas(
+            site.named("files"),
+            service_name=place.nas,
+            partition="keyzee",
+            size_gb=args.files_gb,
+            machines=self.mobiles,
+            mount=FILES,
+            owner="www-data:www-data",
+            snapshots=["day-1"],
+            via=self.door,
+        )
+        mobile = PhpTier(
+            site.named("mobile"),
+            machines=self.mobiles,
+            application=APPLICATIONS / "mobile",
+            server="apache",
+            clients=[haproxies],
+            uses=[files.mounted],
+            extensions=["mysql"],
+            environment={**environment, "FILES": files.mount},
+            secrets=secrets,
+            opts=after_database,
         )
 
-    pulumi.export("url", f"https://{www.host}")
-    pulumi.export(
-        "machines",
-        {
-            machine.name: machine.location
-            for machine in [conductor, *(machine for built in places.values() for machine in built.machines)]
-        },
-    )
-    pulumi.export("gateways", {name: built.gateway.public_address for name, built in places.items()})
-    pulumi.export(
-        "drp",
-        {
-            "on": conductor.name,
-            "the second site takes over": "sudo drp takeover",
-            "the first site serves again": "sudo drp handback",
-        },
-    )
-    pulumi.export(
-        "database",
-        {
-            "name": primary.database.database,
-            "user": primary.database.user,
-            "password": primary.database.password,
-            "address": f"{primary.address}:{primary.database.port}",
-            "address in the second site": f"{replica.address}:{replica.database.port}",
-        },
-    )
-    pulumi.export("exposure", exposure(settings))
-
-
-def exposure(settings: Settings) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Who, by name or pattern, reaches which ports of whom while the first site serves; nothing else is open."""
-    found: dict[str, dict[str, tuple[int, ...]]] = {"the world": {}, "admin_cidrs": {}, "the private network": {}}
-    for place in (settings.primary, settings.replica, *settings.elsewhere.values()):
-        gateway, haproxy, proxy, keys, mobile = (
-            f"{place.name}-{tier}-*" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile")
+        # Requests pass HAProxy, the proxies, and HAProxy again: each level has its work divided (KEY-2).
+        proxies = NginxTier(
+            site.named("proxy"),
+            machines=proxy_machines,
+            upstreams={"haproxy": f"{self.address}:8080"},
+            request_filter=RequestFilter(),
+            clients=[haproxies],
+            trusted_proxies=[haproxies],
         )
-        found["admin_cidrs"] |= dict.fromkeys((gateway, *place.databases), (22,))
-        found[gateway] = {f"{place.name}-*": (22,)}
-        found[haproxy] = {proxy: (80,), keys: (8080,), mobile: (80,), **dict.fromkeys(place.databases, (3306, 9200))}
-        found[keys] = {keys: (4000,)}
-        for database in place.databases:
-            found[database] = dict.fromkeys(place.databases, (4567, 9201))
-        if place is not settings.replica:  # the doors of a site at rest are closed
-            found["the world"][gateway] = found["the private network"][haproxy] = (80, 443)
-            found[haproxy][haproxy] = (10000,)
-            found[proxy] = {haproxy: (8080,)}
-            found[keys][haproxy] = (3306,)
-            found[mobile] = {haproxy: (3306,)}
-    # What keeps the two sites in step, and gives the orders.
-    conductor = found[f"{settings.replica.name}-conductor"] = {}
-    for place, other in ((settings.primary, settings.replica), (settings.replica, settings.primary)):
-        for database in place.databases:
-            found[database] |= dict.fromkeys(other.databases, (3306, 9201))
-        found[f"{place.name}-mobile-1"] = {f"{other.name}-mobile-1": (8730,)}
-        conductor |= dict.fromkeys((f"{place.name}-haproxy-*", *place.databases, f"{place.name}-mobile-1"), (22,))
-    return found
+        self.front = HaproxyTier(
+            site.named("front"),
+            machines=haproxies,
+            virtual=shared,
+            clients=[WORLD],
+            backends={
+                "proxies": Backend(to=proxies.service),
+                "keys": Backend(to=keys.service),
+                "mobile": Backend(to=mobile.service),
+                "database": Backend(to=self.database.service, single_writer=True),
+            },
+            frontends={
+                "http": Frontend(port=80, backend="proxies", redirect_https=True),
+                "https": Frontend(
+                    port=443,
+                    backend="proxies",
+                    certificate=Certificate(site.named("www"), names=[f"www.{args.zone}"]),
+                ),
+                "applications": Frontend(
+                    port=8080,
+                    backend="mobile",
+                    routes=[Route(backend="keys", path_prefix="/keys")],
+                    clients=[proxy_machines],
+                    trusted_proxies=[proxy_machines],
+                ),
+                "mysql": Frontend(port=3306, backend="database", clients=[key_machines, self.mobiles]),
+            },
+        )
+
+    @property
+    def part(self) -> DrpSite:
+        """It is warm: all but its door is at work."""
+        return DrpSite(database=self.database, rests=[StandbyUnits(of=self.front.service)], files=self.mobiles[0])
+
+
+class Keyzee(Architecture[Settings]):
+    """The whole drawing. Attribute: `outputs`."""
+
+    @takes(Settings)
+    def __init__(self, args: Settings) -> None:
+        plan = AddressPlan(args.private_cidr, **args.TIERS)
+        network = VrackNetwork(
+            "private",
+            vrack=args.vrack,
+            vlan=args.vlan,
+            cidr=plan.cidr,
+            project=args.project,
+            regions=[args.primary.region, args.replica.region],
+        )
+        second = AddressPlan(plan.range("replica"), **TIERS)
+        followers = second.addresses("database", len(args.replica.databases))
+        primary = Built(args, args.primary, network, plan, followers=followers)
+        replica = Built(args, args.replica, network, second, follows=primary.database)
+        www = DnsRoundRobin(
+            "www",
+            zone=args.zone,
+            subdomain="www",
+            targets={"front": primary.door.public_address},
+            watched=True,
+        )
+
+        # The second site takes over by one command (KEY-6).
+        conductor = replica.site.instance("conductor")
+        DrpReplicaSite(
+            "drp",
+            conductor=conductor,
+            primary=primary.part,
+            replica=replica.part,
+            record=www,
+            addresses={"front": replica.door.public_address},
+            files=SharedFiles(path=FILES),
+        )
+
+        places = {args.primary.name: primary, args.replica.name: replica}
+        for name, place in args.elsewhere.items():
+            apart = VrackNetwork(
+                f"{name}-private",
+                vrack=args.vrack,
+                vlan=place.vlan,
+                cidr=place.private_cidr,
+                project=args.project,
+                regions=[place.region],
+                attach_project=False,
+                opts=pulumi.ResourceOptions(depends_on=[network]),
+            )
+            built = places[place.name] = Built(args, place, apart, AddressPlan(apart.cidr, **TIERS))
+            # Fleets are apart, so a fleet's application knows the name of its own place.
+            DnsRoundRobin(name, zone=args.zone, subdomain=name, targets={"front": built.door.public_address})
+
+        machines = [machine for built in places.values() for machine in built.site.machines]
+        self.outputs = KeyzeeOutputs(
+            url=f"https://{www.host}",
+            gateways={name: published(built.door.public_address) for name, built in places.items()},
+            drp=Commands(machine=conductor.name),
+            database=Database.of(primary.database, primary.address),
+            replica_database=Database.of(replica.database, replica.address),
+            machines=locations(machines),
+            exposure=exposure(machines),
+        )

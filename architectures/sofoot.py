@@ -61,7 +61,6 @@ from pulumi_casebook.network.cdn import CdnArgs
 from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 
-WORLD = "0.0.0.0/0"
 KEPT = RetentionArgs(daily=14, weekly=8)
 
 
@@ -236,12 +235,7 @@ class SoFoot(Architecture[Settings]):
         self.outputs = SoFootOutputs(
             url=balancer.url,
             back_office=Door(url=published(office.url), user=office.user, password=published(office.password)),
-            database=Database(
-                address=f"{database.address}:{database.port}",
-                name=database.database,
-                user=database.user,
-                password=published(database.password),
-            ),
+            database=Database.of(database, database.address),
             machines=locations(site.machines),
-            exposure=exposure(site.machines, {"load balancer": {WORLD: [80, 443]}}),
+            exposure=exposure(site.machines, {"load balancer": balancer.open_to}),
         )

@@ -99,7 +99,7 @@ class Component(pulumi.ComponentResource, Generic[A]):
     @classmethod
     def of(cls, name: str, args: A) -> Self:
         """The component of arguments that are checked already: those that a stack's file gives."""
-        return cls(name, **dict(args))
+        return cls(name, **dict(iter(args)))
 
     def _register(self, name: str, args: ComponentArgs) -> None:
         parent = _declaring.get()

@@ -98,6 +98,10 @@ class AddressPlan:
             )
         return str(found[index - 1])
 
+    def addresses(self, tier: str, count: int) -> list[str]:
+        """Those of a tier's first machines: of one, for instance, that is still to be made."""
+        return [self.address(tier, index + 1) for index in range(count)]
+
     def range(self, tier: str) -> str:
         """All addresses of a tier, as a CIDR."""
         return str(self._range(tier))

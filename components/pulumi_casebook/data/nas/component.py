@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import pulumi
 import pulumi_ovh as ovh
 from pydantic import Field, model_validator
 
@@ -12,6 +11,7 @@ from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import Mount
 from pulumi_casebook.machines.units import UNITS
 
 # As OVHcloud's guide mounts it, and: what waits goes on waiting (hard), rather than losing what was written; nothing on
@@ -72,7 +72,7 @@ class Nas(Component[NasArgs]):
     machine the role `nas-NAME`: the mount, and a timer that mounts again what was lost. Nobody but root can write
     below the place while nothing is mounted there.
 
-    Attributes, known at preview: `mount`; `source`, what is mounted; `mounted`, name of a machine to what to wait for.
+    Attributes, known at preview: `mount`; `source`, what is mounted; `mounted`, for the `uses` of applications.
     Sources: KEY-5; api.ovh.com /dedicated/nasha; nfs(5).
     """
 
@@ -107,15 +107,14 @@ class Nas(Component[NasArgs]):
             )
             for client in ([args.via] if args.via else args.machines)
         }
-        self.mounted: dict[str, pulumi.Resource] = {}
+        self.mounted = Mount(self, args.mount, args.machines)
         for machine in args.machines:
             access = accesses[(args.via or machine).name]
-            configured = machine.configure(
+            machine.configure(
                 configuration(args, self.name, self.source, read_only=machine.name in args.read_only),
                 role=f"nas-{self.name}",
                 opts=self.child(depends_on=[access]),
             )
-            self.mounted[machine.name] = configured.applied
 
 
 def configuration(args: NasArgs, name: str, source: str, read_only: bool) -> Configuration:

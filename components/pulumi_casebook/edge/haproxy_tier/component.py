@@ -40,6 +40,7 @@ class HaproxyTier(Component[HaproxyTierArgs]):
             args.first_port,
             usable,
             (*args.allowed_cidrs, *cidrs_of(args.probed_by)),
+            machines=args.machines,
         )
         before: list[pulumi.Resource] = []
         for machine in args.machines:

@@ -96,14 +96,25 @@ class Listener(Args):
 class FarmServer(Args):
     """One server behind the balancer."""
 
+    # What a tier of one server hands over, in the place of its address.
+    to: Service | None = None
     # Its address: planned, in `network`; without a network its public one, which an instance is only born with.
-    address: Address | pulumi.Output[str]
+    address: Address | pulumi.Output[str] = Field(default="", validate_default=True)
     # Its share. Never 0, which the provider plans again for ever: see `active`.
     weight: int = Field(default=1, ge=1, le=256)
     # False takes it out of service without deleting anything.
     active: bool = True
     # Serves only when no other does.
     backup: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _handed_over(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not isinstance(service := values.get("to"), Service):
+            return values
+        if len(service.servers) != 1:
+            raise ValueError(f"to: {service.name} has {len(service.servers)} servers; a farm's server is one of them")
+        return {"address": next(iter(service.servers.values())), **values}
 
 
 class LoadBalancerIpArgs(ComponentArgs):

@@ -22,7 +22,8 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
     frontend, and a farm server for each server; one `IpLoadBalancing.Refresh`, which puts them in force; and one
     local `Command`, whose deletion does the same for whatever was deleted. A certificate is a `Command` of its own.
 
-    Attributes, known at preview: `ipv4`, `url` (of the first listener), `service_name`, `watched`.
+    Attributes, known at preview: `ipv4`, `url` (of the first listener), `service_name`, `watched`; `open_to`, its
+    open ports by network, for an `exposure`.
     Sources: SOF-1, SOF-2, GIR-2; api.ovh.com /ipLoadbalancing; provider issues #58 to #60 (refresh), #584, #1232.
     """
 
@@ -30,6 +31,10 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
     def __init__(self, args: LoadBalancerIpArgs) -> None:
         self.ipv4 = self._find(args)
         self.service_name, self.watched = args.service_name, args.watched
+        self.open_to: dict[str, list[int]] = {}
+        for listener in args.listeners:
+            for source in listener.allowed_cidrs or ["0.0.0.0/0"] if listener.open else []:
+                self.open_to.setdefault(source, []).append(listener.port)
         first = args.listeners[0]
         scheme = "https" if first.port == 443 or first.ends_tls else "http"
         self.url = f"{scheme}://{self.ipv4}" + ("" if first.port in (80, 443) else f":{first.port}")
@@ -173,7 +178,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
             proxy_protocol_version=listener.proxy_protocol,
             opts=self.child(depends_on=[clean], ignore_changes=["weight", "status"] if args.watched else None),
         )
-        settings = server.model_dump_json(exclude={"address"})
+        settings = server.model_dump_json(exclude={"to", "address"})
         self._keep(f"server {name}", made, pulumi.Output.concat(server.address, f" {settings}"))
 
     def _keep(self, what: str, resource: pulumi.CustomResource, values: pulumi.Input[str] = "") -> None:

@@ -2,9 +2,30 @@
 
 from collections.abc import Sequence
 
+import pulumi
+
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, File, Unit
+from pulumi_casebook.machines.configuration import Allow, Configuration, Configured, File, Unit
+from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.units import ACCOUNTS, ASKED
+
+
+def take_orders(
+    machine: Machine,
+    user: str,
+    source: str,
+    public_key: pulumi.Output[str],
+    program: str,
+    orders: Sequence[str],
+    opts: pulumi.ResourceOptions,
+) -> Configured:
+    """Give the machine the role `USER-access`, as `access` says."""
+    return machine.configure(
+        public_key.apply(lambda public: access(user, source, public, program, orders)),
+        role=f"{user}-access",
+        allow=[_ssh_from(source)],
+        opts=opts,
+    )
 
 
 def access(user: str, source: str, public_key: str, program: str, orders: Sequence[str]) -> Configuration:
@@ -25,8 +46,12 @@ def access(user: str, source: str, public_key: str, program: str, orders: Sequen
             Unit(unit=ACCOUNTS, restart_on=(account.path, ASKED.path)),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t && visudo -cq"),
         ),
-        allow=(Allow(port=22, sources=(f"{source}/32",)),),
+        allow=(_ssh_from(source),),
     )
+
+
+def _ssh_from(source: str) -> Allow:
+    return Allow(port=22, sources=(f"{source}/32",))
 
 
 def ssh(key: str, known_hosts: str) -> tuple[str, ...]:

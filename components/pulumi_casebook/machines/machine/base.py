@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pulumi
 import pulumi_command as command
 
+from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.component import Component
 from pulumi_casebook.core.ssh import connection
 from pulumi_casebook.core.templates import render
@@ -68,11 +69,18 @@ class Machine(Component[Any]):
         *,
         role: str,
         secrets: dict[str, pulumi.Input[str]] | None = None,
+        allow: Sequence[Allow] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> Configured:
-        """Give the machine one more role. Roles of one machine do not know each other."""
+        """Give the machine one more role. Roles of one machine do not know each other.
+
+        allow  what a configuration that is still to come will let in
+        """
         if isinstance(configuration, Configuration):
-            self.openings.extend(configuration.allow)
+            allow = configuration.allow
+        else:
+            configuration = configuration.apply(lambda come: _as_told(self.name, come, allow))
+        self.openings.extend(allow)
         return Configured(f"{self.name}-{role}", self, role, configuration, secrets, opts)
 
     def _prepare(
@@ -105,6 +113,13 @@ class Machine(Component[Any]):
         self.openings = list(allow)
         configuration = base(args, allow, files, resolvers=resolvers)
         self.prepared = self.configure(configuration, role="base", opts=self.child()).applied
+
+
+def _as_told(machine: str, come: Configuration, allow: Sequence[Allow]) -> Configuration:
+    """The configuration, if it lets in what was told of it: the exposure of a machine is known before its roles are."""
+    if tuple(come.allow) != tuple(allow):
+        raise InputError(f"Machine {machine!r}: role {come.role} lets in {come.allow}, and was said to let in {allow}")
+    return come
 
 
 def entrances(args: "MachineArgs", ssh_from: Sequence[str] = ()) -> tuple[Allow, ...]:

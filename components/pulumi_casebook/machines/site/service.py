@@ -44,8 +44,16 @@ class HealthCheck(Args):
         return self.interval + self.fall * self.timeout + (self.fall - 1) * self.fast_interval
 
 
+class Usable(HandedOver):
+    """What an application `uses`: a tier's service, shared files. It is there first."""
+
+    def check_open_to(self, field: str, machines: Iterable[Machine]) -> None:
+        """For a validator: each of the machines can use it, or a ValueError that names the field and what to do."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, eq=False)
-class Service(HandedOver):
+class Service(Usable):
     """What a tier serves: `servers` (name to private address), `port`, how a dead one is found, and in which mode.
 
     Who takes it (`Backend(to=web.service)`) is made after it, and is refused where the tier does not let it in.
@@ -60,6 +68,8 @@ class Service(HandedOver):
     mode: Literal["http", "tcp", "fastcgi"] = "http"
     # Where a FastCGI application's files are on its servers.
     root: str | None = None
+    # The servers themselves, where each is a machine.
+    machines: Sequence[Machine] = ()
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -67,7 +77,6 @@ class Service(HandedOver):
         return tuple(str(address) for address in self.servers.values() if isinstance(address, str))
 
     def check_open_to(self, field: str, machines: Iterable[Machine]) -> None:
-        """For a validator: each of the machines is let in, or a ValueError that names the field and what to do."""
         networks = [ipaddress.IPv4Network(cidr) for cidr in self.open_to]
         for machine in machines:
             if machine.address and not any(ipaddress.IPv4Address(machine.address) in one for one in networks):
@@ -75,12 +84,27 @@ class Service(HandedOver):
 
     def of(self, machines: Iterable[Machine]) -> "Service":
         """The service of some of the servers only."""
-        names = [machine.name for machine in machines]
+        chosen = tuple(machines)
+        names = [machine.name for machine in chosen]
         if strangers := [name for name in names if name not in self.servers]:
             raise InputError(
                 f"Service of {self.name!r}: {strangers[0]} is none of its servers {', '.join(self.servers)}"
             )
-        return replace(self, servers={name: self.servers[name] for name in names})
+        return replace(self, servers={name: self.servers[name] for name in names}, machines=chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Mount(Usable):
+    """Files that machines share: `path` on each of them."""
+
+    path: str
+    machines: Sequence[Machine]
+
+    def check_open_to(self, field: str, machines: Iterable[Machine]) -> None:
+        mounted = {machine.name for machine in self.machines}
+        for machine in machines:
+            if machine.name not in mounted:
+                raise ValueError(f"{field}: {machine.name} does not mount {self.path}; name it in machines there")
 
 
 @dataclass(frozen=True)

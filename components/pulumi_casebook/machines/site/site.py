@@ -103,6 +103,7 @@ class Site(Args):
         flavor: str | None = None,
         allow: Sequence[Allow] = (),
         shared_addresses: Sequence[str] = (),
+        ip_forwarding: bool = False,
     ) -> Tier:
         """A tier of Public Cloud instances, each on another host, numbered; `after` those that the tier has already.
 
@@ -112,7 +113,7 @@ class Site(Args):
         names = {f"{self.named(tier)}-{number}": number for number in numbers}
         if not names:
             return self.tier(tier)
-        return self._group(tier, names, public, flavor, allow, shared_addresses)
+        return self._group(tier, names, public, flavor, allow, shared_addresses, ip_forwarding)
 
     def instance(
         self,

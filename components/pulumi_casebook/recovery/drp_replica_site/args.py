@@ -1,7 +1,7 @@
 """Arguments of a site that follows another."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import pulumi
 from pydantic import Field, model_validator
@@ -10,6 +10,7 @@ from pulumi_casebook.core.args import Address, Args, Label, Port, Unique
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.galera_cluster import GaleraCluster
 from pulumi_casebook.machines.machine import Machine, PrivateMachines
+from pulumi_casebook.machines.site import Service
 from pulumi_casebook.network.dns_round_robin import DnsRoundRobin
 
 Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._-]+\.(service|socket|timer)$")]
@@ -18,10 +19,19 @@ Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._-]+\.(service|socket|timer)$
 class StandbyUnits(Args):
     """Machines on which something runs only while their site serves."""
 
-    # The machines.
-    machines: PrivateMachines
+    # What a tier hands over: its machines, which rest once it is there.
+    of: Service | None = None
+    # The machines, where no tier hands them over.
+    machines: PrivateMachines = Field(default=(), validate_default=True)
     # What rests there otherwise. Of the fronts alone, the site is warm; of every tier, it is asleep.
     units: Unique[Unit] = Field(default=("haproxy.service",), min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _handed_over(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(service := values.get("of"), Service):
+            return {"machines": service.machines, **values}
+        return values
 
 
 class DrpSite(Args):

@@ -11,7 +11,7 @@ import pulumi_tls as tls
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
-from pulumi_casebook.machines.forced_commands import access, ssh
+from pulumi_casebook.machines.forced_commands import ssh, take_orders
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.service_account import URN, api_settings, library, service_account
 from pulumi_casebook.machines.units import UNITS
@@ -67,9 +67,8 @@ class DrpReplicaSite(Component[DrpReplicaSiteArgs]):
     def _grant(
         self, args: DrpReplicaSiteArgs, key: tls.PrivateKey, machine: Machine, program: str, orders: tuple[str, ...]
     ) -> pulumi.Resource:
-        source = str(args.conductor.address)
-        allowed = key.public_key_openssh.apply(lambda public: access("drp", source, public, program, orders))
-        return machine.configure(allowed, role="drp-access", opts=self.child()).applied
+        source, public = str(args.conductor.address), key.public_key_openssh
+        return take_orders(machine, "drp", source, public, program, orders, self.child()).applied
 
 
 def site_part(

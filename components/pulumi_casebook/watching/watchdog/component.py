@@ -9,7 +9,7 @@ import pulumi_tls as tls
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
-from pulumi_casebook.machines.forced_commands import access, ssh
+from pulumi_casebook.machines.forced_commands import ssh, take_orders
 from pulumi_casebook.machines.service_account import URN, api_settings, library, service_account
 from pulumi_casebook.watching.watchdog.args import WatchdogArgs
 
@@ -46,14 +46,14 @@ class Watchdog(Component[WatchdogArgs]):
     def __init__(self, args: WatchdogArgs) -> None:
         key = tls.PrivateKey(self.name, algorithm="ED25519", opts=self.child())
         granted = [
-            machine.configure(
-                key.public_key_openssh.apply(
-                    lambda public: access(
-                        "watchdog", str(args.machine.public_ip), public, "/usr/local/sbin/mysql-pair", ORDERS
-                    )
-                ),
-                role="watchdog-access",
-                opts=self.child(),
+            take_orders(
+                machine,
+                "watchdog",
+                str(args.machine.public_ip),
+                key.public_key_openssh,
+                "/usr/local/sbin/mysql-pair",
+                ORDERS,
+                self.child(depends_on=[args.database]),
             ).applied
             for machine in args.machines
         ]

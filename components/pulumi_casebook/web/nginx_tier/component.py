@@ -27,7 +27,9 @@ class NginxTier(Component[NginxTierArgs]):
     @takes(NginxTierArgs)
     def __init__(self, args: NginxTierArgs) -> None:
         servers = servers_of(args.machines)
-        self.service = Service(self, self.name, servers, args.port, HealthCheck(), args.allowed_cidrs)
+        self.service = Service(
+            self, self.name, servers, args.port, HealthCheck(), args.allowed_cidrs, machines=args.machines
+        )
         static = Application("nginx", args.static) if args.static else None
         one_after_another(self, args.machines, "nginx", lambda machine: configuration(args, machine, static))
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pulumi_casebook.core.args import Secret, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import PrivateMachines
-from pulumi_casebook.machines.site import Service
+from pulumi_casebook.machines.site import Service, Usable
 from pulumi_casebook.web.application import Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment
 
@@ -22,8 +22,9 @@ class PhpTierArgs(Served):
     clients: Clients = Field(min_length=1)
     # fpm: FastCGI on port 9000, for nginx in front; apache: HTTP on port 80.
     server: Literal["fpm", "apache"] = "fpm"
-    # What the application asks: databases, caches. It is made after them, and refused where they do not let it in.
-    uses: Unique[Service] = ()
+    # What the application needs: databases, caches, shared files. It is made after them, and refused where they are not
+    # for its machines.
+    uses: Unique[Usable] = ()
     # What the application finds in its environment.
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.

@@ -37,6 +37,7 @@ class PhpTier(Component[PhpTierArgs]):
             args.allowed_cidrs,
             "fastcgi" if args.server == "fpm" else "http",
             application.root,
+            args.machines,
         )
         made = configurations[args.server]
         one_after_another(

@@ -12,7 +12,7 @@ from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
-from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
+from pulumi_casebook.machines.site import HealthCheck, Service, Usable, servers_of
 from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application, Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment, quoted_secrets, written
@@ -31,8 +31,9 @@ class TomcatTierArgs(Served):
     application: Source
     # Who may connect: the HAProxy tier in front.
     clients: Clients = Field(min_length=1)
-    # What the application asks: databases, caches. It is made after them, and refused where they do not let it in.
-    uses: Unique[Service] = ()
+    # What the application needs: databases, caches, shared files. It is made after them, and refused where they are not
+    # for its machines.
+    uses: Unique[Usable] = ()
     # What the application finds in its environment.
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
@@ -80,7 +81,9 @@ class TomcatTier(Component[TomcatTierArgs]):
     def __init__(self, args: TomcatTierArgs) -> None:
         application = Application("tomcat", args.application)
         servers = servers_of(args.machines)
-        self.service = Service(self, self.name, servers, args.port, HealthCheck(), args.allowed_cidrs)
+        self.service = Service(
+            self, self.name, servers, args.port, HealthCheck(), args.allowed_cidrs, machines=args.machines
+        )
         # AES-256, as hexadecimal digits.
         key = random.RandomPassword(
             f"{self.name}-replication",
