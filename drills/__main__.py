@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 import traceback
+from typing import Any
 
 from drills import deployment
 from drills.drill import Drill, NotSeen
@@ -49,7 +50,7 @@ def drills_of(stack: str) -> list[Drill]:
     return found
 
 
-def run(drill: Drill, stack: Running, runs: int) -> Result:
+def run(drill: Drill, stack: Running[Any], runs: int) -> Result:
     """Run a drill some times; what it measured, or why it proves nothing."""
     result = Result(drill)
     for number in range(1, runs + 1):

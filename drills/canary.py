@@ -87,7 +87,7 @@ class Lookout:
         where = stack.machines[machine]
         # The program, which holds no secret, is an argument; the secrets are not.
         command = ["sudo", "python3", "-c", shlex.quote(LOOKOUT.read_text())]
-        words = [*ssh_client(where["via"]), f"debian@{where['public']}", *command]
+        words = [*ssh_client(where.via), f"debian@{where.public}", *command]
         self.machine = machine
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdin  # noqa: S101

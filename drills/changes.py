@@ -3,14 +3,16 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from drills.deployment import up
 from drills.drill import Figure, NotSeen
 from drills.ledger import told
 from drills.load import load
-from stacks.running import Running, world
+from stacks.running import Running, WithDatabase, world
 
+S = TypeVar("S", bound=Running)
+D = TypeVar("D", bound=Running[WithDatabase])
 BEFORE, AFTER = 5, 5  # seconds of load around the change
 LONGEST = 1800
 
@@ -59,25 +61,25 @@ def changed_and_back(
 
 
 def renewed(
-    stack: Running,
+    stack: S,
     targets: Sequence[str],
     rate: int,
-    look: Callable[[Running], Sequence[Any]],
+    look: Callable[[S], Sequence[Any]],
     secret: str,
-    taken: Callable[[Running, Running], Sequence[Figure]] = lambda *_: (),
+    taken: Callable[[S, S], Sequence[Figure]] = lambda *_: (),
 ) -> list[Figure]:
     """A secret is drawn anew under load; `taken` tells, of the stack before and after, what is taken now."""
     with serving(targets, rate) as figures:
         changed(stack, lambda: look(stack), "--renew", secret)
-        found = taken(stack, Running.named(stack.name))
+        found = taken(stack, stack.again())
     return [*found, *figures]
 
 
 def password_renewed(
-    stack: Running,
+    stack: D,
     targets: Sequence[str],
     rate: int,
-    look: Callable[[Running], Sequence[Any]],
+    look: Callable[[D], Sequence[Any]],
     secret: str,
     over: str,
 ) -> list[Figure]:
@@ -86,11 +88,11 @@ def password_renewed(
     over  a machine of the application's
     """
 
-    def opens(known: Running) -> int:
+    def opens(known: D) -> int:
         """Whether the password that a stack tells opens its database."""
         return int(told(known, over, "SELECT 1") is not None)
 
-    def taken(old: Running, new: Running) -> list[Figure]:
+    def taken(old: D, new: D) -> list[Figure]:
         return [
             Figure("the new one is taken", opens(new), goal=1, least=True),
             Figure("the last one, too, for who has not been given the new one", opens(old), goal=1, least=True),

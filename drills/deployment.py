@@ -89,7 +89,7 @@ def killed(seed: int, stack: Running) -> list[Figure]:
 def without_a_server(seed: int, stack: Running) -> list[Figure]:
     """A dedicated server, installed a moment ago, or a VPS, adopted as it is, is off until the run has ended."""
     moments = random.Random(seed)  # noqa: S311 (no secret)
-    rented = {name: where["kind"] for name, where in stack.machines.items() if where["kind"] != "instance"}
+    rented = {name: where.kind for name, where in stack.machines.items() if where.kind != "instance"}
     machine = moments.choice(list(rented))
     destroy(stack.name)
     before = boot_id(stack, machine)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stacks.running import Running
 
@@ -48,5 +48,5 @@ class Drill:
     name: str
     claims: tuple[str, ...]
     promise: str
-    run: Callable[[Running], Sequence[Figure]]
+    run: Callable[[Running[Any]], Sequence[Figure]]
     limit: str = ""

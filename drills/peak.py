@@ -74,6 +74,6 @@ def bare_nginx(stack: Running, machine: str) -> Iterator[str]:
     stack.on(machine, f"sudo systemd-run --quiet --collect --unit=drill-nginx -p LimitNOFILE=65536 {daemon}")
     stack.on(machine, f"sudo nft insert rule inet filter input tcp dport {PORT} accept")
     try:
-        yield f"http://{stack.machines[machine]['public']}:{PORT}/"
+        yield f"http://{stack.machines[machine].public}:{PORT}/"
     finally:
         stack.on(machine, "sudo systemctl stop drill-nginx; sudo systemctl reload nftables")

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from drills.changes import serving
 from drills.deployment import up
@@ -65,7 +66,7 @@ def rolled_out(stack: Running, targets: Sequence[str], rate: int) -> list[Figure
     ]
 
 
-def released(targets: Callable[[Running], Sequence[str]], rate: int) -> Drill:
+def released(targets: Callable[[Running[Any]], Sequence[str]], rate: int) -> Drill:
     """The drill of a stack: with the requests of its visitors, so many a second."""
     return Drill(
         name="a later release of every component is rolled out, and taken back",

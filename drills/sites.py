@@ -15,7 +15,7 @@ from drills import faults
 from drills.drill import Figure
 from drills.patience import seconds_until
 from sandbox import GATEWAY
-from stacks.running import Running, from_the_world, world
+from stacks.running import Running, WithUrl, from_the_world, world
 from stacks.target import is_account
 
 STEP = 300  # seconds in which a site that is whole comes into step
@@ -29,16 +29,16 @@ class Visit(NamedTuple):
     status: int
 
 
-def by_name(stack: Running, path: str) -> str:
+def by_name(stack: Running[WithUrl], path: str) -> str:
     """What a shell in the world asks for a page of the stack with, wherever its name leads just then."""
-    url = urlsplit(stack.outputs["url"])
+    url = urlsplit(stack.outputs.url)
     port = {"http": 80, "https": 443}[url.scheme]
     # The sandbox's name server knows what the world's do not.
     where = f"dig +short +time=2 {'' if is_account() else f'@{GATEWAY}'} {url.hostname} | shuf | head -1"
     return f"curl -sk --resolve {url.hostname}:{port}:$({where}) {url.scheme}://{url.hostname}{path}"
 
 
-def asked(stack: Running, path: str) -> str:
+def asked(stack: Running[WithUrl], path: str) -> str:
     """A page, once, by its name."""
     return world("sh", "-c", f"{by_name(stack, path)} --fail --max-time 20")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from architectures.base import Outputs
 from drills import results
 from drills.drill import Drill, Figure, NotSeen
 from drills.results import Result, load, record
@@ -63,5 +64,5 @@ def test_a_run_whose_fault_was_not_seen_ends_the_drill() -> None:
             raise NotSeen("the fault was not seen") from None
 
     drill = Drill(name="d", claims=("SIT-1",), promise="p", run=measure)
-    result = run(drill, Running("site", {"machines": {}}), 3)
+    result = run(drill, Running("site", Outputs(machines={}, exposure={})), 3)
     assert (len(result.runs), result.held, result.broken) == (1, False, "the fault was not seen")

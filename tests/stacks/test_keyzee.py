@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import architectures
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from stacks.running import Running
@@ -30,7 +31,7 @@ def _up() -> dict[str, Any]:
 
 @pytest.fixture(scope="module", name="on")
 def _on(up: dict[str, Any]) -> Machine:
-    return Running(STACK, up).on
+    return Running(STACK, architectures.outputs("keyzee").model_validate(up)).on
 
 
 def leads_to() -> str:

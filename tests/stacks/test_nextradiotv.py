@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import architectures
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from stacks.running import CommandFailed, Running
@@ -40,7 +41,7 @@ def _up() -> dict[str, Any]:
 @pytest.fixture(scope="module", name="on")
 def _on(up: dict[str, Any]) -> Machine:
     """Runs a command on a machine, by its name; machines without a public address are reached through the gateway."""
-    return Running("nextradiotv", up).on
+    return Running("nextradiotv", architectures.outputs("nextradiotv").model_validate(up)).on
 
 
 def page(address: str, path: str) -> tuple[dict[str, str], str]:
