@@ -9,10 +9,10 @@ from drills.deployment import up
 from drills.drill import Figure, NotSeen
 from drills.ledger import told
 from drills.load import load
-from stacks.running import Running, WithDatabase, world
+from stacks.deployed_stack import DeployedStack, WithDatabase, world
 
-S = TypeVar("S", bound=Running)
-D = TypeVar("D", bound=Running[WithDatabase])
+S = TypeVar("S", bound=DeployedStack)
+D = TypeVar("D", bound=DeployedStack[WithDatabase])
 BEFORE, AFTER = 5, 5  # seconds of load around the change
 LONGEST = 1800
 
@@ -36,12 +36,12 @@ def serving(targets: Sequence[str], rate: int) -> Iterator[list[Figure]]:
     ]
 
 
-def held(stack: Running, machines: Sequence[str], *files: str) -> list[str]:
+def held(stack: DeployedStack, machines: Sequence[str], *files: str) -> list[str]:
     """What the machines hold in these files, by digest."""
     return [stack.on(machine, f"sudo sha256sum {file}").split()[0] for machine in machines for file in files]
 
 
-def changed(stack: Running, look: Callable[[], Sequence[Any]], *options: str) -> None:
+def changed(stack: DeployedStack, look: Callable[[], Sequence[Any]], *options: str) -> None:
     """One `up` with these options; NotSeen where something that `look` returns is as before."""
     before = look()
     up(stack.name, *options)
@@ -51,7 +51,7 @@ def changed(stack: Running, look: Callable[[], Sequence[Any]], *options: str) ->
 
 
 def changed_and_back(
-    stack: Running, targets: Sequence[str], rate: int, look: Callable[[], Sequence[Any]], setting: str
+    stack: DeployedStack, targets: Sequence[str], rate: int, look: Callable[[], Sequence[Any]], setting: str
 ) -> list[Figure]:
     """A setting is changed under load, and changed back."""
     with serving(targets, rate) as figures:
@@ -60,7 +60,7 @@ def changed_and_back(
     return figures
 
 
-def renewed(
+def rotated(
     stack: S,
     targets: Sequence[str],
     rate: int,
@@ -68,14 +68,14 @@ def renewed(
     secret: str,
     taken: Callable[[S, S], Sequence[Figure]] = lambda *_: (),
 ) -> list[Figure]:
-    """A secret is drawn anew under load; `taken` tells, of the stack before and after, what is taken now."""
+    """A secret is rotated under load; `taken` tells, of the stack before and after, what is taken now."""
     with serving(targets, rate) as figures:
-        changed(stack, lambda: look(stack), "--renew", secret)
+        changed(stack, lambda: look(stack), "--rotate", secret)
         found = taken(stack, stack.again())
     return [*found, *figures]
 
 
-def password_renewed(
+def password_rotated(
     stack: D,
     targets: Sequence[str],
     rate: int,
@@ -83,7 +83,7 @@ def password_renewed(
     secret: str,
     over: str,
 ) -> list[Figure]:
-    """A database's password is drawn anew under load; the last one opens it as well, until the next.
+    """A database's password is rotated under load; the last one opens it as well, until the next.
 
     over  a machine of the application's
     """
@@ -98,9 +98,9 @@ def password_renewed(
             Figure("the last one, too, for who has not been given the new one", opens(old), goal=1, least=True),
         ]
 
-    figures = renewed(stack, targets, rate, look, secret, taken)
-    changed(stack, lambda: look(stack), "--renew", secret)
-    return [*figures, Figure("the last one is taken, once another is drawn", opens(stack), goal=0)]
+    figures = rotated(stack, targets, rate, look, secret, taken)
+    changed(stack, lambda: look(stack), "--rotate", secret)
+    return [*figures, Figure("the last one is taken, once another is generated", opens(stack), goal=0)]
 
 
 def serials(host: str) -> list[str]:

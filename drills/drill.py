@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
 
 class NotSeen(Exception):
@@ -48,5 +48,5 @@ class Drill:
     name: str
     claims: tuple[str, ...]
     promise: str
-    run: Callable[[Running[Any]], Sequence[Figure]]
+    run: Callable[[DeployedStack[Any]], Sequence[Figure]]
     limit: str = ""

@@ -18,9 +18,9 @@ from drills import faults
 from drills.drill import Drill, Figure, NotSeen
 from drills.ledger import TIMEOUT, Ledger, ledger, told
 from drills.patience import seconds_until
-from stacks.running import CommandFailed, Running, WithDatabase
+from stacks.deployed_stack import CommandFailed, DeployedStack, WithDatabase
 
-Stack: TypeAlias = Running[WithDatabase]
+Stack: TypeAlias = DeployedStack[WithDatabase]
 PATIENCE = 180  # seconds in which members come back by themselves
 NO_EFFECT = "one node lost has no effect: what was acknowledged stays, and never do two write"
 SUSPICION = (
@@ -60,10 +60,10 @@ class Cluster:
     over: str
     claims: tuple[str, ...]
 
-    def names(self, stack: Running) -> list[str]:
+    def names(self, stack: DeployedStack) -> list[str]:
         return matching(stack.machines, self.members)
 
-    def standings(self, stack: Running) -> dict[str, dict[str, Any]]:
+    def standings(self, stack: DeployedStack) -> dict[str, dict[str, Any]]:
         """What the members say of themselves, those that say something."""
         for name in self.names(stack):
             with contextlib.suppress(CommandFailed, subprocess.TimeoutExpired):
@@ -71,12 +71,12 @@ class Cluster:
                 return {member: one for member, one in members.items() if isinstance(one, dict)}
         return {}
 
-    def whole(self, stack: Running) -> bool:
+    def whole(self, stack: DeployedStack) -> bool:
         """Whether every member has all data."""
         found = self.standings(stack)
         return found.keys() >= set(self.names(stack)) and all(one["synced"] for one in found.values())
 
-    def rejoined(self, stack: Running) -> tuple[float, int]:
+    def rejoined(self, stack: DeployedStack) -> tuple[float, int]:
         """Seconds until every member has all data, and how many of an operator's commands that took."""
         began, commands = time.monotonic(), 0
         with contextlib.suppress(NotSeen):
@@ -106,7 +106,7 @@ class Cluster:
         with ledger(stack, over=self.over, write=address, read=address, settled=settled) as found:
             yield found
 
-    def others(self, stack: Running, machine: str) -> list[str]:
+    def others(self, stack: DeployedStack, machine: str) -> list[str]:
         """The addresses of all members but one."""
         return [str(stack.machines[name].private) for name in self.names(stack) if name != machine]
 

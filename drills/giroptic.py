@@ -20,13 +20,13 @@ from drills.release import released
 from drills.scaling import autoscaler, came_and_went
 from drills.serving import AFTER, BEFORE, serves, under_load
 from sandbox import GATEWAY
-from stacks.running import Running, world
-from stacks.target import is_account
+from stacks.deployed_stack import DeployedStack, world
+from stacks.environment import is_account
 
 if TYPE_CHECKING:
     from architectures.giroptic import GiropticOutputs
 
-Stack: TypeAlias = "Running[GiropticOutputs]"
+Stack: TypeAlias = "DeployedStack[GiropticOutputs]"
 RATE = 20  # requests a second, each signs the URLs of one photo
 PHOTO = 3_000_000  # bytes (GIR-7)
 USERS = 3500
@@ -249,8 +249,8 @@ DRILLS = [
     Drill(
         name="what each VPS can reach",
         claims=("GIR-2",),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.each_tier(stack, list(stack.machines), balancer(stack)),
     ),
     released(pages, RATE),

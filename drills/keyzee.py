@@ -15,12 +15,12 @@ from drills.peak import SENSIBLE, highest, rising
 from drills.release import released
 from drills.serving import moving, under_load
 from drills.sites import Sites, Visit, asked, by_name, gap, visited
-from stacks.running import Running, world
+from stacks.deployed_stack import DeployedStack, world
 
 if TYPE_CHECKING:
     from architectures.keyzee import KeyzeeOutputs
 
-Stack: TypeAlias = "Running[KeyzeeOutputs]"
+Stack: TypeAlias = "DeployedStack[KeyzeeOutputs]"
 RATE = 30  # requests a second
 PRIVATE = "10.12.0.0/23"
 CLUSTER = galera.Cluster(members="rbx-db-*", over="rbx-mobile-2", claims=("KEY-4",))
@@ -184,7 +184,7 @@ def needed(stack: Stack) -> list[str]:
 def member_certified(stack: Stack) -> list[Figure]:
     member = CLUSTER.names(stack)[0]
     with CLUSTER.written(stack) as book:
-        figures = changes.renewed(
+        figures = changes.rotated(
             stack,
             needed(stack),
             RATE,
@@ -194,8 +194,8 @@ def member_certified(stack: Stack) -> list[Figure]:
     return [*figures, *book.figures(gap=8)]
 
 
-def password_drawn_anew(stack: Stack) -> list[Figure]:
-    return changes.password_renewed(
+def password_rotated(stack: Stack) -> list[Figure]:
+    return changes.password_rotated(
         stack,
         needed(stack),
         RATE,
@@ -208,7 +208,7 @@ def password_drawn_anew(stack: Stack) -> list[Figure]:
 def site_certified(stack: Stack) -> list[Figure]:
     [door, *_] = sites(stack).doors
     address = stack.machines[door].public
-    return changes.renewed(stack, needed(stack), RATE, lambda _: changes.serials(str(address)), "rbx-www")
+    return changes.rotated(stack, needed(stack), RATE, lambda _: changes.serials(str(address)), "rbx-www")
 
 
 def at_home(drill: Drill) -> Drill:
@@ -255,7 +255,7 @@ ALL = [
             run=run,
         )
         for name, run, limit in (
-            ("the database's password is drawn anew", password_drawn_anew, ""),
+            ("the database's password is rotated", password_rotated, ""),
             ("a certificate of the cluster is renewed", member_certified, "members restart in turn, the writer too"),
             ("the site's certificate is renewed", site_certified, ""),
         )
@@ -263,14 +263,14 @@ ALL = [
     Drill(
         name="what the world can reach",
         claims=("KEY-1",),
-        promise="everything that comes in passes the firewall; ports reachable are ports printed",
+        promise="everything that comes in passes the firewall; ports reachable are ports declared",
         run=lambda stack: ports.the_world(stack, {}),
     ),
     Drill(
         name="what each tier can reach",
         claims=("KEY-1",),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.each_tier(
             stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
         ),
@@ -278,8 +278,8 @@ ALL = [
     Drill(
         name="what a neighbour of the private network can reach",
         claims=("KEY-1",),
-        promise="everything that comes in passes the firewall; ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="everything that comes in passes the firewall; ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.a_neighbour(stack, PRIVATE),
     ),
     released(needed, RATE),

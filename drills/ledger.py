@@ -21,7 +21,7 @@ from architectures.base import Database
 from drills.drill import Figure, NotSeen
 from drills.patience import seconds_until
 from sandbox.ports import free_port
-from stacks.running import Running, WithDatabase, ssh_client
+from stacks.deployed_stack import DeployedStack, WithDatabase, ssh_client
 
 WRITERS, READERS = 4, 2
 TIMEOUT = 3  # seconds after which a client gives a connection up and makes another
@@ -150,7 +150,7 @@ class Ledger:
 
 @contextlib.contextmanager
 def ledger(
-    stack: Running[WithDatabase],
+    stack: DeployedStack[WithDatabase],
     *,
     over: str,
     write: str,
@@ -255,7 +255,7 @@ def answer(connect: Connect, statement: str) -> Sequence[tuple[Any, ...]] | None
         return None
 
 
-def told(stack: Running[WithDatabase], over: str, statement: str) -> Sequence[tuple[Any, ...]] | None:
+def told(stack: DeployedStack[WithDatabase], over: str, statement: str) -> Sequence[tuple[Any, ...]] | None:
     """What the application on a machine is told by the stack's database; None: nothing, or it is not let in."""
     with tunnel(stack, over, [stack.outputs.database.address]) as [port]:
         return answer(client(port, stack.outputs.database), statement)
@@ -281,7 +281,7 @@ def client(port: int, account: Database) -> Connect:
 
 
 @contextlib.contextmanager
-def tunnel(stack: Running, over: str, targets: Sequence[str]) -> Iterator[list[int]]:
+def tunnel(stack: DeployedStack, over: str, targets: Sequence[str]) -> Iterator[list[int]]:
     """Ports of this computer that lead to `host:port` as the machine `over` sees them."""
     ports = [free_port() for _ in targets]
     where = stack.machines[over]

@@ -30,12 +30,12 @@ from drills.release import released
 from drills.scaling import changed
 from drills.serving import AFTER, BEFORE, moving, under_load
 from drills.sites import Sites, by_name, from_here, gap, visited
-from stacks.running import Running, from_the_world, world
+from stacks.deployed_stack import DeployedStack, from_the_world, world
 
 if TYPE_CHECKING:
     from architectures.nextradiotv import NextRadioTvOutputs
 
-Stack: TypeAlias = "Running[NextRadioTvOutputs]"
+Stack: TypeAlias = "DeployedStack[NextRadioTvOutputs]"
 RATE = 40  # requests a second, ten for each front
 PRIVATE = "10.4.0.0/22"
 ARTICLES = 40
@@ -659,7 +659,7 @@ def office_certified(stack: Stack) -> list[Figure]:
     door = (stack.outputs.office.address, 443)
     with editing(stack, LONGEST) as journalists:
         began = time.monotonic()
-        changes.changed(stack, lambda: [ssl.get_server_certificate(door)], "--renew", "office")
+        changes.changed(stack, lambda: [ssl.get_server_certificate(door)], "--rotate", "office")
         took = time.monotonic() - began
         journalists.stop()
     return [
@@ -935,15 +935,15 @@ DRILLS = [
     Drill(
         name="what each tier can reach",
         claims=("NRT-2", "NRT-17"),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=each_tier,
     ),
     Drill(
         name="what a neighbour of the private network can reach",
         claims=("NRT-2", "NRT-17"),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.a_neighbour(stack, PRIVATE, "development"),
     ),
     Drill(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from drills.drill import Figure, NotSeen
 from drills.load import load
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
 SECONDS = 8  # of a try
 SLOWEST = 1.0  # seconds for 99 % of the answers
@@ -63,7 +63,7 @@ def rising(targets: Sequence[str], rate: int, *, times: int, seconds: float) -> 
 
 
 @contextlib.contextmanager
-def bare_nginx(stack: Running, machine: str) -> Iterator[str]:
+def bare_nginx(stack: DeployedStack, machine: str) -> Iterator[str]:
     """A second nginx on a web server, with nothing between it and the world, and the same page. Gives its URL."""
     configuration = (
         "worker_processes auto; pid /run/drill-nginx.pid; error_log /dev/null; events { worker_connections 4096; }\n"

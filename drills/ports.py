@@ -16,8 +16,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from drills.drill import Figure, NotSeen
-from stacks.running import Running, world
-from stacks.target import is_account
+from stacks.deployed_stack import DeployedStack, world
+from stacks.environment import is_account
 
 # What machines that know each other could have left open; a tier's view of another is too wide to look at every port.
 LIKELY = (
@@ -72,16 +72,16 @@ def reached(shell: Callable[..., str], addresses: Addresses, ports: Iterable[int
     return found
 
 
-def public(stack: Running) -> dict[str, str]:
+def public(stack: DeployedStack) -> dict[str, str]:
     """Addresses on the Internet; a machine without one tells its private one again."""
     return {n: where.public for n, where in stack.machines.items() if where.public and where.public != where.private}
 
 
-def private(stack: Running) -> dict[str, str]:
+def private(stack: DeployedStack) -> dict[str, str]:
     return {name: where.private for name, where in stack.machines.items() if where.private}
 
 
-def from_the_world(stack: Running) -> str:
+def from_the_world(stack: DeployedStack) -> str:
     """The address that the world looks from: of the sandbox's computer, else of this one, as a machine sees it."""
     if not is_account():
         return world("hostname", "-I").split()[0]
@@ -92,7 +92,7 @@ def tcp(openings: Iterable[str]) -> set[int]:
     return {int(opening.removesuffix("/tcp")) for opening in openings if opening.endswith("/tcp")}
 
 
-def declared(stack: Running, looking: Iterable[str], targets: Iterable[str]) -> Ports:
+def declared(stack: DeployedStack, looking: Iterable[str], targets: Iterable[str]) -> Ports:
     """The TCP ports of each target that are open to who has one of the addresses."""
     sources = [ip_address(address) for address in looking]
     return {
@@ -106,12 +106,12 @@ def declared(stack: Running, looking: Iterable[str], targets: Iterable[str]) -> 
     }
 
 
-def interesting(stack: Running) -> set[int]:
+def interesting(stack: DeployedStack) -> set[int]:
     return {*LIKELY}.union(*(tcp(one) for networks in stack.outputs.exposure.values() for one in networks.values()))
 
 
 @functools.cache
-def listening(stack: Running, machine: str) -> set[int]:
+def listening(stack: DeployedStack, machine: str) -> set[int]:
     """The TCP ports at which a daemon takes connections that come from elsewhere."""
     sockets = stack.on(machine, "ss -Htln | awk '{ print $4 }'").split()
     return {int(one.rpartition(":")[2]) for one in sockets if not one.startswith(("127.", "[::1]"))}
@@ -125,7 +125,7 @@ def beyond(what: str, more: Ports, less: Ports) -> int:
     return sum(map(len, only.values()))
 
 
-def compared(stack: Running, who: str, found: Ports, said: Ports) -> list[int]:
+def compared(stack: DeployedStack, who: str, found: Ports, said: Ports) -> list[int]:
     """How many ports are open; open but undeclared; declared but closed; declared where nothing listens just then, as
     at a site at rest, or where a port is used for a moment."""
     heard = {name: ports & listening(stack, name) if name in stack.machines else ports for name, ports in said.items()}
@@ -148,7 +148,7 @@ def figures(found: int, undeclared: int, closed: int, silent: int) -> list[Figur
     ]
 
 
-def the_world(stack: Running, others: Addresses, services: Addresses = NOTHING) -> list[Figure]:
+def the_world(stack: DeployedStack, others: Addresses, services: Addresses = NOTHING) -> list[Figure]:
     """From the world to every machine's public address, and to `others`: what is no machine, by its declared name.
 
     Of `services`, which are the provider's and serve others too, only the web's ports are looked at.
@@ -162,7 +162,7 @@ def the_world(stack: Running, others: Addresses, services: Addresses = NOTHING) 
     return figures(*compared(stack, "the world", found, declared(stack, [from_the_world(stack)], found)))
 
 
-def each_tier(stack: Running, sources: Sequence[str], others: Addresses = NOTHING) -> list[Figure]:
+def each_tier(stack: DeployedStack, sources: Sequence[str], others: Addresses = NOTHING) -> list[Figure]:
     """From one machine of each tier to every other machine, at its public and its private address, and to `others`."""
     counts = []
     for source in sources:
@@ -177,7 +177,7 @@ def each_tier(stack: Running, sources: Sequence[str], others: Addresses = NOTHIN
     return [Figure("machines that looked", len(sources)), *figures(*map(sum, zip(*counts, strict=True)))]
 
 
-def a_neighbour(stack: Running, network: str, source: str = "the world") -> list[Figure]:
+def a_neighbour(stack: DeployedStack, network: str, source: str = "the world") -> list[Figure]:
     """From outside the private network to the addresses in it, by way of each machine with a foot in both.
 
     source  a machine of the stack that is not in it; the world: a computer on the same Internet, which a sandbox has

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from drills import alerts, backups, faults, pair, ports
 from drills.canary import CANARY
-from drills.changes import held, password_renewed
+from drills.changes import held, password_rotated
 from drills.drill import Drill, Figure, NotSeen
 from drills.ledger import Ledger, ledger
 from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, ROOM_AGAIN, STARTED_AGAIN
@@ -18,12 +18,12 @@ from drills.load import Load, load
 from drills.patience import seconds_until
 from drills.release import released
 from drills.serving import under_load
-from stacks.running import Running, world
+from stacks.deployed_stack import DeployedStack, world
 
 if TYPE_CHECKING:
     from architectures.sextant_erp import SextantOutputs
 
-Stack: TypeAlias = "Running[SextantOutputs]"
+Stack: TypeAlias = "DeployedStack[SextantOutputs]"
 MASTER, OTHER = "erp-1", "erp-2"
 RATE = 35  # requests a second: 70 users (ERP-9), each with a page every two seconds
 
@@ -364,28 +364,28 @@ DRILLS = [
     Drill(
         name="what the world can reach",
         claims=("ERP-6",),
-        promise="ports reachable are ports printed",
+        promise="ports reachable are ports declared",
         run=lambda stack: ports.the_world(stack, {"load balancer": str(urlsplit(stack.outputs.url).hostname)}),
     ),
     Drill(
         name="what each machine can reach",
         claims=("ERP-6",),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.each_tier(stack, list(stack.machines)),
     ),
     Drill(
         name="what a neighbour of the private network can reach",
         claims=("ERP-6",),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.a_neighbour(stack, "10.9.0.0/24", "monitoring"),
     ),
     Drill(
-        name="the database's password is drawn anew",
+        name="the database's password is rotated",
         claims=(),
         promise="a secret is rotated, and nobody is locked out",
-        run=lambda stack: password_renewed(
+        run=lambda stack: password_rotated(
             stack,
             pages(stack),
             RATE,

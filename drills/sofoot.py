@@ -20,9 +20,9 @@ from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
 from drills.scaling import came_and_went
 from drills.serving import AFTER, BEFORE, serves, under_load
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
-Stack: TypeAlias = Running[SoFootOutputs]
+Stack: TypeAlias = DeployedStack[SoFootOutputs]
 RATE = 50  # requests a second
 NO_INTERRUPTION = "no interruption for a month: any one HAProxy, web server or instance can be lost"
 UNTIL_IT_IS_BACK = "one machine writes; until it is back, or the other is promoted by hand, nothing is written"
@@ -327,7 +327,7 @@ def balancer(stack: Stack) -> dict[str, str]:
 
 
 ONLY_WHAT_IS_PRINTED = (
-    "only ports 80 and 443 are open at the load balancer; every other open port is printed with whom for"
+    "only ports 80 and 443 are open at the load balancer; every other open port is declared with whom for"
 )
 PRIMARY = {
     "freezes": (35, "frozen for 25 s, a client's 3 s until it gives a connection up, and the next"),
@@ -423,7 +423,7 @@ DRILLS = [
         name="what each tier can reach",
         claims=("SOF-2",),
         promise=ONLY_WHAT_IS_PRINTED,
-        limit="TCP ports that are likely or printed",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.each_tier(
             stack, ["haproxy-1", "web-1", "web-8", "db-1", "db-2", "back-office", "monitoring"]
         ),

@@ -7,14 +7,14 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from architectures.sofoot import SoFootOutputs
-from drills.changes import changed_and_back, held, password_renewed, renewed, serials
+from drills.changes import changed_and_back, held, password_rotated, rotated, serials
 from drills.drill import Drill, Figure
 from drills.ledger import ledger
 from drills.patience import seconds_until
 from drills.release import released
-from stacks.running import CommandFailed, Running
+from stacks.deployed_stack import CommandFailed, DeployedStack
 
-Stack: TypeAlias = Running[SoFootOutputs]
+Stack: TypeAlias = DeployedStack[SoFootOutputs]
 RATE = 50  # requests a second
 DATABASES = ("db-1", "db-2")
 PROMISE = "no interruption for a month, while it is worked on"
@@ -48,13 +48,13 @@ def database_setting(stack: Stack) -> list[Figure]:
 # Secrets
 
 
-def drawn_anew(
+def rotating(
     secret: str,
     look: Callable[[Stack], Sequence[Any]],
     taken: Callable[[Stack, Stack], Sequence[Figure]],
     stack: Stack,
 ) -> list[Figure]:
-    return renewed(stack, targets(stack), RATE, look, secret, taken)
+    return rotated(stack, targets(stack), RATE, look, secret, taken)
 
 
 def enters(old: Stack, new: Stack) -> list[Figure]:
@@ -129,17 +129,17 @@ DRILLS = [
     ),
     drill("a setting of the databases changes", database_setting, RESTART),
     *(
-        drill(f"the secret {secret} is drawn anew", functools.partial(drawn_anew, secret, look, taken))
+        drill(f"the secret {secret} is rotated", functools.partial(rotating, secret, look, taken))
         for secret, (look, taken) in SECRETS.items()
     ),
     drill(
-        "the secret database-application is drawn anew",
-        lambda stack: password_renewed(
+        "the secret database-application is rotated",
+        lambda stack: password_rotated(
             stack, targets(stack), RATE, accounts, "database-application", over="back-office"
         ),
     ),
     drill(
         "the site's certificate is renewed",
-        lambda stack: renewed(stack, targets(stack), RATE, serial, "site"),
+        lambda stack: rotated(stack, targets(stack), RATE, serial, "site"),
     ),
 ]

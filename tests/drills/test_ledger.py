@@ -9,6 +9,7 @@ import pytest
 
 from drills.drill import Figure, NotSeen
 from drills.ledger import TABLE, TIMEOUT, Connection, Ledger, Read, Write, kept
+from drills.patience import seconds_until
 from tests.drills.servers import Server, install
 
 RATE, SETTLED = 40, 20
@@ -71,7 +72,7 @@ def test_a_server_that_is_killed_loses_nothing_and_the_gap_is_seen(server: Serve
 
 def test_rows_that_vanish_or_come_twice_are_counted(server: Server) -> None:
     with kept(server.connect, server.connect, RATE, SETTLED) as ledger:
-        time.sleep(0.5)
+        seconds_until(lambda: len(ledger.acknowledged) > 1, "two writes", SETTLED, every=0.1)
         [first, second] = [one.number for one in ledger.acknowledged[:2]]
         server.ask(f"DELETE FROM app.{TABLE} WHERE number = {first}")
         server.ask(f"INSERT INTO app.{TABLE} (number) VALUES ({second})")
@@ -98,9 +99,8 @@ def test_two_servers_that_are_written_to_at_once_are_seen(server: Server, other:
         return next(turns).connect()
 
     with kept(either, other.connect, RATE, SETTLED) as ledger:
-        time.sleep(1)
+        seconds_until(lambda: ledger.two_writers > 0.3, "two writers at once", SETTLED, every=0.1)
     assert sorted(ledger.servers) == ["db-1", "db-2"]
-    assert ledger.two_writers > 0.3
     assert "two servers wrote" in {figure.name for figure in ledger.figures() if not figure.held}
     assert values(ledger.figures(any_writes=True))["servers that wrote"] == 2
 

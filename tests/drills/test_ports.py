@@ -9,7 +9,7 @@ from architectures.base import Location, Outputs
 from drills import ports
 from drills.drill import Figure, NotSeen
 from drills.ports import compared, declared, each_tier, figures, interesting
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
 WORLD = "0.0.0.0/0"
 EXPOSURE = {
@@ -32,9 +32,9 @@ MACHINES = {
 
 
 @pytest.fixture(name="stack")
-def _stack(monkeypatch: pytest.MonkeyPatch) -> Running:
+def _stack(monkeypatch: pytest.MonkeyPatch) -> DeployedStack:
     monkeypatch.setattr(ports, "listening", lambda _, name: {22} if name == "monitoring" else {80, 3306, 4444})
-    return Running("site", Outputs(machines=MACHINES, exposure=EXPOSURE))
+    return DeployedStack("site", Outputs(machines=MACHINES, exposure=EXPOSURE))
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def _stack(monkeypatch: pytest.MonkeyPatch) -> Running:
     ],
 )
 def test_an_address_is_let_in_by_the_networks_that_it_is_in(
-    stack: Running, looking: list[str], expected: dict[str, set[int]]
+    stack: DeployedStack, looking: list[str], expected: dict[str, set[int]]
 ) -> None:
     assert {name: found for name, found in declared(stack, looking, EXPOSURE).items() if found} == expected
 
 
-def test_what_is_declared_is_looked_for(stack: Running) -> None:
+def test_what_is_declared_is_looked_for(stack: DeployedStack) -> None:
     assert {80, 443, 3306, 4567, 9090, 9100, 22} <= interesting(stack)
 
 
-def test_both_directions_differ(stack: Running, capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_directions_differ(stack: DeployedStack, capsys: pytest.CaptureFixture[str]) -> None:
     found, said = {"db-1": {3306, 4444}, "web-1": {81}}, {"db-1": {3306, 4568}, "load balancer": {80}}
     assert compared(stack, "web-2", found, said) == [3, 2, 1, 1]
     shown = capsys.readouterr().err
@@ -76,7 +76,7 @@ def looks(found: dict[str, set[int]]) -> Callable[..., ports.Ports]:
     return lambda _, addresses, __: {name: open_there for name, open_there in found.items() if name in addresses}
 
 
-def test_a_tier_looks_only_where_it_has_an_address(stack: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tier_looks_only_where_it_has_an_address(stack: DeployedStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """The monitoring machine is not in the private network, so what is open to all of it is no business of its own."""
     monkeypatch.setattr(ports, "reached", looks({"web-1": {80}, "db-1": {3306}, "monitoring": {22}}))
     seen = {figure.name: figure for figure in each_tier(stack, ["web-1"])}
@@ -89,7 +89,7 @@ def by_name(found: list[Figure]) -> dict[str, float]:
     return {figure.name: figure.value for figure in found}
 
 
-def test_the_world_is_told_apart_by_its_address(stack: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_world_is_told_apart_by_its_address(stack: DeployedStack, monkeypatch: pytest.MonkeyPatch) -> None:
     scanned = {"198.51.100.1": set(), "198.51.100.9": {22}, "192.0.2.80": {80, 443}}
     monkeypatch.setattr(ports, "open_ports", lambda addresses, _: {one: scanned[one] for one in addresses})
     monkeypatch.setattr(ports, "from_the_world", lambda _: "203.0.113.7")
@@ -106,7 +106,7 @@ def test_the_world_is_told_apart_by_its_address(stack: Running, monkeypatch: pyt
     assert by_name(ports.the_world(stack, others))["open but undeclared"] == 1
 
 
-def test_a_neighbour_comes_by_machines_with_a_foot_in_both(stack: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_neighbour_comes_by_machines_that_have_both(stack: DeployedStack, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def reached(shell: Callable[..., str], addresses: ports.Addresses, _: Any) -> ports.Ports:

@@ -14,9 +14,9 @@ from typing_extensions import TypeVar
 
 import architectures
 from architectures.base import Database, Location
-from stacks.__main__ import stack_file
 from stacks.clouds import Clouds
-from stacks.target import CHECKOUT, exports, is_account
+from stacks.environment import CHECKOUT, exports, is_account
+from stacks.stack_files import stack_file
 
 SSH = ("ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 
@@ -26,13 +26,13 @@ class CommandFailed(Exception):
 
 
 @functools.cache
-def environment() -> dict[str, str]:
+def credentials() -> dict[str, str]:
     """The credentials: of the account that the environment names, else what the sandbox gives its customer."""
     return dict(os.environ) if is_account() else {"CASEBOOK_TARGET": "sandbox", **exports("sandbox")}
 
 
 def key_file() -> str:
-    return environment().get("CASEBOOK_SSH_KEY_FILE") or str(Path("~/.ssh/id_ed25519").expanduser())
+    return credentials().get("CASEBOOK_SSH_KEY_FILE") or str(Path("~/.ssh/id_ed25519").expanduser())
 
 
 def from_the_world(*command: str) -> list[str]:
@@ -40,7 +40,7 @@ def from_the_world(*command: str) -> list[str]:
 
     The sandbox has a computer there, where nobody is an administrator. With a real account it is this one.
     """
-    sandbox = environment().get("CASEBOOK_TARGET") == "sandbox"
+    sandbox = credentials().get("CASEBOOK_TARGET") == "sandbox"
     return [sys.executable, "-m", "sandbox", "world", "--", *command] if sandbox else list(command)
 
 
@@ -91,7 +91,7 @@ class WithDatabase(Told, Protocol):
 O_co = TypeVar("O_co", bound=Told, covariant=True, default=Told)
 
 
-class Running(Generic[O_co]):
+class DeployedStack(Generic[O_co]):
     """One stack that is up.
 
     name     the stack
@@ -102,11 +102,11 @@ class Running(Generic[O_co]):
         self.name, self.outputs = name, outputs
 
     @classmethod
-    def named(cls, name: str) -> "Running[Any]":
+    def named(cls, name: str) -> "DeployedStack[Any]":
         architecture = yaml.safe_load(stack_file(name).read_text())["config"]["casebook:architecture"]
         command = [sys.executable, "-m", "stacks", "outputs", name, "--show-secrets"]
         printed = subprocess.run(command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, check=True).stdout
-        return Running(name, architectures.outputs(architecture).model_validate_json(printed))
+        return DeployedStack(name, architectures.outputs(architecture).model_validate_json(printed))
 
     def again(self) -> Self:
         """The stack as it is after one more `up`."""
@@ -118,7 +118,7 @@ class Running(Generic[O_co]):
 
     @functools.cached_property
     def clouds(self) -> Clouds:
-        return Clouds(environment())
+        return Clouds(credentials())
 
     def on(self, machine: str, command: str, **options: Any) -> str:
         """Run a command on a machine, by its name."""
