@@ -2,8 +2,8 @@
 STACK ?= sofoot
 # Settings for one run, e.g. SET="web_instances=6"; what lasts belongs into stacks/Pulumi.$(STACK).yaml.
 SET ?=
-# Secrets that one `up` draws anew, e.g. RENEW="database-pair".
-RENEW ?=
+# Secrets that one `up` rotates, e.g. ROTATE="database-pair".
+ROTATE ?=
 LOSE ?=
 ONLY ?=
 RUNS ?=
@@ -23,7 +23,7 @@ help: ## list the targets
 	@python3 -m sandbox.venv
 
 up: .venv/.complete ## build STACK, on the account that the environment names, else in the sandbox
-	@$(PYTHON) -m stacks up $(STACK) $(SET:%=--set %) $(RENEW:%=--renew %)
+	@$(PYTHON) -m stacks up $(STACK) $(SET:%=--set %) $(ROTATE:%=--rotate %)
 
 preview: .venv/.complete ## show what `up` would change
 	@$(PYTHON) -m stacks preview $(STACK) $(SET:%=--set %)
@@ -44,10 +44,10 @@ shell: .venv/.complete ## a shell where plain pulumi commands work
 	@$(PYTHON) -m stacks shell $(STACK)
 
 inventory: .venv/.complete ## compare what each stack declares with its committed inventory
-	@$(PYTHON) -m stacks.inventory check
+	@$(PYTHON) -m stacks inventory
 
 accept: .venv/.complete ## commit what STACK declares now; LOSE="name ..." gives up the data of what goes
-	@$(PYTHON) -m stacks.inventory accept $(STACK) $(if $(LOSE),--lose $(LOSE))
+	@$(PYTHON) -m stacks accept $(STACK) $(if $(LOSE),--lose $(LOSE))
 
 sandbox: .venv/.complete ## start the sandbox
 	@$(PYTHON) -m sandbox start

@@ -4,16 +4,17 @@ import importlib
 import inspect
 import json
 import pkgutil
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 from pydantic import ValidationError
 
-from architectures.base import Architecture
+from architectures.base import Architecture, Outputs
 from pulumi_casebook import InputError
 from pulumi_casebook.core.args import explained
 
 KEYS = ("architecture", "settings", "sandbox")
+C = TypeVar("C")
 
 
 def names() -> list[str]:
@@ -22,13 +23,23 @@ def names() -> list[str]:
 
 def load(name: str) -> type[Architecture[Any]]:
     """The architecture of a module; a sentence with all names when there is none."""
+    return _own(name, Architecture)
+
+
+def outputs(name: str) -> type[Outputs]:
+    """What its stack tells."""
+    return _own(name, Outputs)
+
+
+def _own(name: str, base: type[C]) -> type[C]:
+    """The one class of an architecture's module that is a `base`."""
     if name not in names():
         raise InputError(f"casebook:architecture={name!r}: no such architecture; there are: {', '.join(names())}")
     module = importlib.import_module(f"architectures.{name}")
     [found] = [
         one
         for one in vars(module).values()
-        if inspect.isclass(one) and issubclass(one, Architecture) and one.__module__ == module.__name__
+        if inspect.isclass(one) and issubclass(one, base) and one.__module__ == module.__name__
     ]
     return found
 

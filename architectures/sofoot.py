@@ -91,7 +91,7 @@ class Settings(CloudRackSettings):
     # Clients of the database at once.
     database_connections: int = Field(default=200, ge=10, le=10000)
 
-    # Planned by So Foot; off until they are given: `python -m stacks.scale sofoot` (SOF-6), a CDN for what is static
+    # Planned by So Foot; off until they are given: `python -m stacks scale sofoot` (SOF-6), a CDN for what is static
     # (SOF-11; the site's code must use its name).
     scaling: AutoscalerArgs | None = None
     cdn: CdnArgs | None = None

@@ -21,8 +21,8 @@ import yaml
 
 import architectures
 from sandbox import faults
-from stacks.__main__ import config_file
-from stacks.target import CHECKOUT, empty_project, prepare
+from stacks.environment import CHECKOUT, empty_project, prepare
+from stacks.stack_files import config_file
 from tests.harness import Values, declare
 
 FLAT = """

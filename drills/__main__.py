@@ -5,67 +5,14 @@ Ends with an error when a promise was not kept, or when a fault could not be bro
 """
 
 import argparse
-import importlib
 import random
-import shutil
 import sys
-import time
-import traceback
 
 from drills import deployment
-from drills.drill import Drill, NotSeen
-from drills.results import Result, record
-from stacks.__main__ import stack_file
-from stacks.running import CommandFailed, Running
-from stacks.target import Stop
-
-# What drills look at a stack with, and the Debian package of each.
-TOOLS = {
-    "curl": "curl",
-    "dig": "bind9-dnsutils",
-    "nmap": "nmap",
-    "openssl": "openssl",
-    "shuf": "coreutils",
-    "ssh-keygen": "openssh-client",
-}
-
-
-def check_tools() -> None:
-    """Stop, before anything is broken, where a drill would lack a program half-way."""
-    if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
-        packages = " ".join(TOOLS[tool] for tool in missing)
-        raise Stop(f"{', '.join(missing)}: not on PATH, and drills need them: apt-get install {packages}")
-
-
-def drills_of(stack: str) -> list[Drill]:
-    stack_file(stack)
-    name = f"drills.{stack.replace('-', '_')}"
-    try:
-        found: list[Drill] = importlib.import_module(name).DRILLS
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise Stop(f"STACK={stack}: it has no drills yet") from error
-    return found
-
-
-def run(drill: Drill, stack: Running, runs: int) -> Result:
-    """Run a drill some times; what it measured, or why it proves nothing."""
-    result = Result(drill)
-    for number in range(1, runs + 1):
-        print(f"drill: {drill.name}{f', run {number} of {runs}' if runs > 1 else ''} ...", file=sys.stderr, flush=True)
-        began = time.monotonic()
-        try:
-            result.runs.append(list(drill.run(stack)))
-        except (NotSeen, CommandFailed) as error:
-            result.broken = str(error)
-        except Exception as error:  # the other drills are worth running all the same
-            traceback.print_exc()
-            result.broken = f"{type(error).__name__}: {error}"
-        print(f"  {time.monotonic() - began:.0f} s: {result.summary()}", file=sys.stderr, flush=True)
-        if result.broken:
-            break
-    return result
+from drills.results import record
+from drills.runner import check_tools, drills_of, run
+from stacks.deployed_stack import DeployedStack
+from stacks.environment import Stop
 
 
 def main() -> int:
@@ -89,7 +36,7 @@ def main() -> int:
         if given.deployment:
             print(f"drills: --seed={given.seed}", file=sys.stderr)
             deployment.up(given.stack)
-        stack = Running.named(given.stack)
+        stack = DeployedStack.named(given.stack)
         results = []
         for drill in chosen:
             results.append(run(drill, stack, given.runs))

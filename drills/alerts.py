@@ -10,13 +10,13 @@ from datetime import datetime
 
 from drills.drill import Figure, NotSeen
 from drills.patience import seconds_until
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
 MAILBOX = "/var/mail/debian"  # on the monitoring machine
 Alert = tuple[str, str]  # its name, and the machine, server, backup or probe that it is of; empty where it is of all
 
 
-def firing(stack: Running, monitoring: str) -> set[Alert]:
+def firing(stack: DeployedStack, monitoring: str) -> set[Alert]:
     answer = stack.on(monitoring, "curl -fsS 'http://127.0.0.1:9093/api/v2/alerts?active=true'")
     found = set()
     for alert in json.loads(answer):
@@ -26,7 +26,7 @@ def firing(stack: Running, monitoring: str) -> set[Alert]:
     return found
 
 
-def told(stack: Running, monitoring: str, since: float, wanted: Mapping[Alert, float]) -> list[Figure]:
+def told(stack: DeployedStack, monitoring: str, since: float, wanted: Mapping[Alert, float]) -> list[Figure]:
     """How long after a moment each alert is shown, which is to be within so many seconds; infinite where it is not.
 
     Half as long again is waited for.
@@ -42,7 +42,7 @@ def told(stack: Running, monitoring: str, since: float, wanted: Mapping[Alert, f
     ]
 
 
-def silent(stack: Running, monitoring: str, wanted: Iterable[Alert]) -> None:
+def silent(stack: DeployedStack, monitoring: str, wanted: Iterable[Alert]) -> None:
     """None of the alerts is shown yet; what an earlier drill has raised ends within minutes."""
     deadline = time.monotonic() + 400
     while already := firing(stack, monitoring).intersection(wanted):
@@ -52,7 +52,7 @@ def silent(stack: Running, monitoring: str, wanted: Iterable[Alert]) -> None:
 
 
 @contextlib.contextmanager
-def aged(stack: Running, machine: str, metric: str) -> Iterator[None]:
+def aged(stack: DeployedStack, machine: str, metric: str) -> Iterator[None]:
     """A backup that has not run for 27 hours, which nobody waits for."""
     file = f"/var/lib/prometheus/node-exporter/{metric}.prom"
     stack.on(machine, f'sudo cp -a {file} /run/drill; sudo sed -i "s/ .*/ $(date +%s -d -27hours)/" {file}')
@@ -62,7 +62,7 @@ def aged(stack: Running, machine: str, metric: str) -> Iterator[None]:
         stack.on(machine, f"sudo mv /run/drill {file}")
 
 
-def clean(stack: Running, monitoring: str) -> None:
+def clean(stack: DeployedStack, monitoring: str) -> None:
     """No mail, and no memory of earlier alerts: a group holds a new one back for five minutes, the log for hours."""
     stack.on(
         monitoring,
@@ -71,7 +71,7 @@ def clean(stack: Running, monitoring: str) -> None:
     )
 
 
-def mails(stack: Running, monitoring: str, alert: Alert) -> list[str]:
+def mails(stack: DeployedStack, monitoring: str, alert: Alert) -> list[str]:
     """Those in the administrator's box that tell of an alert."""
     name, of = alert
     box = stack.on(monitoring, f"sudo sh -c 'cat {MAILBOX} 2>/dev/null || true'")
@@ -79,7 +79,7 @@ def mails(stack: Running, monitoring: str, alert: Alert) -> list[str]:
     return [mail for mail in found if re.search(rf"^Subject: .*\b{name}\b", mail, re.MULTILINE) and of in mail]
 
 
-def mailed(stack: Running, monitoring: str, alert: Alert, since: float, within: float) -> Figure:
+def mailed(stack: DeployedStack, monitoring: str, alert: Alert, since: float, within: float) -> Figure:
     """How long after a moment the first mail came that tells of an alert; NotSeen if there is none."""
     told = mails(stack, monitoring, alert)
     if not told:
@@ -90,7 +90,7 @@ def mailed(stack: Running, monitoring: str, alert: Alert, since: float, within: 
     return Figure("mail in the administrator's box after", round(came - since), "s", goal=within)
 
 
-def mail_awaited(stack: Running, monitoring: str, alert: Alert, since: float, within: float) -> Figure:
+def mail_awaited(stack: DeployedStack, monitoring: str, alert: Alert, since: float, within: float) -> Figure:
     """The same of a mail that may be on its way yet."""
     seconds_until(lambda: bool(mails(stack, monitoring, alert)), "a mail", 240, every=5)
     return mailed(stack, monitoring, alert, since, within)

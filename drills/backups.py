@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from stacks.running import CommandFailed, Running
+from stacks.deployed_stack import CommandFailed, DeployedStack
 
 SCRATCH = "/var/tmp/drill"  # noqa: S108 (a machine's own, made and removed by root)
 # On the machine of an archive: damage its newest copy, or delete it.
@@ -23,25 +23,25 @@ else:
 """
 
 
-def key(stack: Running, machine: str, name: str) -> str:
+def key(stack: DeployedStack, machine: str, name: str) -> str:
     """What opens a repository, as its machine holds it: the operator has it from the stack's state."""
     return stack.on(machine, f"sudo cat /etc/casebook/backup-{name}.env")
 
 
-def restic(stack: Running, machine: str, opened: str, command: str) -> str:
+def restic(stack: DeployedStack, machine: str, opened: str, command: str) -> str:
     """Run restic on a machine that knows nothing of the repository; the key goes in on standard input."""
     script = f"set -a; . /dev/stdin; RESTIC_CACHE_DIR={SCRATCH}/cache restic --quiet --no-lock {command}"
     return stack.on(machine, f"sudo sh -c '{script}'", stdin=opened, timeout=600)
 
 
-def next_in(stack: Running, machine: str, unit: str) -> float:
+def next_in(stack: DeployedStack, machine: str, unit: str) -> float:
     """Seconds until the next one is due: what is written until then is in none."""
     elapses = stack.on(machine, f"systemctl show --value --property=NextElapseUSecRealtime {unit}.timer")
     return float(stack.on(machine, f"date --date='{elapses.strip()}' +%s")) - time.time()
 
 
 @contextlib.contextmanager
-def new_database(stack: Running, machine: str) -> Iterator[str]:
+def new_database(stack: DeployedStack, machine: str) -> Iterator[str]:
     """An empty MariaDB beside whatever runs on a machine; gives the client's command, which reads statements."""
     client = f"sudo mariadb --no-defaults --socket={SCRATCH}/socket"
     options = f"--no-defaults --user=mysql --datadir={SCRATCH}/data"
@@ -56,7 +56,7 @@ def new_database(stack: Running, machine: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def rot(stack: Running, machine: str, name: str) -> Iterator[None]:
+def rot(stack: DeployedStack, machine: str, name: str) -> Iterator[None]:
     """One byte of a repository in a bucket is another while the block runs, written by the backup's own user."""
     s3 = f"""set -eu; . /etc/casebook/backup-{name}.env
         s3() {{
@@ -81,7 +81,7 @@ def rot(stack: Running, machine: str, name: str) -> Iterator[None]:
         stack.on(machine, "sudo sh", stdin=f"{s3} s3 -T {SCRATCH}/sound {url}; rm -rf {SCRATCH}")
 
 
-def succeeds(stack: Running, machine: str, command: str) -> bool:
+def succeeds(stack: DeployedStack, machine: str, command: str) -> bool:
     try:
         stack.on(machine, command, timeout=300)
     except CommandFailed:
@@ -89,7 +89,7 @@ def succeeds(stack: Running, machine: str, command: str) -> bool:
     return True
 
 
-def unarchived(stack: Running, machine: str, name: str, on: str) -> float:
+def unarchived(stack: DeployedStack, machine: str, name: str, on: str) -> float:
     """Restore an archive's newest copy, into SCRATCH, on a machine that knows nothing of it; how long that took.
 
     What opens it, the operator has from the stack's state; it goes in on standard input.
@@ -102,7 +102,7 @@ def unarchived(stack: Running, machine: str, name: str, on: str) -> float:
 
 
 @contextlib.contextmanager
-def rotten_archive(stack: Running, machine: str, name: str) -> Iterator[None]:
+def rotten_archive(stack: DeployedStack, machine: str, name: str) -> Iterator[None]:
     """The newest copy, made for it, has one bit that is another; it is deleted in the end."""
     stack.on(machine, f"sudo archive-{name} run", timeout=300)
     stack.on(machine, f"sudo python3 - damage {name}", stdin=ROT)

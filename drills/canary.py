@@ -18,8 +18,8 @@ from urllib.parse import urlparse
 
 from drills.drill import Drill, Figure, NotSeen
 from drills.lookout import arguments, files
-from stacks.running import Running, ssh_client
-from stacks.target import CHECKOUT, prepare
+from stacks.deployed_stack import DeployedStack, ssh_client
+from stacks.environment import CHECKOUT, prepare
 
 SECRET, MARK = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"  # Pulumi's, around a secret
 SHORTEST = 12  # characters; what is shorter is a setting that came along, and is found everywhere
@@ -83,11 +83,11 @@ def texts(value: Any, secret: bool = False, known: Sequence[str] = ()) -> Iterat
 class Lookout:
     """The search on one machine."""
 
-    def __init__(self, stack: Running, machine: str, searched: list[str]) -> None:
+    def __init__(self, stack: DeployedStack, machine: str, searched: list[str]) -> None:
         where = stack.machines[machine]
         # The program, which holds no secret, is an argument; the secrets are not.
         command = ["sudo", "python3", "-c", shlex.quote(LOOKOUT.read_text())]
-        words = [*ssh_client(where["via"]), f"debian@{where['public']}", *command]
+        words = [*ssh_client(where.via), f"debian@{where.public}", *command]
         self.machine = machine
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdin  # noqa: S101
@@ -113,7 +113,7 @@ def printed(action: str, stack: str, *options: str) -> str:
     return done.stdout
 
 
-def run(stack: Running) -> list[Figure]:
+def run(stack: DeployedStack) -> list[Figure]:
     state = State.of(stack.name)
     secrets = state.secrets()
     searched = list(secrets)

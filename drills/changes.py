@@ -3,14 +3,16 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from drills.deployment import up
 from drills.drill import Figure, NotSeen
 from drills.ledger import told
 from drills.load import load
-from stacks.running import Running, world
+from stacks.deployed_stack import DeployedStack, WithDatabase, world
 
+S = TypeVar("S", bound=DeployedStack)
+D = TypeVar("D", bound=DeployedStack[WithDatabase])
 BEFORE, AFTER = 5, 5  # seconds of load around the change
 LONGEST = 1800
 
@@ -34,12 +36,12 @@ def serving(targets: Sequence[str], rate: int) -> Iterator[list[Figure]]:
     ]
 
 
-def held(stack: Running, machines: Sequence[str], *files: str) -> list[str]:
+def held(stack: DeployedStack, machines: Sequence[str], *files: str) -> list[str]:
     """What the machines hold in these files, by digest."""
     return [stack.on(machine, f"sudo sha256sum {file}").split()[0] for machine in machines for file in files]
 
 
-def changed(stack: Running, look: Callable[[], Sequence[Any]], *options: str) -> None:
+def changed(stack: DeployedStack, look: Callable[[], Sequence[Any]], *options: str) -> None:
     """One `up` with these options; NotSeen where something that `look` returns is as before."""
     before = look()
     up(stack.name, *options)
@@ -49,7 +51,7 @@ def changed(stack: Running, look: Callable[[], Sequence[Any]], *options: str) ->
 
 
 def changed_and_back(
-    stack: Running, targets: Sequence[str], rate: int, look: Callable[[], Sequence[Any]], setting: str
+    stack: DeployedStack, targets: Sequence[str], rate: int, look: Callable[[], Sequence[Any]], setting: str
 ) -> list[Figure]:
     """A setting is changed under load, and changed back."""
     with serving(targets, rate) as figures:
@@ -58,47 +60,47 @@ def changed_and_back(
     return figures
 
 
-def renewed(
-    stack: Running,
+def rotated(
+    stack: S,
     targets: Sequence[str],
     rate: int,
-    look: Callable[[Running], Sequence[Any]],
+    look: Callable[[S], Sequence[Any]],
     secret: str,
-    taken: Callable[[Running, Running], Sequence[Figure]] = lambda *_: (),
+    taken: Callable[[S, S], Sequence[Figure]] = lambda *_: (),
 ) -> list[Figure]:
-    """A secret is drawn anew under load; `taken` tells, of the stack before and after, what is taken now."""
+    """A secret is rotated under load; `taken` tells, of the stack before and after, what is taken now."""
     with serving(targets, rate) as figures:
-        changed(stack, lambda: look(stack), "--renew", secret)
-        found = taken(stack, Running.named(stack.name))
+        changed(stack, lambda: look(stack), "--rotate", secret)
+        found = taken(stack, stack.again())
     return [*found, *figures]
 
 
-def password_renewed(
-    stack: Running,
+def password_rotated(
+    stack: D,
     targets: Sequence[str],
     rate: int,
-    look: Callable[[Running], Sequence[Any]],
+    look: Callable[[D], Sequence[Any]],
     secret: str,
     over: str,
 ) -> list[Figure]:
-    """A database's password is drawn anew under load; the last one opens it as well, until the next.
+    """A database's password is rotated under load; the last one opens it as well, until the next.
 
     over  a machine of the application's
     """
 
-    def opens(known: Running) -> int:
+    def opens(known: D) -> int:
         """Whether the password that a stack tells opens its database."""
         return int(told(known, over, "SELECT 1") is not None)
 
-    def taken(old: Running, new: Running) -> list[Figure]:
+    def taken(old: D, new: D) -> list[Figure]:
         return [
             Figure("the new one is taken", opens(new), goal=1, least=True),
             Figure("the last one, too, for who has not been given the new one", opens(old), goal=1, least=True),
         ]
 
-    figures = renewed(stack, targets, rate, look, secret, taken)
-    changed(stack, lambda: look(stack), "--renew", secret)
-    return [*figures, Figure("the last one is taken, once another is drawn", opens(stack), goal=0)]
+    figures = rotated(stack, targets, rate, look, secret, taken)
+    changed(stack, lambda: look(stack), "--rotate", secret)
+    return [*figures, Figure("the last one is taken, once another is generated", opens(stack), goal=0)]
 
 
 def serials(host: str) -> list[str]:

@@ -19,11 +19,11 @@ from pathlib import Path
 from drills.drill import Drill, Figure, NotSeen
 from drills.faults import answers, boot_id, power_loss
 from drills.patience import seconds_until
+from stacks.cloud_resources import LISTINGS, matching
 from stacks.clouds import Clouds
-from stacks.mend import exported, pulumi
-from stacks.running import CommandFailed, Running, environment
-from stacks.target import CHECKOUT, Stop, is_account, prepare
-from stacks.things import LISTINGS, alike
+from stacks.deployed_stack import CommandFailed, DeployedStack, credentials
+from stacks.environment import CHECKOUT, Stop, is_account, prepare
+from stacks.state_recovery import exported, pulumi
 
 KILLS = 20
 LONGEST = 3600  # seconds that an `up` may take
@@ -41,7 +41,7 @@ TASK = "ovh:Dedicated/serverReinstallTask:ServerReinstallTask"  # something that
 def drills(seed: int) -> list[Drill]:
     """For any stack. The moments of the kills follow from the seed."""
 
-    def drill(name: str, promise: str, run: Callable[[Running], Sequence[Figure]], limit: str = "") -> Drill:
+    def drill(name: str, promise: str, run: Callable[[DeployedStack], Sequence[Figure]], limit: str = "") -> Drill:
         return Drill(name=name, claims=(), promise=promise, limit=limit, run=run)
 
     api = {
@@ -57,7 +57,7 @@ def drills(seed: int) -> list[Drill]:
     ]
 
 
-def killed(seed: int, stack: Running) -> list[Figure]:
+def killed(seed: int, stack: DeployedStack) -> list[Figure]:
     moments = random.Random(seed)  # noqa: S311 (no secret)
     destroy(stack.name)
     began = time.monotonic()
@@ -86,10 +86,10 @@ def killed(seed: int, stack: Running) -> list[Figure]:
     ]
 
 
-def without_a_server(seed: int, stack: Running) -> list[Figure]:
+def without_a_server(seed: int, stack: DeployedStack) -> list[Figure]:
     """A dedicated server, installed a moment ago, or a VPS, adopted as it is, is off until the run has ended."""
     moments = random.Random(seed)  # noqa: S311 (no secret)
-    rented = {name: where["kind"] for name, where in stack.machines.items() if where["kind"] != "instance"}
+    rented = {name: where.kind for name, where in stack.machines.items() if where.kind != "instance"}
     machine = moments.choice(list(rented))
     destroy(stack.name)
     before = boot_id(stack, machine)
@@ -115,7 +115,7 @@ def without_a_server(seed: int, stack: Running) -> list[Figure]:
     ]
 
 
-def failing(faults: Sequence[str], stack: Running) -> list[Figure]:
+def failing(faults: Sequence[str], stack: DeployedStack) -> list[Figure]:
     if is_account():
         raise NotSeen("the API of a real account fails when it likes")
     destroy(stack.name)
@@ -157,10 +157,10 @@ def disagreements(stack: str) -> Counter[str]:
     found: Counter[str] = Counter()
     found["changed"] = up(stack, "--expect-no-changes", check=False).returncode != 0
     given = prepare(cloud=True)
-    clouds = Clouds(environment())
+    clouds = Clouds(credentials())
     for one in exported(stack, given)["deployment"]["resources"]:
         if one["type"] in LISTINGS and one["type"] != TASK and not one.get("external"):
-            ids = [thing.id for thing in alike(clouds, one["type"], one["inputs"])]
+            ids = [found.id for found in matching(clouds, one["type"], one["inputs"])]
             for what, wrong in (("missing", one["id"] not in ids), ("twice", len(ids) > 1)):
                 if wrong:
                     print(f"  {what}: {one['urn']} {one['id']}, the account has {ids}", file=sys.stderr)

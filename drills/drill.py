@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
 
 class NotSeen(Exception):
@@ -48,5 +48,5 @@ class Drill:
     name: str
     claims: tuple[str, ...]
     promise: str
-    run: Callable[[Running], Sequence[Figure]]
+    run: Callable[[DeployedStack[Any]], Sequence[Figure]]
     limit: str = ""

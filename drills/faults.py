@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 
 from drills.drill import NotSeen
 from drills.patience import seconds_until
-from stacks.running import CommandFailed, Running
+from stacks.deployed_stack import CommandFailed, DeployedStack
 
 # At the devices themselves: what keepalived says by ARP passes no other hook.
 CUT = """n=0
@@ -27,13 +27,13 @@ for device in /sys/class/net/*; do
     done
 done | { echo add table netdev drill; cat; } | nft -f -
 """
-Fault = Callable[[Running], AbstractContextManager[float]]
+Fault = Callable[[DeployedStack], AbstractContextManager[float]]
 FULL = "has a full disk"
 LOGINS = 8  # at once: a gateway's sshd refuses some when more than ten have not logged in yet (MaxStartups)
 FILL = "/var/tmp/drill-fill"  # noqa: S108 (a machine's own, made and removed by root)
 
 
-def answers(stack: Running, machine: str) -> bool:
+def answers(stack: DeployedStack, machine: str) -> bool:
     """Whether somebody who logs in comes as far as a command, within seconds."""
     try:
         return stack.on(machine, "echo here", timeout=8).strip() == "here"
@@ -41,13 +41,13 @@ def answers(stack: Running, machine: str) -> bool:
         return False
 
 
-def see_silent(stack: Running, machine: str, how: str, at_most: float) -> None:
+def see_silent(stack: DeployedStack, machine: str, how: str, at_most: float) -> None:
     """NotSeen, if whoever logs in still comes as far as a command."""
     seconds_until(lambda: not answers(stack, machine), f"{machine} {how}", at_most, every=0.2)
 
 
 @contextlib.contextmanager
-def power_loss(stack: Running, machine: str) -> Iterator[float]:
+def power_loss(stack: DeployedStack, machine: str) -> Iterator[float]:
     """Off at once: nothing is shut down in order, nothing is flushed. Gives when it happened; on again after it.
 
     Nobody but the account's owner switches a machine on: that is what it needs of an operator.
@@ -57,7 +57,7 @@ def power_loss(stack: Running, machine: str) -> Iterator[float]:
 
 
 @contextlib.contextmanager
-def power_loss_of_all(stack: Running, machines: Sequence[str]) -> Iterator[float]:
+def power_loss_of_all(stack: DeployedStack, machines: Sequence[str]) -> Iterator[float]:
     """The same of several machines within a second or two. None of them may be the way to another."""
     boots = {machine: boot_id(stack, machine) for machine in machines}
 
@@ -82,13 +82,13 @@ def power_loss_of_all(stack: Running, machines: Sequence[str]) -> Iterator[float
             list(each.map(is_back, machines))
 
 
-def boot_id(stack: Running, machine: str) -> str:
+def boot_id(stack: DeployedStack, machine: str) -> str:
     """What differs after each boot: when PID 1 began, in the container of a sandbox too."""
     return stack.on(machine, "stat -c %Y.%i /proc/1; systemctl show --property=UserspaceTimestampMonotonic --value")
 
 
 @contextlib.contextmanager
-def killed(stack: Running, machine: str, unit: str) -> Iterator[float]:
+def killed(stack: DeployedStack, machine: str, unit: str) -> Iterator[float]:
     """SIGKILL to every process of a unit; systemd, or nobody, starts it again. Gives when it happened."""
     asked = f"systemctl show --property=MainPID --value {unit}"
     before = stack.on(machine, asked).strip()
@@ -105,7 +105,7 @@ def killed(stack: Running, machine: str, unit: str) -> Iterator[float]:
 
 
 @contextlib.contextmanager
-def frozen(stack: Running, machine: str, seconds: int) -> Iterator[float]:
+def frozen(stack: DeployedStack, machine: str, seconds: int) -> Iterator[float]:
     """No process but PID 1 runs, while the kernel still takes connections. Thaws by itself after `seconds`."""
     moment = soon(stack, machine, f"kill -STOP -1; sleep {seconds}; kill -CONT -1")
     with gone(stack, machine, "frozen", seconds):
@@ -113,7 +113,7 @@ def frozen(stack: Running, machine: str, seconds: int) -> Iterator[float]:
 
 
 @contextlib.contextmanager
-def cut_off(stack: Running, machine: str, seconds: int) -> Iterator[float]:
+def cut_off(stack: DeployedStack, machine: str, seconds: int) -> Iterator[float]:
     """Every link of the machine is cut, in both directions; they are joined again by themselves after `seconds`."""
     moment = soon(stack, machine, f"{CUT}sleep {seconds}; nft delete table netdev drill")
     with gone(stack, machine, "cut off", seconds):
@@ -121,7 +121,7 @@ def cut_off(stack: Running, machine: str, seconds: int) -> Iterator[float]:
 
 
 @contextlib.contextmanager
-def parted(stack: Running, machine: str, addresses: Sequence[str], seconds: int) -> Iterator[float]:
+def parted(stack: DeployedStack, machine: str, addresses: Sequence[str], seconds: int) -> Iterator[float]:
     """Nothing passes between a machine, or what it passes on, and some addresses; everybody else reaches it as before.
 
     Ends by itself after `seconds`.
@@ -148,7 +148,7 @@ def parted(stack: Running, machine: str, addresses: Sequence[str], seconds: int)
 
 
 @contextlib.contextmanager
-def full_disk(stack: Running, machine: str, seconds: int) -> Iterator[float]:
+def full_disk(stack: DeployedStack, machine: str, seconds: int) -> Iterator[float]:
     """Not a byte is left on the machine's disk. There is room again by itself after `seconds`."""
     left = "df --output=avail --block-size=1K / | tail -1"
     # Most of it is only set aside, which takes no time; the rest is written.
@@ -166,7 +166,7 @@ def full_disk(stack: Running, machine: str, seconds: int) -> Iterator[float]:
         seconds_until(lambda: room() > before // 2, f"{machine} with room on its disk", seconds + 60)
 
 
-def soon(stack: Running, machine: str, script: str, seconds: float = 1) -> float:
+def soon(stack: DeployedStack, machine: str, script: str, seconds: float = 1) -> float:
     """Run a script on the machine when this login is over, whatever becomes of the way to it; when, by its clock: a
     fraction of a second too early, for it has to be started."""
     stack.on(machine, "sudo tee /run/drill >/dev/null", stdin=script)
@@ -175,7 +175,7 @@ def soon(stack: Running, machine: str, script: str, seconds: float = 1) -> float
 
 
 @contextlib.contextmanager
-def gone(stack: Running, machine: str, how: str, seconds: int) -> Iterator[None]:
+def gone(stack: DeployedStack, machine: str, how: str, seconds: int) -> Iterator[None]:
     """For something that ends by itself: seen to have begun, and in the end seen to be over."""
     see_silent(stack, machine, how, 12)
     try:

@@ -12,14 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import filter as matching
-from typing import Any
+from typing import Any, TypeAlias
 
 from drills import faults
 from drills.drill import Drill, Figure, NotSeen
 from drills.ledger import TIMEOUT, Ledger, ledger, told
 from drills.patience import seconds_until
-from stacks.running import CommandFailed, Running
+from stacks.deployed_stack import CommandFailed, DeployedStack, WithDatabase
 
+Stack: TypeAlias = DeployedStack[WithDatabase]
 PATIENCE = 180  # seconds in which members come back by themselves
 NO_EFFECT = "one node lost has no effect: what was acknowledged stays, and never do two write"
 SUSPICION = (
@@ -59,10 +60,10 @@ class Cluster:
     over: str
     claims: tuple[str, ...]
 
-    def names(self, stack: Running) -> list[str]:
+    def names(self, stack: DeployedStack) -> list[str]:
         return matching(stack.machines, self.members)
 
-    def standings(self, stack: Running) -> dict[str, dict[str, Any]]:
+    def standings(self, stack: DeployedStack) -> dict[str, dict[str, Any]]:
         """What the members say of themselves, those that say something."""
         for name in self.names(stack):
             with contextlib.suppress(CommandFailed, subprocess.TimeoutExpired):
@@ -70,12 +71,12 @@ class Cluster:
                 return {member: one for member, one in members.items() if isinstance(one, dict)}
         return {}
 
-    def whole(self, stack: Running) -> bool:
+    def whole(self, stack: DeployedStack) -> bool:
         """Whether every member has all data."""
         found = self.standings(stack)
         return found.keys() >= set(self.names(stack)) and all(one["synced"] for one in found.values())
 
-    def rejoined(self, stack: Running) -> tuple[float, int]:
+    def rejoined(self, stack: DeployedStack) -> tuple[float, int]:
         """Seconds until every member has all data, and how many of an operator's commands that took."""
         began, commands = time.monotonic(), 0
         with contextlib.suppress(NotSeen):
@@ -87,27 +88,27 @@ class Cluster:
         seconds_until(lambda: self.whole(stack), "every member synced", PATIENCE)
         return time.monotonic() - began, commands
 
-    def writer(self, stack: Running) -> str:
+    def writer(self, stack: Stack) -> str:
         """The member that HAProxy has everybody write to."""
         rows = told(stack, self.over, "SELECT @@hostname")
         if not rows or rows[0][0] not in self.names(stack):
             raise NotSeen(f"nobody writes: {rows}")
         return str(rows[0][0])
 
-    def another(self, stack: Running) -> str:
+    def another(self, stack: Stack) -> str:
         """The last member that is not the writer."""
         return [name for name in self.names(stack) if name != self.writer(stack)][-1]
 
     @contextlib.contextmanager
-    def written(self, stack: Running, settled: float = 60) -> Iterator[Ledger]:
+    def written(self, stack: Stack, settled: float = 60) -> Iterator[Ledger]:
         """Writes and reads of an application."""
-        address = stack.outputs["database"]["address"]
+        address = stack.outputs.database.address
         with ledger(stack, over=self.over, write=address, read=address, settled=settled) as found:
             yield found
 
-    def others(self, stack: Running, machine: str) -> list[str]:
+    def others(self, stack: DeployedStack, machine: str) -> list[str]:
         """The addresses of all members but one."""
-        return [stack.machines[name]["private"] for name in self.names(stack) if name != machine]
+        return [str(stack.machines[name].private) for name in self.names(stack) if name != machine]
 
 
 def came_back(back: float, commands: int) -> list[Figure]:
@@ -121,7 +122,7 @@ def lost(cluster: Cluster, who: str, how: str, fault: Callable[[str], faults.Fau
     """`who` is `the writer`, whose place another has to take, or `another member`, of which writes take no notice."""
     writer = who == WRITER
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         cluster.rejoined(stack)
         machine = cluster.writer(stack) if writer else cluster.another(stack)
         with cluster.written(stack) as book:
@@ -137,7 +138,7 @@ def lost(cluster: Cluster, who: str, how: str, fault: Callable[[str], faults.Fau
     return Drill(name=f"{who} {how}", claims=cluster.claims, promise=NO_EFFECT, limit=limit, run=run)
 
 
-def without_majority(cluster: Cluster, stack: Running) -> list[Figure]:
+def without_majority(cluster: Cluster, stack: Stack) -> list[Figure]:
     """Every member is alone: none may write, for the others might."""
     cluster.rejoined(stack)
     with cluster.written(stack) as book:
@@ -159,7 +160,7 @@ def without_majority(cluster: Cluster, stack: Running) -> list[Figure]:
     ]
 
 
-def all_lost(cluster: Cluster, stack: Running) -> list[Figure]:
+def all_lost(cluster: Cluster, stack: Stack) -> list[Figure]:
     cluster.rejoined(stack)
     with cluster.written(stack, settled=PATIENCE) as book:
         time.sleep(5)
@@ -175,7 +176,7 @@ def all_lost(cluster: Cluster, stack: Running) -> list[Figure]:
     ]
 
 
-def emptied(cluster: Cluster, stack: Running) -> list[Figure]:
+def emptied(cluster: Cluster, stack: Stack) -> list[Figure]:
     """A member's disk is a new one: it copies everything from another, while all are written to."""
     cluster.rejoined(stack)
     machine = cluster.another(stack)
@@ -197,7 +198,7 @@ def drills(cluster: Cluster) -> list[Drill]:
     def parted(machine: str) -> faults.Fault:
         return lambda stack: faults.parted(stack, machine, cluster.others(stack, machine), 25)
 
-    whole: dict[str, tuple[Callable[[Cluster, Running], list[Figure]], str]] = {
+    whole: dict[str, tuple[Callable[[Cluster, Stack], list[Figure]], str]] = {
         "every member is cut from the others": (without_majority, SEEN_AGAIN),
         "all members lose power at once": (all_lost, ALL_TELL),
         "a member comes back empty": (emptied, DONOR),

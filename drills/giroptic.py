@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from drills import faults, ports
@@ -20,9 +20,13 @@ from drills.release import released
 from drills.scaling import autoscaler, came_and_went
 from drills.serving import AFTER, BEFORE, serves, under_load
 from sandbox import GATEWAY
-from stacks.running import Running, world
-from stacks.target import is_account
+from stacks.deployed_stack import DeployedStack, world
+from stacks.environment import is_account
 
+if TYPE_CHECKING:
+    from architectures.giroptic import GiropticOutputs
+
+Stack: TypeAlias = "DeployedStack[GiropticOutputs]"
 RATE = 20  # requests a second, each signs the URLs of one photo
 PHOTO = 3_000_000  # bytes (GIR-7)
 USERS = 3500
@@ -40,15 +44,15 @@ SCALING: dict[str, Any] = {
 }
 
 
-def pages(stack: Running) -> list[str]:
-    return [f"POST {stack.outputs['url']}/uploads\nAuthorization: Bearer {stack.outputs['token']}"]
+def pages(stack: Stack) -> list[str]:
+    return [f"POST {stack.outputs.url}/uploads\nAuthorization: Bearer {stack.outputs.token}"]
 
 
 # A VPS is lost
 
 
 def lost(machine: str, how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         half = round(RATE * clean / 2)  # the other VPS takes its half meanwhile
         return under_load(stack, pages(stack), fault, rate=RATE, seconds=seconds, failed=half, clean=clean)
 
@@ -72,10 +76,10 @@ def ways(machine: str) -> list[Drill]:
 # Photos
 
 
-def signed(stack: Running, photos: int) -> list[dict[str, str]]:
+def signed(stack: Stack, photos: int) -> list[dict[str, str]]:
     """What the application hands out for new photos: names and URLs. The token is on no command line."""
-    url = f'url = "{stack.outputs["url"]}/uploads"\n'
-    asked = f'insecure\nsilent\nrequest = "POST"\nheader = "Authorization: Bearer {stack.outputs["token"]}"\n'
+    url = f'url = "{stack.outputs.url}/uploads"\n'
+    asked = f'insecure\nsilent\nrequest = "POST"\nheader = "Authorization: Bearer {stack.outputs.token}"\n'
     answers = world("curl", "--config", "-", stdin=asked + photos * url, timeout=300).splitlines()
     if len(answers) != photos:
         raise NotSeen(f"{photos} photos asked for, {len(answers)} URLs given")
@@ -92,7 +96,7 @@ def camera() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def taken_away(stack: Running, photos: Sequence[dict[str, str]]) -> Iterator[None]:
+def taken_away(stack: Stack, photos: Sequence[dict[str, str]]) -> Iterator[None]:
     """The photos are deleted in the end, as their owner would."""
     try:
         yield
@@ -102,24 +106,24 @@ def taken_away(stack: Running, photos: Sequence[dict[str, str]]) -> Iterator[Non
             store.delete_object(photo["name"], container="photos", ignore_missing=True)
 
 
-def region(stack: Running) -> str:
+def region(stack: Stack) -> str:
     """Of the object storage, from its address: storage.gra.cloud.ovh.net."""
-    return str(urlsplit(stack.outputs["photos"]).hostname).split(".")[1].upper()
+    return str(urlsplit(stack.outputs.photos).hostname).split(".")[1].upper()
 
 
-def storage(stack: Running) -> list[str]:
+def storage(stack: Stack) -> list[str]:
     """The sandbox's object storage has OVHcloud's name, which the world's name servers do not have."""
-    host = urlsplit(stack.outputs["photos"]).hostname
+    host = urlsplit(stack.outputs.photos).hostname
     return [] if is_account() else [f"{host}:443:{GATEWAY}:443"]
 
 
-def received(stack: Running) -> int:
+def received(stack: Stack) -> int:
     """Bytes that have come to all VPS."""
     command = "cat /sys/class/net/[!l]*/statistics/rx_bytes"
     return sum(int(line) for machine in stack.machines for line in stack.on(machine, command).split())
 
 
-def transfer(stack: Running, targets: Sequence[str], photo: Path | None = None) -> Load:
+def transfer(stack: Stack, targets: Sequence[str], photo: Path | None = None) -> Load:
     """Each target once, at the rate of uploads."""
     seconds = len(targets) / UPLOADS
     with load(targets, rate=UPLOADS, seconds=seconds, connect_to=storage(stack), body=photo, strangers=True) as seen:
@@ -127,7 +131,7 @@ def transfer(stack: Running, targets: Sequence[str], photo: Path | None = None) 
     return seen
 
 
-def photos_of_everybody(stack: Running) -> list[Figure]:
+def photos_of_everybody(stack: Stack) -> list[Figure]:
     number = 60 * UPLOADS
     photos = signed(stack, number)
     with camera() as photo, taken_away(stack, photos):
@@ -146,7 +150,7 @@ def photos_of_everybody(stack: Running) -> list[Figure]:
     ]
 
 
-def without_any_vps(stack: Running) -> list[Figure]:
+def without_any_vps(stack: Stack) -> list[Figure]:
     photos = signed(stack, 20 * UPLOADS)
     with camera() as photo, taken_away(stack, photos), contextlib.ExitStack() as broken:
         for machine in stack.machines:
@@ -165,7 +169,7 @@ def without_any_vps(stack: Running) -> list[Figure]:
 # A peak
 
 
-def helper_comes_and_goes(stack: Running) -> list[Figure]:
+def helper_comes_and_goes(stack: Stack) -> list[Figure]:
     servers = stack.clouds.openstack("GRA11").compute
     with autoscaler(stack.name, SCALING) as alert, load(pages(stack), rate=RATE, seconds=1200, strangers=True) as seen:
         time.sleep(BEFORE)
@@ -183,8 +187,8 @@ def helper_comes_and_goes(stack: Running) -> list[Figure]:
 # Backup
 
 
-def vps_backups(stack: Running) -> list[Figure]:
-    found = [stack.clouds.ovh(f"/vps/{one['service']}/automatedBackup") for one in stack.machines.values()]
+def vps_backups(stack: Stack) -> list[Figure]:
+    found = [stack.clouds.ovh(f"/vps/{one.service}/automatedBackup") for one in stack.machines.values()]
     return [
         Figure("VPS", len(found)),
         Figure("without automatic daily backup", sum(one["state"] != "enabled" for one in found), goal=0),
@@ -194,12 +198,12 @@ def vps_backups(stack: Running) -> list[Figure]:
 # Ports
 
 
-def balancer(stack: Running) -> dict[str, str]:
-    return {"load balancer": str(urlsplit(stack.outputs["url"]).hostname)}
+def balancer(stack: Stack) -> dict[str, str]:
+    return {"load balancer": str(urlsplit(stack.outputs.url).hostname)}
 
 
-def the_world(stack: Running) -> list[Figure]:
-    host = str(urlsplit(stack.outputs["photos"]).hostname)
+def the_world(stack: Stack) -> list[Figure]:
+    host = str(urlsplit(stack.outputs.photos).hostname)
     return ports.the_world(
         stack, balancer(stack), {"object storage": socket.gethostbyname(host) if is_account() else GATEWAY}
     )
@@ -245,8 +249,8 @@ DRILLS = [
     Drill(
         name="what each VPS can reach",
         claims=("GIR-2",),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.each_tier(stack, list(stack.machines), balancer(stack)),
     ),
     released(pages, RATE),

@@ -5,7 +5,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import filter as matching
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from drills import changes, faults, galera, ports
 from drills.canary import CANARY
@@ -15,8 +15,12 @@ from drills.peak import SENSIBLE, highest, rising
 from drills.release import released
 from drills.serving import moving, under_load
 from drills.sites import Sites, Visit, asked, by_name, gap, visited
-from stacks.running import Running, world
+from stacks.deployed_stack import DeployedStack, world
 
+if TYPE_CHECKING:
+    from architectures.keyzee import KeyzeeOutputs
+
+Stack: TypeAlias = "DeployedStack[KeyzeeOutputs]"
 RATE = 30  # requests a second
 PRIVATE = "10.12.0.0/23"
 CLUSTER = galera.Cluster(members="rbx-db-*", over="rbx-mobile-2", claims=("KEY-4",))
@@ -26,8 +30,8 @@ ONE_DOOR = "one firewall in front of everything, as drawn: what is lost with it 
 GATEWAY = "rbx-gateway-1"
 
 
-def pages(stack: Running, path: str = "/") -> list[str]:
-    return [f"GET {stack.outputs['url']}{path}"]
+def pages(stack: Stack, path: str = "/") -> list[str]:
+    return [f"GET {stack.outputs.url}{path}"]
 
 
 # A machine of the first site
@@ -44,7 +48,7 @@ class Tier(NamedTuple):
 
 
 def lost(machine: str, how: str, fault: faults.Fault, tier: Tier, seconds: int, clean: float, limit: str) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         failed = round(RATE * clean * tier.share)
         return under_load(stack, pages(stack, tier.path), fault, rate=RATE, seconds=seconds, failed=failed, clean=clean)
 
@@ -68,7 +72,7 @@ def gateway_lost(how: str, fault: faults.Fault, clean: float) -> Drill:
 def address_lost(how: str, fault: Callable[[str], faults.Fault], clean: float) -> Drill:
     """Of the two HAProxies the one that has the address."""
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         [machine] = [one for one in matching(stack.machines, "rbx-haproxy-*") if moving(stack, one, PRIVATE)]
         failed = round(RATE * clean)
         return under_load(stack, pages(stack), fault(machine), rate=RATE, seconds=20, failed=failed, clean=clean)
@@ -79,7 +83,7 @@ def address_lost(how: str, fault: Callable[[str], faults.Fault], clean: float) -
 # The sites
 
 
-def sites(stack: Running) -> Sites:
+def sites(stack: Stack) -> Sites:
     first = [name for name in stack.machines if name.startswith("rbx-")]
     doors = [name for name in first if name.startswith("rbx-gateway")]
     return Sites("gra-conductor", doors, [name for name in first if name not in doors])
@@ -106,7 +110,7 @@ class Book:
 
 
 @contextlib.contextmanager
-def booked(stack: Running) -> Iterator[Book]:
+def booked(stack: Stack) -> Iterator[Book]:
     """Reservations from the world while the block runs."""
     book = Book()
     with visited(f"{by_name(stack, '/reservations')} -d {book.label}-$n") as book.visits:
@@ -114,7 +118,7 @@ def booked(stack: Running) -> Iterator[Book]:
     book.known = set(asked(stack, "/reservations").split())
 
 
-def home_again(stack: Running) -> list[Figure]:
+def home_again(stack: Stack) -> list[Figure]:
     """By command, while reservations are made."""
     with booked(stack) as book:
         time.sleep(5)
@@ -125,7 +129,7 @@ def home_again(stack: Running) -> list[Figure]:
     return [figure._replace(name=f"{figure.name}, on the way home") for figure in figures]
 
 
-def there_and_back(stack: Running) -> list[Figure]:
+def there_and_back(stack: Stack) -> list[Figure]:
     """As it is rehearsed: both sites are whole."""
     both = sites(stack)
     with booked(stack) as book:
@@ -142,7 +146,7 @@ def there_and_back(stack: Running) -> list[Figure]:
     ]
 
 
-def site_lost(stack: Running) -> list[Figure]:
+def site_lost(stack: Stack) -> list[Figure]:
     """Every machine of the first site loses power at once. It is switched on again, and serves again by command."""
     both = sites(stack)
     with booked(stack) as book:
@@ -162,7 +166,7 @@ def site_lost(stack: Running) -> list[Figure]:
     ]
 
 
-def requests_held(stack: Running) -> list[Figure]:
+def requests_held(stack: Stack) -> list[Figure]:
     held = highest(pages(stack))
     risen = rising(pages(stack), round(SENSIBLE * held), times=3, seconds=20)
     return [Figure("requests a second held", held), *risen]
@@ -171,16 +175,16 @@ def requests_held(stack: Running) -> list[Figure]:
 # It is worked on
 
 
-def needed(stack: Running) -> list[str]:
+def needed(stack: Stack) -> list[str]:
     """A page, and one that nobody sees without the database; the first reservation makes its table."""
     world("sh", "-c", f"{by_name(stack, '/reservations')} --fail --max-time 20 -d drill")
     return [*pages(stack), *pages(stack, "/reservations")]
 
 
-def member_certified(stack: Running) -> list[Figure]:
+def member_certified(stack: Stack) -> list[Figure]:
     member = CLUSTER.names(stack)[0]
     with CLUSTER.written(stack) as book:
-        figures = changes.renewed(
+        figures = changes.rotated(
             stack,
             needed(stack),
             RATE,
@@ -190,8 +194,8 @@ def member_certified(stack: Running) -> list[Figure]:
     return [*figures, *book.figures(gap=8)]
 
 
-def password_drawn_anew(stack: Running) -> list[Figure]:
-    return changes.password_renewed(
+def password_rotated(stack: Stack) -> list[Figure]:
+    return changes.password_rotated(
         stack,
         needed(stack),
         RATE,
@@ -201,16 +205,16 @@ def password_drawn_anew(stack: Running) -> list[Figure]:
     )
 
 
-def site_certified(stack: Running) -> list[Figure]:
+def site_certified(stack: Stack) -> list[Figure]:
     [door, *_] = sites(stack).doors
-    address = stack.machines[door]["public"]
-    return changes.renewed(stack, needed(stack), RATE, lambda _: changes.serials(address), "rbx-www")
+    address = stack.machines[door].public
+    return changes.rotated(stack, needed(stack), RATE, lambda _: changes.serials(str(address)), "rbx-www")
 
 
 def at_home(drill: Drill) -> Drill:
     """The same, once the first site serves and the second is in step, whatever an earlier drill has left."""
 
-    def run(stack: Running) -> Sequence[Figure]:
+    def run(stack: Stack) -> Sequence[Figure]:
         sites(stack).at_home(stack)
         return drill.run(stack)
 
@@ -251,7 +255,7 @@ ALL = [
             run=run,
         )
         for name, run, limit in (
-            ("the database's password is drawn anew", password_drawn_anew, ""),
+            ("the database's password is rotated", password_rotated, ""),
             ("a certificate of the cluster is renewed", member_certified, "members restart in turn, the writer too"),
             ("the site's certificate is renewed", site_certified, ""),
         )
@@ -259,14 +263,14 @@ ALL = [
     Drill(
         name="what the world can reach",
         claims=("KEY-1",),
-        promise="everything that comes in passes the firewall; ports reachable are ports printed",
+        promise="everything that comes in passes the firewall; ports reachable are ports declared",
         run=lambda stack: ports.the_world(stack, {}),
     ),
     Drill(
         name="what each tier can reach",
         claims=("KEY-1",),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.each_tier(
             stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
         ),
@@ -274,8 +278,8 @@ ALL = [
     Drill(
         name="what a neighbour of the private network can reach",
         claims=("KEY-1",),
-        promise="everything that comes in passes the firewall; ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="everything that comes in passes the firewall; ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.a_neighbour(stack, PRIVATE),
     ),
     released(needed, RATE),

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pymysql
 
+from architectures.base import Database
 from drills.drill import Figure, NotSeen
 from drills.patience import seconds_until
 from sandbox.ports import free_port
-from stacks.running import Running, ssh_client
+from stacks.deployed_stack import DeployedStack, WithDatabase, ssh_client
 
 WRITERS, READERS = 4, 2
 TIMEOUT = 3  # seconds after which a client gives a connection up and makes another
@@ -32,20 +33,6 @@ FAILURES = (pymysql.Error, OSError)
 
 Connection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
 Connect: TypeAlias = Callable[[], Connection]
-
-
-class Account(NamedTuple):
-    """What an application logs in with."""
-
-    database: str
-    user: str
-    password: str
-
-    @classmethod
-    def of(cls, stack: Running) -> "Account":
-        """The application's, as the stack tells it."""
-        told = stack.outputs["database"]
-        return cls(told["name"], told["user"], told["password"])
 
 
 class Write(NamedTuple):
@@ -163,7 +150,7 @@ class Ledger:
 
 @contextlib.contextmanager
 def ledger(
-    stack: Running,
+    stack: DeployedStack[WithDatabase],
     *,
     over: str,
     write: str,
@@ -181,7 +168,7 @@ def ledger(
     settled  seconds after the block within which the database answers again and holds still
     table    of its own for each of two ledgers at once
     """
-    account = Account.of(stack)
+    account = stack.outputs.database
     with (
         tunnel(stack, over, [write, read]) as (writing, reading),
         kept(client(writing, account), client(reading, account), rate, settled, table) as found,
@@ -268,20 +255,20 @@ def answer(connect: Connect, statement: str) -> Sequence[tuple[Any, ...]] | None
         return None
 
 
-def told(stack: Running, over: str, statement: str) -> Sequence[tuple[Any, ...]] | None:
+def told(stack: DeployedStack[WithDatabase], over: str, statement: str) -> Sequence[tuple[Any, ...]] | None:
     """What the application on a machine is told by the stack's database; None: nothing, or it is not let in."""
-    with tunnel(stack, over, [stack.outputs["database"]["address"]]) as [port]:
-        return answer(client(port, Account.of(stack)), statement)
+    with tunnel(stack, over, [stack.outputs.database.address]) as [port]:
+        return answer(client(port, stack.outputs.database), statement)
 
 
-def client(port: int, account: Account) -> Connect:
+def client(port: int, account: Database) -> Connect:
     """Connects to the database behind a port of this computer."""
 
     def connect() -> Connection:
         return pymysql.Connection(
             host="127.0.0.1",
             port=port,
-            database=account.database,
+            database=account.name,
             user=account.user,
             password=account.password,
             autocommit=True,
@@ -294,12 +281,12 @@ def client(port: int, account: Account) -> Connect:
 
 
 @contextlib.contextmanager
-def tunnel(stack: Running, over: str, targets: Sequence[str]) -> Iterator[list[int]]:
+def tunnel(stack: DeployedStack, over: str, targets: Sequence[str]) -> Iterator[list[int]]:
     """Ports of this computer that lead to `host:port` as the machine `over` sees them."""
     ports = [free_port() for _ in targets]
     where = stack.machines[over]
     forwards = [word for port, target in zip(ports, targets, strict=True) for word in ("-L", f"{port}:{target}")]
-    words = [*ssh_client(where["via"], "-N", "-o", "ExitOnForwardFailure=yes", *forwards), f"debian@{where['public']}"]
+    words = [*ssh_client(where.via, "-N", "-o", "ExitOnForwardFailure=yes", *forwards), f"debian@{where.public}"]
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
     try:
         seconds_until(lambda: all(listens(port) for port in ports), f"a tunnel over {over}", 30, every=0.1)

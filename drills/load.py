@@ -18,8 +18,8 @@ from typing import NamedTuple
 from drills.drill import NotSeen
 from sandbox import GATEWAY
 from sandbox.toolchain import golang
-from stacks.running import from_the_world
-from stacks.target import CHECKOUT, is_account
+from stacks.deployed_stack import from_the_world
+from stacks.environment import CHECKOUT, is_account
 
 TIMEOUT = 5.0  # seconds after which a visitor has gone
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import filter as matching
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from drills import alerts, backups, changes, faults, ports
@@ -31,8 +31,12 @@ from drills.scaling import changed
 from drills.serving import AFTER, BEFORE, moving, under_load
 from drills.sites import Sites, by_name, from_here, gap, visited
 from pulumi_casebook.core.debian import PHP
-from stacks.running import Running, from_the_world, world
+from stacks.deployed_stack import DeployedStack, from_the_world, world
 
+if TYPE_CHECKING:
+    from architectures.nextradiotv import NextRadioTvOutputs
+
+Stack: TypeAlias = "DeployedStack[NextRadioTvOutputs]"
 RATE = 40  # requests a second, ten for each front
 PRIVATE = "10.4.0.0/22"
 ARTICLES = 40
@@ -72,11 +76,11 @@ ONE_COMPUTER = "platforms, back office and visitors share the machine that is na
 # Visitors and journalists
 
 
-def office(stack: Running) -> str:
-    return f"https://{stack.outputs['office']['address']}/"
+def office(stack: Stack) -> str:
+    return f"https://{stack.outputs.office.address}/"
 
 
-def published(stack: Running, number: int) -> list[str]:
+def published(stack: Stack, number: int) -> list[str]:
     """Numbers of articles that went into the back office: from this computer, as journalists do."""
     asked = 'insecure\nsilent\nshow-error\nfail\nmax-time = 30\ndata = "title=drill&text=text"\n'
     asked += f'url = "{office(stack)}"\n' * number
@@ -85,7 +89,7 @@ def published(stack: Running, number: int) -> list[str]:
 
 
 @functools.cache
-def articles(stack: Running) -> list[str]:
+def articles(stack: Stack) -> list[str]:
     """What visitors read. A drill before may have left the back office to find its database again."""
     seconds_until(lambda: published(stack, 1), "the back office publishing", 120)
     numbers = published(stack, ARTICLES)
@@ -94,33 +98,33 @@ def articles(stack: Running) -> list[str]:
     return numbers
 
 
-def requests(stack: Running, paths: Sequence[str], *headers: str) -> list[str]:
+def requests(stack: Stack, paths: Sequence[str], *headers: str) -> list[str]:
     """Each path at one of the fronts, in turn as DNS hands them out."""
-    fronts, host = list(stack.outputs["addresses"].values()), urlsplit(stack.outputs["url"]).hostname
+    fronts, host = list(stack.outputs.addresses.values()), urlsplit(stack.outputs.url).hostname
     return [
         "\n".join((f"GET http://{fronts[number % len(fronts)]}{path}", f"Host: {host}", *headers))
         for number, path in enumerate(paths)
     ]
 
 
-def read(stack: Running) -> list[str]:
+def read(stack: Stack) -> list[str]:
     """Pages as visitors read them: nginx has most of them."""
     return requests(stack, ["/", *(f"/article/{number}" for number in articles(stack)[1:])])
 
 
-def made(stack: Running) -> list[str]:
+def made(stack: Stack) -> list[str]:
     """Pages that are made for each request: what has a password is kept by no cache of nginx's."""
     return requests(stack, [f"/article/{number}" for number in articles(stack)], "Authorization: Basic ZHJpbGw6")
 
 
 @functools.cache
-def most(stack: Running) -> int:
+def most(stack: Stack) -> int:
     """The highest rate at which pages are made."""
     return highest(made(stack))
 
 
 @contextlib.contextmanager
-def editing(stack: Running, seconds: float) -> Iterator[Load]:
+def editing(stack: Stack, seconds: float) -> Iterator[Load]:
     """Journalists who publish, for `seconds` at most."""
     with tempfile.NamedTemporaryFile("w", suffix=".form") as form:
         form.write("title=drill&text=text")
@@ -133,7 +137,7 @@ def editing(stack: Running, seconds: float) -> Iterator[Load]:
 # A front
 
 
-def at_home(stack: Running) -> float:
+def at_home(stack: Stack) -> float:
     """Seconds until each front has its own address."""
     fronts = matching(stack.machines, "front-*")
     return seconds_until(
@@ -142,20 +146,20 @@ def at_home(stack: Running) -> float:
 
 
 def front_lost(front: str, how: str, fault: faults.Fault, clean: float) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         at_home(stack)
         [address] = moving(stack, front, PRIVATE)
         others = [one for one in matching(stack.machines, "front-*") if one != front]
 
         @contextlib.contextmanager
-        def broken(stack: Running) -> Iterator[float]:
+        def broken(stack: Stack) -> Iterator[float]:
             with fault(stack) as moment:
                 seconds_until(
                     lambda: any(address in moving(stack, one, PRIVATE) for one in others), f"{address} elsewhere", 20
                 )
                 yield moment
 
-        failed = round(RATE / len(stack.outputs["addresses"]) * clean)
+        failed = round(RATE / len(stack.outputs.addresses) * clean)
         return under_load(stack, read(stack), broken, rate=RATE, seconds=15, failed=failed, clean=clean)
 
     return Drill(name=f"{front} {how}", claims=("NRT-1", "NRT-3"), promise=ADDRESS_MOVES, limit=VRRP, run=run)
@@ -164,15 +168,15 @@ def front_lost(front: str, how: str, fault: faults.Fault, clean: float) -> Drill
 def front_hurt(front: str, how: str, fault: faults.Fault, clean: float, limit: str) -> Drill:
     """The front itself is not lost, and keeps its address."""
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         at_home(stack)
-        failed = round(RATE / len(stack.outputs["addresses"]) * clean)
+        failed = round(RATE / len(stack.outputs.addresses) * clean)
         return under_load(stack, read(stack), fault, rate=RATE, seconds=10, failed=failed, clean=clean)
 
     return Drill(name=f"{front} {how}", claims=("NRT-3",), promise=ADDRESS_MOVES, limit=limit, run=run)
 
 
-def front_comes_home(stack: Running) -> list[Figure]:
+def front_comes_home(stack: Stack) -> list[Figure]:
     """A front that was away takes its address back under load."""
     at_home(stack)
     with load(read(stack), rate=RATE, seconds=600, strangers=True) as seen:
@@ -192,7 +196,7 @@ def front_comes_home(stack: Running) -> list[Figure]:
 
 
 def tier_lost(machine: str, how: str, fault: faults.Fault, failed: int, clean: float, limit: str) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         return under_load(stack, made(stack), fault, rate=RATE, seconds=20, failed=failed, clean=clean)
 
     return Drill(name=f"{machine} {how}", claims=("NRT-4",), promise=NOTHING_STOPS, limit=limit, run=run)
@@ -213,7 +217,7 @@ def sql_lost(
 ) -> Drill:
     """Of the two SQL HAProxies the one that has the address. Nobody writes for `gap` seconds at most."""
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         [machine] = [one for one in matching(stack.machines, "sql-*") if moving(stack, one, PRIVATE)]
         with written(stack) as books:
             served = under_load(stack, made(stack), fault(machine), rate=RATE, seconds=20, failed=failed, clean=clean)
@@ -231,7 +235,7 @@ def sql_lost(
 def resolver_lost(how: str, fault: faults.Fault) -> Drill:
     """Names that are looked for by a machine which asks both name servers in turn."""
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         with load(read(stack), rate=RATE, seconds=300, strangers=True) as seen:
             time.sleep(BEFORE)
             with fault(stack):
@@ -269,13 +273,13 @@ print(json.dumps(took))
 """
 
 
-def images(stack: Running) -> Any:
+def images(stack: Stack) -> Any:
     """The object storage that journalists put images into."""
-    region = str(urlsplit(stack.outputs["images"]["url"]).hostname).split(".")[1].upper()
+    region = str(urlsplit(stack.outputs.images.url).hostname).split(".")[1].upper()
     return stack.clouds.openstack(region).object_store
 
 
-def without_the_gateway(stack: Running) -> list[Figure]:
+def without_the_gateway(stack: Stack) -> list[Figure]:
     """No way to the object storage: images that nginx has are given on."""
     images(stack).upload_object("images", "drill.png", data=PIXEL)
     seen_before = requests(stack, ["/images/drill.png?width=320"] * 8)
@@ -291,14 +295,14 @@ def without_the_gateway(stack: Running) -> list[Figure]:
     return [*served, Figure("articles failed when it was back", len(journalists.failed), goal=0)]
 
 
-def without_the_logs(stack: Running) -> list[Figure]:
+def without_the_logs(stack: Stack) -> list[Figure]:
     """Told by mail by day; lines are kept where they are until the store is back."""
     mark, alert = f"drill-{time.time_ns()}", ("MachineDown", "logs")
     alerts.silent(stack, "monitoring", [alert])
     alerts.clean(stack, "monitoring")
     with load(read(stack), rate=RATE, seconds=600, strangers=True) as seen:
         with faults.power_loss(stack, "logs") as moment:
-            world("curl", "-s", "--max-time", "9", f"http://{next(iter(stack.outputs['addresses'].values()))}/{mark}")
+            world("curl", "-s", "--max-time", "9", f"http://{next(iter(stack.outputs.addresses.values()))}/{mark}")
             mail = alerts.mail_awaited(stack, "monitoring", alert, moment, 185)
         seen.stop()
     query = f"curl -fsS 'http://127.0.0.1:9200/logs-http-*/_count?q=message:%22{mark}%22'"
@@ -319,14 +323,14 @@ class Books(NamedTuple):
 
 
 @contextlib.contextmanager
-def written(stack: Running, settled: float = 60) -> Iterator[Books]:
+def written(stack: Stack, settled: float = 60) -> Iterator[Books]:
     """Both platforms write and read at the same time, each by its own HAProxies and members."""
-    database = stack.outputs["database"]
+    database = stack.outputs.database
     [*_, edits] = matching(stack.machines, "office-php*")
     with (
-        ledger(stack, over="php-2", write=database["public"], read=database["public"], settled=settled) as public,
+        ledger(stack, over="php-2", write=database.public, read=database.public, settled=settled) as public,
         ledger(
-            stack, over=edits, write=database["office"], read=database["office"], table="drill_office", settled=settled
+            stack, over=edits, write=database.office, read=database.office, table="drill_office", settled=settled
         ) as office,
     ):
         yield Books(public, office)
@@ -341,7 +345,7 @@ def told(books: Books, gaps: dict[str, float | None]) -> list[Figure]:
 
 
 def member_lost(member: str, how: str, fault: faults.Fault) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         CLUSTER.rejoined(stack)
         with written(stack) as books:
             time.sleep(2)
@@ -354,7 +358,7 @@ def member_lost(member: str, how: str, fault: faults.Fault) -> Drill:
     return Drill(name=f"{member} {how}", claims=("NRT-5", "NRT-6"), promise=MULTI_MASTER, limit=SILENT, run=run)
 
 
-def without_the_arbitrator(stack: Running) -> list[Figure]:
+def without_the_arbitrator(stack: Stack) -> list[Figure]:
     """The monitoring machine votes as well."""
     CLUSTER.rejoined(stack)
     with written(stack) as books:
@@ -363,7 +367,7 @@ def without_the_arbitrator(stack: Running) -> list[Figure]:
     return [*served, *told(books, {"public": 8, "office": 8})]
 
 
-def all_members_lost(stack: Running) -> list[Figure]:
+def all_members_lost(stack: Stack) -> list[Figure]:
     """With the arbitrator: nobody is left who knows."""
     CLUSTER.rejoined(stack)
     with written(stack, settled=300) as books:
@@ -384,9 +388,9 @@ def all_members_lost(stack: Running) -> list[Figure]:
 # Search
 
 
-def searched(stack: Running, seconds: float) -> dict[str, Any]:
+def searched(stack: Stack, seconds: float) -> dict[str, Any]:
     """What an application saw that indexed and searched, of either machine whichever answered."""
-    command = f"python3 - {seconds} {' '.join(stack.outputs['search'].values())}"
+    command = f"python3 - {seconds} {' '.join(stack.outputs.search.values())}"
     found: dict[str, Any] = json.loads(stack.on("php-1", command, stdin=SEARCHING, timeout=seconds + 60))
     return found
 
@@ -417,7 +421,7 @@ print(json.dumps(dict(acknowledged=acknowledged, searches=searches, unanswered=u
 """
 
 
-def indexed(stack: Running, address: str) -> set[str]:
+def indexed(stack: Stack, address: str) -> set[str]:
     """What one machine has in its own copy."""
     url = f"http://{address}:9200/drill"
     stack.on("php-1", f"curl -fsS -X POST {url}/_refresh")
@@ -428,8 +432,8 @@ def indexed(stack: Running, address: str) -> set[str]:
 def search_lost(how: str, fault: Callable[[str], faults.Fault], seconds: int, limit: str) -> Drill:
     """The machine that indexes is lost for so many seconds; the other has to take that over."""
 
-    def run(stack: Running) -> list[Figure]:
-        one, other = stack.outputs["search"].values()
+    def run(stack: Stack) -> list[Figure]:
+        one, other = stack.outputs.search.values()
         shards = f"curl -fsS 'http://{one}:9200/_cat/shards/drill?h=prirep,state,node'"
         stack.on("php-1", f"curl -fsS -X PUT http://{one}:9200/drill")
         try:
@@ -467,13 +471,13 @@ def search_lost(how: str, fault: Callable[[str], faults.Fault], seconds: int, li
 # The second site
 
 
-def second_site(stack: Running) -> list[Figure]:
+def second_site(stack: Stack) -> list[Figure]:
     """Every machine of the first site loses power at once. It is switched on again, and serves again by command."""
     both = sites(stack)
     both.at_home(stack)
     label, page = f"drill-{time.time_ns()}", by_name(stack, f"/article/{articles(stack)[0]}")
     form = f"curl -sk -d title={label}-$n -d text=text {office(stack)}"
-    client, titles = f"sudo mariadb -N {stack.outputs['database']['name']}", "SELECT title FROM article"
+    client, titles = f"sudo mariadb -N {stack.outputs.database.name}", "SELECT title FROM article"
     with visited(page) as readers, visited(form, from_here) as writers:
         time.sleep(BEFORE)
         with both.first_lost(stack) as moment:
@@ -503,7 +507,7 @@ def second_site(stack: Running) -> list[Figure]:
     ]
 
 
-def sites(stack: Running) -> Sites:
+def sites(stack: Stack) -> Sites:
     if "drp-gateway" not in stack.machines:
         raise NotSeen("it is up without its second site: casebook:settings.drp")
     first = [name for name in stack.machines if not name.startswith("drp-") and name != "development"]
@@ -513,10 +517,10 @@ def sites(stack: Running) -> Sites:
 # Archives
 
 
-def database_unarchived(stack: Running) -> list[Figure]:
+def database_unarchived(stack: Stack) -> list[Figure]:
     """The copy that office-db-3 has made, into a database that is new, on the development server."""
     label = f"drill {time.time()}"
-    articles = stack.outputs["database"]["name"]
+    articles = stack.outputs.database.name
     stack.on(
         "office-db-3", "sudo mariadb", stdin=f"CREATE OR REPLACE TABLE {articles}.drill AS SELECT '{label}' AS label"
     )
@@ -538,8 +542,8 @@ def database_unarchived(stack: Running) -> list[Figure]:
     ]
 
 
-def files_unarchived(machine: str, name: str, folder: str, on: str) -> Callable[[Running], list[Figure]]:
-    def run(stack: Running) -> list[Figure]:
+def files_unarchived(machine: str, name: str, folder: str, on: str) -> Callable[[Stack], list[Figure]]:
+    def run(stack: Stack) -> list[Figure]:
         mark, label = f"{folder}/drill.txt", f"drill {time.time()}"
         stack.on(machine, f"echo {label} | sudo tee {mark}")
         try:
@@ -562,7 +566,7 @@ def files_unarchived(machine: str, name: str, folder: str, on: str) -> Callable[
     return run
 
 
-def archive_rots(stack: Running) -> list[Figure]:
+def archive_rots(stack: Stack) -> list[Figure]:
     """The newest copy of the database is damaged; the one before it shares nothing with it."""
     restore = f"sudo archive-database restore {backups.SCRATCH}"
     stack.on("office-db-3", "sudo archive-database run", timeout=300)
@@ -583,7 +587,7 @@ def archive_rots(stack: Running) -> list[Figure]:
 # Crowds, and a host
 
 
-def office_beside_a_crowd(stack: Running) -> list[Figure]:
+def office_beside_a_crowd(stack: Stack) -> list[Figure]:
     crowd = 4 * most(stack)
     with editing(stack, 20) as alone:
         time.sleep(20)
@@ -602,7 +606,7 @@ def office_beside_a_crowd(stack: Running) -> list[Figure]:
     ]
 
 
-def five_times(stack: Running) -> list[Figure]:
+def five_times(stack: Stack) -> list[Figure]:
     with editing(stack, LONGEST) as journalists:
         held = highest(read(stack))
         journalists.stop()
@@ -624,7 +628,7 @@ def five_times(stack: Running) -> list[Figure]:
     ]
 
 
-def one_more(stack: Running) -> list[Figure]:
+def one_more(stack: Stack) -> list[Figure]:
     """Bottom and top, as the document has it: what makes the pages, and what hands them out."""
     sizes = {tier: len(matching(stack.machines, f"{tier}-*")) for tier in ("nginx", "php")}
     more = [word for tier, size in sizes.items() for word in ("--set", f"public.{tier}={size + 1}")]
@@ -651,12 +655,12 @@ def one_more(stack: Running) -> list[Figure]:
     ]
 
 
-def office_certified(stack: Running) -> list[Figure]:
+def office_certified(stack: Stack) -> list[Figure]:
     """The back office gets a new certificate while journalists publish."""
-    door = (stack.outputs["office"]["address"], 443)
+    door = (stack.outputs.office.address, 443)
     with editing(stack, LONGEST) as journalists:
         began = time.monotonic()
-        changes.changed(stack, lambda: [ssl.get_server_certificate(door)], "--renew", "office")
+        changes.changed(stack, lambda: [ssl.get_server_certificate(door)], "--rotate", "office")
         took = time.monotonic() - began
         journalists.stop()
     return [
@@ -666,11 +670,11 @@ def office_certified(stack: Running) -> list[Figure]:
     ]
 
 
-def host_lost(stack: Running) -> list[Figure]:
+def host_lost(stack: Stack) -> list[Figure]:
     """What one host has by anti-affinity: of each of the first site's tiers that has more than one, the first."""
     at_home(stack)
-    here = ("instance", stack.machines["front-1"]["site"])
-    all_here = [name for name, where in stack.machines.items() if (where["kind"], where["site"]) == here]
+    here = ("instance", stack.machines["front-1"].site)
+    all_here = [name for name, where in stack.machines.items() if (where.kind, where.site) == here]
     machines = matching(all_here, "*-1")
     rate = round(SENSIBLE * highest(made(stack), strangers=True) / 2)
     off = functools.partial(faults.power_loss_of_all, machines=machines)
@@ -687,20 +691,20 @@ def host_lost(stack: Running) -> list[Figure]:
 # Ports, and who guesses
 
 
-def the_world(stack: Running) -> list[Figure]:
+def the_world(stack: Stack) -> list[Figure]:
     """The worst of the four addresses; machines that have one of their own are looked at too."""
-    looks = [ports.the_world(stack, {"the addresses": address}) for address in stack.outputs["addresses"].values()]
+    looks = [ports.the_world(stack, {"the addresses": address}) for address in stack.outputs.addresses.values()]
     return [max(figures, key=lambda figure: figure.value) for figures in zip(*looks, strict=True)]
 
 
-def each_tier(stack: Running) -> list[Figure]:
+def each_tier(stack: Stack) -> list[Figure]:
     tiers = ("front-1", "nginx-1", "php-1", "memcached-1", "sql-1", "db-1", "office-php*", "development")
     return ports.each_tier(stack, [matching(stack.machines, tier)[0] for tier in tiers])
 
 
-def guessed(stack: Running) -> list[Figure]:
+def guessed(stack: Stack) -> list[Figure]:
     """From an address that the gateway lets guess: this one, which is let in again after three minutes."""
-    where = stack.machines["gateway"]["public"]
+    where = stack.machines["gateway"].public
     here = stack.on("gateway", "echo $SSH_CONNECTION").split()[0]
     unban = f"fail2ban-client set sshd unbanip {here}"
     stack.on("gateway", f"sudo systemd-run --quiet --on-active=180 --timer-property=AccuracySec=1s {unban}")
@@ -729,7 +733,7 @@ def guessed(stack: Running) -> list[Figure]:
 # Alerts, by day and by night
 
 
-def somebody_is_told(stack: Running) -> list[Figure]:
+def somebody_is_told(stack: Stack) -> list[Figure]:
     """Faults of several tiers at once, each of which has an alert of its own."""
     CLUSTER.rejoined(stack)
     wanted: Mapping[alerts.Alert, float] = {
@@ -767,7 +771,7 @@ while time.monotonic() < until and not any("MachineDown" in one and "dns-2" in o
 """
 
 
-def by_night(stack: Running) -> list[Figure]:
+def by_night(stack: Stack) -> list[Figure]:
     """It is night for this hour, and the telephones' operator is a program in the world."""
     now = datetime.datetime.now(datetime.UTC)
     hours = [(now + datetime.timedelta(hours=hour)).strftime("%H:%M") for hour in (-1, 2)]
@@ -932,15 +936,15 @@ DRILLS = [
     Drill(
         name="what each tier can reach",
         claims=("NRT-2", "NRT-17"),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=each_tier,
     ),
     Drill(
         name="what a neighbour of the private network can reach",
         claims=("NRT-2", "NRT-17"),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.a_neighbour(stack, PRIVATE, "development"),
     ),
     Drill(

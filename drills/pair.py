@@ -7,10 +7,10 @@ from typing import Any
 
 from drills.drill import NotSeen
 from drills.patience import seconds_until
-from stacks.running import CommandFailed, Running
+from stacks.deployed_stack import CommandFailed, DeployedStack
 
 
-def status(stack: Running, machine: str) -> dict[str, Any]:
+def status(stack: DeployedStack, machine: str) -> dict[str, Any]:
     """What the database of a machine says of itself; empty while it says nothing."""
     try:
         found: dict[str, Any] = json.loads(stack.on(machine, "sudo mysql-pair status", timeout=30))
@@ -19,12 +19,12 @@ def status(stack: Running, machine: str) -> dict[str, Any]:
     return found
 
 
-def replicates(stack: Running, machine: str) -> bool:
+def replicates(stack: DeployedStack, machine: str) -> bool:
     found = status(stack, machine)
     return found.get("role") == "replica" and found["lag"] is not None
 
 
-def rejoined(stack: Running, machine: str, patience: float = 120) -> tuple[float, int]:
+def rejoined(stack: DeployedStack, machine: str, patience: float = 120) -> tuple[float, int]:
     """Seconds until a machine that came back replicates, and how many of an operator's commands that took."""
     began = time.monotonic()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from drills.drill import Figure, NotSeen
 from drills.load import load
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
 SECONDS = 8  # of a try
 SLOWEST = 1.0  # seconds for 99 % of the answers
@@ -63,7 +63,7 @@ def rising(targets: Sequence[str], rate: int, *, times: int, seconds: float) -> 
 
 
 @contextlib.contextmanager
-def bare_nginx(stack: Running, machine: str) -> Iterator[str]:
+def bare_nginx(stack: DeployedStack, machine: str) -> Iterator[str]:
     """A second nginx on a web server, with nothing between it and the world, and the same page. Gives its URL."""
     configuration = (
         "worker_processes auto; pid /run/drill-nginx.pid; error_log /dev/null; events { worker_connections 4096; }\n"
@@ -74,6 +74,6 @@ def bare_nginx(stack: Running, machine: str) -> Iterator[str]:
     stack.on(machine, f"sudo systemd-run --quiet --collect --unit=drill-nginx -p LimitNOFILE=65536 {daemon}")
     stack.on(machine, f"sudo nft insert rule inet filter input tcp dport {PORT} accept")
     try:
-        yield f"http://{stack.machines[machine]['public']}:{PORT}/"
+        yield f"http://{stack.machines[machine].public}:{PORT}/"
     finally:
         stack.on(machine, "sudo systemctl stop drill-nginx; sudo systemctl reload nftables")

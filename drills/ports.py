@@ -1,28 +1,29 @@
-"""Ports reachable = ports printed: what the world, every tier and a neighbour can connect to, and what the stack says.
+"""Ports reachable = ports declared: what the world, each tier and a neighbour connect to, beside the output `exposure`.
 
-The output `exposure` has who (`the world`, machines by a pattern such as `web-*`, `the private network`), to whom
-(machines by a pattern, `every machine`, or what is no machine, such as `load balancer`), and which TCP ports. Networks
-of administrators and editors (`..._cidrs`) are no machine's, and are left to the checks of those who use them.
+`exposure` follows from the firewall rules that roles were given: machine, or what else takes connections (`load
+balancer`) -> network (CIDR) -> openings such as `443/tcp`. Who looks is let in by each network that its address is in.
+
+Only TCP is looked at. UDP does not tell a packet that is dropped from one that nobody answers, and VRRP has no ports:
+both are left to those who speak them (the drills of name servers, of addresses that move, and the components' tests).
 """
 
-import fnmatch
 import functools
 import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from drills.drill import Figure, NotSeen
-from stacks.running import Running, world
-from stacks.target import is_account
+from stacks.deployed_stack import DeployedStack, world
+from stacks.environment import is_account
 
 # What machines that know each other could have left open; a tier's view of another is too wide to look at every port.
 LIKELY = (
     *(21, 22, 25, 53, 80, 81, 111, 443, 873, 2049, 2222, 3000, 3128, 3306, 3307, 4444, 4567, 4568, 5000, 5432, 6379),
     *(8000, 8009, 8080, 8404, 8443, 9000, 9090, 9093, 9100, 9104, 9115, 9121, 9200, 9300, 10000, 11211, 27017),
 )
-PRIVATE = "the private network"
 NOTHING: Mapping[str, str] = {}
 
 # Runs on a machine: which of these address:port take a connection, as JSON.
@@ -46,6 +47,7 @@ asyncio.run(main(json.loads(sys.argv[1])))
 """
 
 Ports = dict[str, set[int]]
+Addresses = Mapping[str, str]  # by name
 
 
 def open_ports(addresses: Sequence[str], ports: str = "1-10000") -> Ports:
@@ -59,20 +61,7 @@ def open_ports(addresses: Sequence[str], ports: str = "1-10000") -> Ports:
     return found
 
 
-def printed(stack: Running, source: str) -> Ports:
-    """What the stack says is open to a machine, or to `the world`, by target; a machine is in the world too."""
-    machine = stack.machines.get(source)
-    words = {"the world", *([PRIVATE] if machine and machine["private"] else [])}
-    found: Ports = {}
-    for who, targets in stack.outputs["exposure"].items():
-        if who in words or (machine and fnmatch.fnmatch(source, who)):
-            for target, ports in targets.items():
-                for name in fnmatch.filter(stack.machines, "*" if target == "every machine" else target) or [target]:
-                    found.setdefault(name, set()).update(ports)
-    return found
-
-
-def reached(shell: Callable[..., str], addresses: Mapping[str, str], ports: Iterable[int]) -> Ports:
+def reached(shell: Callable[..., str], addresses: Addresses, ports: Iterable[int]) -> Ports:
     """Which of the ports whoever has the shell reaches, by the name of each address."""
     names = {address: name for name, address in addresses.items()}
     targets = [(address, port) for address in names for port in ports]
@@ -83,70 +72,117 @@ def reached(shell: Callable[..., str], addresses: Mapping[str, str], ports: Iter
     return found
 
 
-def interesting(stack: Running) -> set[int]:
-    everything = (ports for targets in stack.outputs["exposure"].values() for ports in targets.values())
-    return {*LIKELY, *(port for ports in everything for port in ports)}
+def public(stack: DeployedStack) -> dict[str, str]:
+    """Addresses on the Internet; a machine without one tells its private one again."""
+    return {n: where.public for n, where in stack.machines.items() if where.public and where.public != where.private}
 
 
-def differing(source: str, found: Ports, said: Ports) -> tuple[int, int]:
-    """How many ports are open and not printed, and printed and not open; says which."""
-    counts = []
-    for what, more, less in (("not printed", found, said), ("printed, but closed", said, found)):
-        only = {name: sorted(ports - less.get(name, set())) for name, ports in more.items()}
-        only = {name: ports for name, ports in only.items() if ports}
-        if only:
-            print(f"  {source} to {only}: {what}", file=sys.stderr)
-        counts.append(sum(map(len, only.values())))
-    return counts[0], counts[1]
+def private(stack: DeployedStack) -> dict[str, str]:
+    return {name: where.private for name, where in stack.machines.items() if where.private}
 
 
-def figures(found: int, unprinted: int, closed: int) -> list[Figure]:
+def from_the_world(stack: DeployedStack) -> str:
+    """The address that the world looks from: of the sandbox's computer, else of this one, as a machine sees it."""
+    if not is_account():
+        return world("hostname", "-I").split()[0]
+    return stack.on(next(iter(public(stack))), "echo $SSH_CONNECTION").split()[0]
+
+
+def tcp(openings: Iterable[str]) -> set[int]:
+    return {int(opening.removesuffix("/tcp")) for opening in openings if opening.endswith("/tcp")}
+
+
+def declared(stack: DeployedStack, looking: Iterable[str], targets: Iterable[str]) -> Ports:
+    """The TCP ports of each target that are open to who has one of the addresses."""
+    sources = [ip_address(address) for address in looking]
+    return {
+        target: {
+            port
+            for network, openings in stack.outputs.exposure.get(target, {}).items()
+            if any(source in ip_network(network) for source in sources)
+            for port in tcp(openings)
+        }
+        for target in targets
+    }
+
+
+def interesting(stack: DeployedStack) -> set[int]:
+    return {*LIKELY}.union(*(tcp(one) for networks in stack.outputs.exposure.values() for one in networks.values()))
+
+
+@functools.cache
+def listening(stack: DeployedStack, machine: str) -> set[int]:
+    """The TCP ports at which a daemon takes connections that come from elsewhere."""
+    sockets = stack.on(machine, "ss -Htln | awk '{ print $4 }'").split()
+    return {int(one.rpartition(":")[2]) for one in sockets if not one.startswith(("127.", "[::1]"))}
+
+
+def beyond(what: str, more: Ports, less: Ports) -> int:
+    """How many ports are in `more` alone; tells which."""
+    only = {name: sorted(ports - less.get(name, set())) for name, ports in more.items()}
+    if only := {name: ports for name, ports in only.items() if ports}:
+        print(f"  {what}: {only}", file=sys.stderr)
+    return sum(map(len, only.values()))
+
+
+def compared(stack: DeployedStack, who: str, found: Ports, said: Ports) -> list[int]:
+    """How many ports are open; open but undeclared; declared but closed; declared where nothing listens just then, as
+    at a site at rest, or where a port is used for a moment."""
+    heard = {name: ports & listening(stack, name) if name in stack.machines else ports for name, ports in said.items()}
+    return [
+        sum(map(len, found.values())),
+        beyond(f"open but undeclared, from {who}", found, said),
+        beyond(f"declared but closed, from {who}", heard, found),
+        sum(map(len, said.values())) - sum(map(len, heard.values())),
+    ]
+
+
+def figures(found: int, undeclared: int, closed: int, silent: int) -> list[Figure]:
     if not found:
         raise NotSeen("no port answers at all")
     return [
         Figure("ports open", found),
-        Figure("open and not printed", unprinted, goal=0),
-        Figure("printed and not open", closed, goal=0),
+        Figure("open but undeclared", undeclared, goal=0),
+        Figure("declared but closed", closed, goal=0),
+        Figure("declared, and nothing listens", silent),
     ]
 
 
-def the_world(stack: Running, others: Mapping[str, str], services: Mapping[str, str] = NOTHING) -> list[Figure]:
-    """From the world to every machine's public address, and to `others`: what is no machine, by its printed name.
+def the_world(stack: DeployedStack, others: Addresses, services: Addresses = NOTHING) -> list[Figure]:
+    """From the world to every machine's public address, and to `others`: what is no machine, by its declared name.
 
     Of `services`, which are the provider's and serve others too, only the web's ports are looked at.
     """
-    addresses = {**others, **{name: where["public"] for name, where in stack.machines.items() if where["public"]}}
     found: Ports = {}
-    for targets, numbers in ((addresses, "1-10000"), (services, "80,443")):
+    for targets, numbers in (({**others, **public(stack)}, "1-10000"), (services, "80,443")):
         scanned = open_ports(list(targets.values()), numbers) if targets else {}
         found |= {name: scanned[address] for name, address in targets.items()}
-    return figures(sum(map(len, found.values())), *differing("the world", found, printed(stack, "the world")))
+    if unseen := stack.outputs.exposure.keys() - stack.machines.keys() - found.keys():
+        raise NotSeen(f"{', '.join(sorted(unseen))}: declared, and nobody looks there")
+    return figures(*compared(stack, "the world", found, declared(stack, [from_the_world(stack)], found)))
 
 
-def each_tier(stack: Running, sources: Sequence[str], others: Mapping[str, str] = NOTHING) -> list[Figure]:
+def each_tier(stack: DeployedStack, sources: Sequence[str], others: Addresses = NOTHING) -> list[Figure]:
     """From one machine of each tier to every other machine, at its public and its private address, and to `others`."""
-    total, unprinted, closed = 0, 0, 0
+    counts = []
     for source in sources:
-        shell = functools.partial(stack.on, source)
-        found = reached(shell, others, interesting(stack)) if others else {}
-        for side in ("public", "private"):
-            addresses = {n: where[side] for n, where in stack.machines.items() if where[side] and n != source}
-            for name, ports in reached(shell, addresses, interesting(stack)).items():
-                found.setdefault(name, set()).update(ports)
-        said = {n: ports for n, ports in printed(stack, source).items() if n in stack.machines or n in others}
-        said.pop(source, None)
-        more, less = differing(source, found, said)
-        total, unprinted, closed = total + sum(map(len, found.values())), unprinted + more, closed + less
-    return [Figure("machines that looked", len(sources)), *figures(total, unprinted, closed)]
+        own = [side[source] for side in (public(stack), private(stack)) if source in side]
+        found: Ports = {}
+        for side in (others, public(stack), private(stack) if source in private(stack) else NOTHING):
+            targets = {name: address for name, address in side.items() if name != source}
+            found |= {name: set(found.get(name, ())) for name in targets}
+            for name, ports in reached(functools.partial(stack.on, source), targets, interesting(stack)).items():
+                found[name] |= ports
+        counts.append(compared(stack, source, found, declared(stack, own, found)))
+    return [Figure("machines that looked", len(sources)), *figures(*map(sum, zip(*counts, strict=True)))]
 
 
-def a_neighbour(stack: Running, network: str, source: str = "the world") -> list[Figure]:
+def a_neighbour(stack: DeployedStack, network: str, source: str = "the world") -> list[Figure]:
     """From outside the private network to the addresses in it, by way of each machine with a foot in both.
 
     source  a machine of the stack that is not in it; the world: a computer on the same Internet, which a sandbox has
     """
-    inside = {name: where["private"] for name, where in stack.machines.items() if where["private"]}
-    machine = stack.machines.get(source)
+    inside, machine = private(stack), stack.machines.get(source)
     if source in inside:
         raise NotSeen(f"{source} is in the private network itself")
     if not machine and is_account():
@@ -158,15 +194,15 @@ def a_neighbour(stack: Running, network: str, source: str = "the world") -> list
         routed = f"{route} replace {way}; {command}; status=$?; {route} flush {network}; exit $status"
         return stack.on(source, routed, **options) if machine else world("sh", "-c", routed, **options)
 
-    hops = [stack.machines[name]["public"] for name in inside if stack.machines[name]["public"]]
-    said, unprinted = printed(stack, source), 0
+    hops = [address for name, address in public(stack).items() if name in inside]
+    said = declared(stack, [public(stack)[source] if machine else from_the_world(stack)], inside)
+    undeclared = 0
     for hop in hops:
         # A machine answers at any of its addresses whom it lets in at one.
         found = reached(functools.partial(by, hop), inside, interesting(stack))
-        beyond = {name: open_there - said.get(name, set()) for name, open_there in found.items()}
-        unprinted += differing(f"{source} by {hop}", beyond, {})[0]
+        undeclared += beyond(f"open but undeclared, from {source} by {hop}", found, said)
     return [
         Figure("addresses tried", len(inside)),
         Figure("machines that could pass it on", len(hops)),
-        Figure("ports that answered and are not printed", unprinted, goal=0),
+        Figure("ports that answered and are undeclared", undeclared, goal=0),
     ]

@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from drills.changes import serving
 from drills.deployment import up
 from drills.drill import Drill, Figure, NotSeen
 from drills.faults import LOGINS
-from stacks.running import Running
-from stacks.target import CHECKOUT
+from stacks.deployed_stack import DeployedStack
+from stacks.environment import CHECKOUT
 
 MARK = "(a later release)"
 COMMENT = re.compile(r"^[ \t]*(?:#|;|//) \w.*$", re.MULTILINE)
@@ -35,7 +36,7 @@ def later() -> Iterator[Path]:
         yield copy
 
 
-def marked(stack: Running) -> dict[str, int]:
+def marked(stack: DeployedStack) -> dict[str, int]:
     """How many files of each machine are of the later release."""
     look = f"sudo grep -rlIF '{MARK}' /etc /usr/local /srv 2>/dev/null | wc -l"
 
@@ -46,7 +47,7 @@ def marked(stack: Running) -> dict[str, int]:
         return dict(zip(stack.machines, each.map(count, stack.machines), strict=True))
 
 
-def rolled_out(stack: Running, targets: Sequence[str], rate: int) -> list[Figure]:
+def rolled_out(stack: DeployedStack, targets: Sequence[str], rate: int) -> list[Figure]:
     with later() as checkout, serving(targets, rate) as figures:
         try:
             up(stack.name, checkout=checkout)
@@ -65,7 +66,7 @@ def rolled_out(stack: Running, targets: Sequence[str], rate: int) -> list[Figure
     ]
 
 
-def released(targets: Callable[[Running], Sequence[str]], rate: int) -> Drill:
+def released(targets: Callable[[DeployedStack[Any]], Sequence[str]], rate: int) -> Drill:
     """The drill of a stack: with the requests of its visitors, so many a second."""
     return Drill(
         name="a later release of every component is rolled out, and taken back",

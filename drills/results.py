@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from drills.drill import Drill, Figure
-from stacks.target import is_account
+from stacks.environment import is_account
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -16,8 +16,8 @@ from drills.deployment import up
 from drills.drill import Figure
 from drills.load import Load
 from drills.patience import seconds_until
-from stacks.__main__ import stack_file
-from stacks.target import CHECKOUT
+from stacks.environment import CHECKOUT
+from stacks.stack_files import stack_file
 
 ALERT = {"alertname": "Load", "machine": "drill"}
 
@@ -56,7 +56,7 @@ def autoscaler(stack: str, settings: Mapping[str, Any]) -> Iterator[Callable[[st
     """
     with changed(stack, settings):
         process = subprocess.Popen(
-            [sys.executable, "-m", "stacks.scale", stack], cwd=CHECKOUT, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "stacks", "scale", stack], cwd=CHECKOUT, stdout=subprocess.DEVNULL
         )
         try:
             yield lambda status: tell(settings["scaling"]["webhook"], status)

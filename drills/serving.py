@@ -8,13 +8,13 @@ from ipaddress import ip_address, ip_network
 from drills.drill import Figure
 from drills.faults import Fault
 from drills.load import load
-from stacks.running import Running, world
+from stacks.deployed_stack import DeployedStack, WithUrl, world
 
 BEFORE, AFTER = 5, 5  # seconds of load around what is measured
 
 
 def under_load(
-    stack: Running,
+    stack: DeployedStack,
     targets: Sequence[str],
     fault: Fault,
     *,
@@ -45,14 +45,14 @@ def under_load(
     ]
 
 
-def serves(stack: Running, machine: str) -> Callable[[], bool]:
+def serves(stack: DeployedStack[WithUrl], machine: str) -> Callable[[], bool]:
     """Whether one of some visitors meets the machine."""
-    look = f"for n in 1 2 3; do curl -skI --max-time 5 {stack.outputs['url']}; done"
+    look = f"for n in 1 2 3; do curl -skI --max-time 5 {stack.outputs.url}; done"
     return lambda: f"x-served-by: {machine}" in world("sh", "-c", look, check=False).lower()
 
 
-def moving(stack: Running, machine: str, network: str) -> set[str]:
+def moving(stack: DeployedStack, machine: str, network: str) -> set[str]:
     """Addresses of a private network that are on a machine, besides its own: a HAProxy tier's, which move."""
     devices = json.loads(stack.on(machine, "ip -json -4 address"))
     found = {one["local"] for device in devices for one in device["addr_info"]}
-    return {one for one in found if ip_address(one) in ip_network(network)} - {stack.machines[machine]["private"]}
+    return {one for one in found if ip_address(one) in ip_network(network)} - {stack.machines[machine].private}

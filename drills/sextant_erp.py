@@ -5,11 +5,12 @@ import functools
 import re
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from drills import alerts, backups, faults, pair, ports
 from drills.canary import CANARY
-from drills.changes import held, password_renewed
+from drills.changes import held, password_rotated
 from drills.drill import Drill, Figure, NotSeen
 from drills.ledger import Ledger, ledger
 from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, ROOM_AGAIN, STARTED_AGAIN
@@ -18,8 +19,12 @@ from drills.patience import seconds_until
 from drills.release import released
 from drills.serving import under_load
 from pulumi_casebook.core.debian import PHP
-from stacks.running import Running, world
+from stacks.deployed_stack import DeployedStack, world
 
+if TYPE_CHECKING:
+    from architectures.sextant_erp import SextantOutputs
+
+Stack: TypeAlias = "DeployedStack[SextantOutputs]"
 MASTER, OTHER = "erp-1", "erp-2"
 RATE = 35  # requests a second: 70 users (ERP-9), each with a page every two seconds
 
@@ -47,10 +52,10 @@ TOLD = 60  # seconds: a look, an answer waited for, and the 30 s in which Alertm
 # What is looked at
 
 
-def weights(stack: Running) -> dict[str, tuple[int, str]]:
+def weights(stack: Stack) -> dict[str, tuple[int, str]]:
     """Server to its weight and status at the balancer."""
-    names = {where["private"]: name for name, where in stack.machines.items()}
-    farms = f"/ipLoadbalancing/{stack.outputs['load_balancer']}/http/farm"
+    names = {where.private: name for name, where in stack.machines.items()}
+    farms = f"/ipLoadbalancing/{stack.outputs.load_balancer}/http/farm"
     found = {}
     for farm in stack.clouds.ovh(farms):
         for number in stack.clouds.ovh(f"{farms}/{farm}/server"):
@@ -59,21 +64,21 @@ def weights(stack: Running) -> dict[str, tuple[int, str]]:
     return found
 
 
-def works(stack: Running, machine: str) -> bool:
+def works(stack: Stack, machine: str) -> bool:
     """Whether a server replicates, and has its share of the traffic again."""
     return pair.replicates(stack, machine) and weights(stack)[machine][1] == "active"
 
 
 @contextlib.contextmanager
-def written(stack: Running, over: str) -> Iterator[Ledger]:
+def written(stack: Stack, over: str) -> Iterator[Ledger]:
     """The ledger of an application on a server that itself stays whole: it reads there, and writes to the master."""
-    database = stack.outputs["database"]
-    read = f"{stack.machines[over]['private']}:{database['address'].partition(':')[2]}"
-    with ledger(stack, over=over, write=database["address"], read=read) as found:
+    database = stack.outputs.database
+    read = f"{stack.machines[over].private}:{database.address.partition(':')[2]}"
+    with ledger(stack, over=over, write=database.address, read=read) as found:
         yield found
 
 
-def at_rest(stack: Running) -> None:
+def at_rest(stack: Stack) -> None:
     """As after the first `up`: the first server writes, the second replicates, and no mail has come."""
     if pair.status(stack, MASTER).get("role") != "writer":
         stack.on(MASTER, "sudo mysql-pair promote")
@@ -82,8 +87,8 @@ def at_rest(stack: Running) -> None:
     alerts.clean(stack, "monitoring")
 
 
-def pages(stack: Running) -> list[str]:
-    return [f"GET {stack.outputs['url']}/"]
+def pages(stack: Stack) -> list[str]:
+    return [f"GET {stack.outputs.url}/"]
 
 
 class Timed:
@@ -93,7 +98,7 @@ class Timed:
         self.fault, self.moment = fault, 0.0
 
     @contextlib.contextmanager
-    def __call__(self, stack: Running) -> Iterator[float]:
+    def __call__(self, stack: Stack) -> Iterator[float]:
         with self.fault(stack) as self.moment:
             yield self.moment
 
@@ -102,7 +107,7 @@ class Timed:
 
 
 def layer_lost(machine: str, how: str, fault: faults.Fault, clean: float, gap: float, limit: str) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         at_rest(stack)
         with written(stack, OTHER) as book:
             failed = round(RATE * clean)
@@ -114,7 +119,7 @@ def layer_lost(machine: str, how: str, fault: faults.Fault, clean: float, gap: f
 
 
 def other_lost(how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         at_rest(stack)
         broken = Timed(fault)
         share = round(RATE * 0.4 * clean)
@@ -134,7 +139,7 @@ def other_lost(how: str, fault: faults.Fault, seconds: int, clean: float, limit:
 def master_lost(how: str, fault: faults.Fault, clean: float, limit: str) -> Drill:
     """The master's server is lost, the other takes over, the lost one comes back, and then writes again by command."""
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         at_rest(stack)
         broken = Timed(fault)
         share = round(RATE * 0.6 * clean)
@@ -168,7 +173,7 @@ def master_lost(how: str, fault: faults.Fault, clean: float, limit: str) -> Dril
     )
 
 
-def rejoined(stack: Running, machine: str) -> tuple[float, int]:
+def rejoined(stack: Stack, machine: str) -> tuple[float, int]:
     """Seconds until a server that came back works, and how many of an operator's commands that took."""
     began = time.monotonic()
     with contextlib.suppress(NotSeen):
@@ -178,7 +183,7 @@ def rejoined(stack: Running, machine: str) -> tuple[float, int]:
     return time.monotonic() - began, 1
 
 
-def the_whole_load(stack: Running) -> list[Figure]:
+def the_whole_load(stack: Stack) -> list[Figure]:
     """All users on one server, compared with both."""
     at_rest(stack)
 
@@ -201,7 +206,7 @@ def the_whole_load(stack: Running) -> list[Figure]:
     ]
 
 
-def without_the_watchdog(stack: Running) -> list[Figure]:
+def without_the_watchdog(stack: Stack) -> list[Figure]:
     at_rest(stack)
     off = functools.partial(faults.power_loss, machine="monitoring")
     with written(stack, OTHER) as book:
@@ -212,7 +217,7 @@ def without_the_watchdog(stack: Running) -> list[Figure]:
 def backup_server_lost(how: str, fault: faults.Fault) -> Drill:
     alert = ("MachineDown", "backup")
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         alerts.silent(stack, "monitoring", [alert])
         at_rest(stack)
         with fault(stack) as moment:
@@ -231,7 +236,7 @@ def backup_server_lost(how: str, fault: faults.Fault) -> Drill:
 # The network
 
 
-def crossing(stack: Running) -> list[Figure]:
+def crossing(stack: Stack) -> list[Figure]:
     """Packets of the database on public interfaces, while it is written to and replicated."""
     at_rest(stack)
     for machine in (MASTER, OTHER):
@@ -259,11 +264,11 @@ def crossing(stack: Running) -> list[Figure]:
 # Backups
 
 
-def restored(stack: Running) -> list[Figure]:
+def restored(stack: Stack) -> list[Figure]:
     """The other server's backup, out of the storage server, into a database that is new, on the first server."""
     at_rest(stack)
     name, label = f"database-{OTHER}", f"drill {time.time()}"
-    entry = ("-d", f"label={label}", "-d", "amount=12.50", f"{stack.outputs['url']}/entries")
+    entry = ("-d", f"label={label}", "-d", "amount=12.50", f"{stack.outputs.url}/entries")
     world("curl", "-skf", "--max-time", "20", "-o", "/dev/null", *entry)
     stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
     due = backups.next_in(stack, OTHER, f"backup-{name}")
@@ -280,7 +285,7 @@ def restored(stack: Running) -> list[Figure]:
     ]
 
 
-def corrupted(stack: Running) -> list[Figure]:
+def corrupted(stack: Stack) -> list[Figure]:
     """One byte of the backup rots on the storage server's disk."""
     name = f"database-{OTHER}"
     stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
@@ -360,28 +365,28 @@ DRILLS = [
     Drill(
         name="what the world can reach",
         claims=("ERP-6",),
-        promise="ports reachable are ports printed",
-        run=lambda stack: ports.the_world(stack, {"load balancer": str(urlsplit(stack.outputs["url"]).hostname)}),
+        promise="ports reachable are ports declared",
+        run=lambda stack: ports.the_world(stack, {"load balancer": str(urlsplit(stack.outputs.url).hostname)}),
     ),
     Drill(
         name="what each machine can reach",
         claims=("ERP-6",),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.each_tier(stack, list(stack.machines)),
     ),
     Drill(
         name="what a neighbour of the private network can reach",
         claims=("ERP-6",),
-        promise="ports reachable are ports printed",
-        limit="TCP ports that are likely or printed",
+        promise="ports reachable are ports declared",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.a_neighbour(stack, "10.9.0.0/24", "monitoring"),
     ),
     Drill(
-        name="the database's password is drawn anew",
+        name="the database's password is rotated",
         claims=(),
         promise="a secret is rotated, and nobody is locked out",
-        run=lambda stack: password_renewed(
+        run=lambda stack: password_rotated(
             stack,
             pages(stack),
             RATE,

@@ -15,8 +15,8 @@ from drills import faults
 from drills.drill import Figure
 from drills.patience import seconds_until
 from sandbox import GATEWAY
-from stacks.running import Running, from_the_world, world
-from stacks.target import is_account
+from stacks.deployed_stack import DeployedStack, WithUrl, from_the_world, world
+from stacks.environment import is_account
 
 STEP = 300  # seconds in which a site that is whole comes into step
 
@@ -29,16 +29,16 @@ class Visit(NamedTuple):
     status: int
 
 
-def by_name(stack: Running, path: str) -> str:
+def by_name(stack: DeployedStack[WithUrl], path: str) -> str:
     """What a shell in the world asks for a page of the stack with, wherever its name leads just then."""
-    url = urlsplit(stack.outputs["url"])
+    url = urlsplit(stack.outputs.url)
     port = {"http": 80, "https": 443}[url.scheme]
     # The sandbox's name server knows what the world's do not.
     where = f"dig +short +time=2 {'' if is_account() else f'@{GATEWAY}'} {url.hostname} | shuf | head -1"
     return f"curl -sk --resolve {url.hostname}:{port}:$({where}) {url.scheme}://{url.hostname}{path}"
 
 
-def asked(stack: Running, path: str) -> str:
+def asked(stack: DeployedStack[WithUrl], path: str) -> str:
     """A page, once, by its name."""
     return world("sh", "-c", f"{by_name(stack, path)} --fail --max-time 20")
 
@@ -94,40 +94,40 @@ class Sites(NamedTuple):
     doors: Sequence[str]
     inside: Sequence[str]
 
-    def command(self, stack: Running, word: str) -> str:
+    def command(self, stack: DeployedStack, word: str) -> str:
         return stack.on(self.conductor, f"sudo drp {word}", timeout=600)
 
-    def status(self, stack: Running) -> dict[str, Any]:
+    def status(self, stack: DeployedStack) -> dict[str, Any]:
         """Both sites, as the conductor sees them."""
         found: dict[str, Any] = json.loads(self.command(stack, "status"))
         return found
 
-    def in_step(self, stack: Running, site: str, at_most: float = STEP) -> float:
+    def in_step(self, stack: DeployedStack, site: str, at_most: float = STEP) -> float:
         """Seconds until a site follows the other."""
         return seconds_until(
             lambda: bool(self.status(stack)[site]["follows"]), f"the {site} site in step", at_most, every=2
         )
 
-    def home(self, stack: Running) -> None:
+    def home(self, stack: DeployedStack) -> None:
         """The first site serves again, by command."""
         self.in_step(stack, "primary", 900)
         self.command(stack, "handback")
 
-    def at_home(self, stack: Running) -> None:
+    def at_home(self, stack: DeployedStack) -> None:
         """The first site serves, and the second is in step."""
         if self.status(stack)["serves"] != "primary":
             self.home(stack)
         self.in_step(stack, "replica")
 
     @contextlib.contextmanager
-    def first_lost(self, stack: Running) -> Iterator[float]:
+    def first_lost(self, stack: DeployedStack) -> Iterator[float]:
         """Every machine of the first site is without power. The doors go last, and come first."""
         with contextlib.ExitStack() as broken:
             moment = broken.enter_context(faults.power_loss_of_all(stack, self.inside))
             broken.enter_context(faults.power_loss_of_all(stack, self.doors))
             yield moment
 
-    def taken_over(self, stack: Running, moment: float) -> list[Figure]:
+    def taken_over(self, stack: DeployedStack, moment: float) -> list[Figure]:
         """By command, while the first site is lost since a moment."""
         commanded = time.time()
         self.command(stack, "takeover")

@@ -4,8 +4,10 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from architectures.sofoot import SoFootOutputs
 from drills import alerts, backups, faults, pair, ports, sofoot_changes
 from drills.canary import CANARY
 from drills.deployment import up
@@ -18,15 +20,16 @@ from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
 from drills.scaling import came_and_went
 from drills.serving import AFTER, BEFORE, serves, under_load
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
+Stack: TypeAlias = DeployedStack[SoFootOutputs]
 RATE = 50  # requests a second
 NO_INTERRUPTION = "no interruption for a month: any one HAProxy, web server or instance can be lost"
 UNTIL_IT_IS_BACK = "one machine writes; until it is back, or the other is promoted by hand, nothing is written"
 
 
-def site(stack: Running) -> list[str]:
-    return [f"GET {stack.outputs['url']}/"]
+def site(stack: Stack) -> list[str]:
+    return [f"GET {stack.outputs.url}/"]
 
 
 # A machine that serves
@@ -35,7 +38,7 @@ def site(stack: Running) -> list[str]:
 def lost(machine: str, how: str, fault: Fault, seconds: int, clean: float, limit: str, share: float) -> Drill:
     """`share`: the part of the visitors who meet the machine."""
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         failed = round(RATE * clean * share)
         return under_load(stack, site(stack), fault, rate=RATE, seconds=seconds, failed=failed, clean=clean)
 
@@ -63,7 +66,7 @@ def filled(machine: str) -> Drill:
 
 
 def back_office_lost(how: str, fault: Fault) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         return under_load(stack, site(stack), fault, rate=RATE, seconds=20, failed=0, clean=0)
 
     return Drill(
@@ -77,7 +80,7 @@ def back_office_lost(how: str, fault: Fault) -> Drill:
 # The peak
 
 
-def peak(stack: Running) -> list[Figure]:
+def peak(stack: Stack) -> list[Figure]:
     held = highest(site(stack))
     with bare_nginx(stack, "web-1") as page:
         bare = highest([f"GET {page}"])
@@ -91,8 +94,8 @@ def peak(stack: Running) -> list[Figure]:
 # One more web server, and one less
 
 
-def one_more_and_one_less(stack: Running) -> list[Figure]:
-    number = sum(where["kind"] == "instance" for where in stack.machines.values()) + 1
+def one_more_and_one_less(stack: Stack) -> list[Figure]:
+    number = sum(where.kind == "instance" for where in stack.machines.values()) + 1
     new = f"web-{len([name for name in stack.machines if name.startswith('web-')]) + 1}"
     with load(site(stack), rate=RATE, seconds=1800, strangers=True) as seen:
         time.sleep(BEFORE)
@@ -113,15 +116,15 @@ def one_more_and_one_less(stack: Running) -> list[Figure]:
 
 
 @contextlib.contextmanager
-def written(stack: Running, read: str = "db-2") -> Iterator[Ledger]:
+def written(stack: Stack, read: str = "db-2") -> Iterator[Ledger]:
     """The ledger of a web server, which writes to whoever writes and reads from one of the two."""
-    database = stack.outputs["database"]
-    address = f"{stack.machines[read]['private']}:{database['address'].partition(':')[2]}"
-    with ledger(stack, over="web-3", write=database["address"], read=address, settled=180) as found:
+    database = stack.outputs.database
+    address = f"{stack.machines[read].private}:{database.address.partition(':')[2]}"
+    with ledger(stack, over="web-3", write=database.address, read=address, settled=180) as found:
         yield found
 
 
-def as_at_first(stack: Running) -> None:
+def as_at_first(stack: Stack) -> None:
     """db-1 writes and db-2 replicates."""
     if pair.status(stack, "db-1").get("role") != "writer":
         stack.on("db-1", "sudo mysql-pair promote", timeout=120)
@@ -129,7 +132,7 @@ def as_at_first(stack: Running) -> None:
 
 
 def replica_lost(how: str, fault: Fault, seconds: int) -> Drill:
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         as_at_first(stack)
         with written(stack) as book:
             with fault(stack):
@@ -152,7 +155,7 @@ def replica_lost(how: str, fault: Fault, seconds: int) -> Drill:
 def primary_lost(how: str, fault: Fault, seconds: int, gap: float, limit: str) -> Drill:
     """Nobody promotes anything: it comes back by itself, and writes."""
 
-    def run(stack: Running) -> list[Figure]:
+    def run(stack: Stack) -> list[Figure]:
         as_at_first(stack)
         with written(stack) as book:
             with fault(stack):
@@ -176,7 +179,7 @@ def primary_lost(how: str, fault: Fault, seconds: int, gap: float, limit: str) -
     )
 
 
-def promoted_as_planned(stack: Running) -> list[Figure]:
+def promoted_as_planned(stack: Stack) -> list[Figure]:
     """There and back again."""
     as_at_first(stack)
     with written(stack, read="db-1") as book:
@@ -195,7 +198,7 @@ def promoted_as_planned(stack: Running) -> list[Figure]:
     ]
 
 
-def promoted_after_loss(stack: Running) -> list[Figure]:
+def promoted_after_loss(stack: Stack) -> list[Figure]:
     as_at_first(stack)
     with written(stack) as book:
         time.sleep(BEFORE)
@@ -218,7 +221,7 @@ def promoted_after_loss(stack: Running) -> list[Figure]:
 # Backups
 
 
-def database_restored(stack: Running) -> list[Figure]:
+def database_restored(stack: Stack) -> list[Figure]:
     """db-2's backup, out of the bucket by another machine, into a database that is new, on db-1."""
     as_at_first(stack)
     label = f"drill {time.time()}"
@@ -241,7 +244,7 @@ def database_restored(stack: Running) -> list[Figure]:
     ]
 
 
-def site_restored(stack: Running) -> list[Figure]:
+def site_restored(stack: Stack) -> list[Figure]:
     """The back office's backup, out of the bucket by db-2."""
     page = "/srv/edit/drill.html"
     stack.on("back-office", f"echo drill {time.time()} | sudo tee {page}")
@@ -268,8 +271,8 @@ def site_restored(stack: Running) -> list[Figure]:
     ]
 
 
-def rotten(machine: str, name: str) -> Callable[[Running], list[Figure]]:
-    def run(stack: Running) -> list[Figure]:
+def rotten(machine: str, name: str) -> Callable[[Stack], list[Figure]]:
+    def run(stack: Stack) -> list[Figure]:
         stack.on(machine, f"sudo systemctl start backup-{name}", timeout=300)
         verify = f"sudo backup-{name} verify"
         with backups.rot(stack, machine, name):
@@ -286,7 +289,7 @@ def rotten(machine: str, name: str) -> Callable[[Running], list[Figure]]:
 # Alerts
 
 
-def somebody_is_told(stack: Running) -> list[Figure]:
+def somebody_is_told(stack: Stack) -> list[Figure]:
     """Faults of several machines at once, each of which has an alert of its own."""
     as_at_first(stack)
     down: Mapping[alerts.Alert, float] = {
@@ -306,7 +309,7 @@ def somebody_is_told(stack: Running) -> list[Figure]:
         return alerts.told(stack, "monitoring", moment, down)
 
 
-def the_site_is_gone(stack: Running) -> list[Figure]:
+def the_site_is_gone(stack: Stack) -> list[Figure]:
     wanted: Mapping[alerts.Alert, float] = {("ProbeFailed", "site"): 150}
     alerts.silent(stack, "monitoring", wanted)
     with contextlib.ExitStack() as broken:
@@ -319,12 +322,12 @@ def the_site_is_gone(stack: Running) -> list[Figure]:
 # What is open
 
 
-def balancer(stack: Running) -> dict[str, str]:
-    return {"load balancer": str(urlsplit(stack.outputs["url"]).hostname)}
+def balancer(stack: Stack) -> dict[str, str]:
+    return {"load balancer": str(urlsplit(stack.outputs.url).hostname)}
 
 
 ONLY_WHAT_IS_PRINTED = (
-    "only ports 80 and 443 are open at the load balancer; every other open port is printed with whom for"
+    "only ports 80 and 443 are open at the load balancer; every other open port is declared with whom for"
 )
 PRIMARY = {
     "freezes": (35, "frozen for 25 s, a client's 3 s until it gives a connection up, and the next"),
@@ -420,7 +423,7 @@ DRILLS = [
         name="what each tier can reach",
         claims=("SOF-2",),
         promise=ONLY_WHAT_IS_PRINTED,
-        limit="TCP ports that are likely or printed",
+        limit="TCP ports that are likely or declared",
         run=lambda stack: ports.each_tier(
             stack, ["haproxy-1", "web-1", "web-8", "db-1", "db-2", "back-office", "monitoring"]
         ),

@@ -3,41 +3,43 @@
 import functools
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from drills.changes import changed_and_back, held, password_renewed, renewed, serials
+from architectures.sofoot import SoFootOutputs
+from drills.changes import changed_and_back, held, password_rotated, rotated, serials
 from drills.drill import Drill, Figure
 from drills.ledger import ledger
 from drills.patience import seconds_until
 from drills.release import released
-from stacks.running import CommandFailed, Running
+from stacks.deployed_stack import CommandFailed, DeployedStack
 
+Stack: TypeAlias = DeployedStack[SoFootOutputs]
 RATE = 50  # requests a second
 DATABASES = ("db-1", "db-2")
 PROMISE = "no interruption for a month, while it is worked on"
 RESTART = "a setting of the server restarts MariaDB on the writer, too, unless it is promoted before (MysqlPair)"
 
 
-def drill(name: str, run: Callable[[Running], Sequence[Figure]], limit: str = "") -> Drill:
+def drill(name: str, run: Callable[[Stack], Sequence[Figure]], limit: str = "") -> Drill:
     return Drill(name=name, claims=("SOF-10",), promise=PROMISE, limit=limit, run=run)
 
 
-def targets(stack: Running) -> list[str]:
-    url = str(stack.outputs["url"])
+def targets(stack: Stack) -> list[str]:
+    url = str(stack.outputs.url)
     return [f"GET {url}/", f"GET {url.replace('http://', 'https://')}/"]
 
 
 # Settings, changed and changed back
 
 
-def rolling(machines: Sequence[str], file: str, setting: str, stack: Running) -> list[Figure]:
+def rolling(machines: Sequence[str], file: str, setting: str, stack: Stack) -> list[Figure]:
     return changed_and_back(stack, targets(stack), RATE, lambda: held(stack, machines, file), setting)
 
 
-def database_setting(stack: Running) -> list[Figure]:
+def database_setting(stack: Stack) -> list[Figure]:
     server = "/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf"
-    address = stack.outputs["database"]["address"]
+    address = stack.outputs.database.address
     with ledger(stack, over="back-office", write=address, read=address) as book:
         figures = rolling(DATABASES, server, "database_connections=201", stack)
     return [*figures, *book.figures()]
@@ -46,29 +48,29 @@ def database_setting(stack: Running) -> list[Figure]:
 # Secrets
 
 
-def drawn_anew(
+def rotating(
     secret: str,
-    look: Callable[[Running], Sequence[Any]],
-    taken: Callable[[Running, Running], Sequence[Figure]],
-    stack: Running,
+    look: Callable[[Stack], Sequence[Any]],
+    taken: Callable[[Stack, Stack], Sequence[Figure]],
+    stack: Stack,
 ) -> list[Figure]:
-    return renewed(stack, targets(stack), RATE, look, secret, taken)
+    return rotated(stack, targets(stack), RATE, look, secret, taken)
 
 
-def enters(old: Running, new: Running) -> list[Figure]:
+def enters(old: Stack, new: Stack) -> list[Figure]:
     return [
         Figure("the new one is taken", int(edits(new)), goal=1, least=True),
         Figure("the old one is taken", int(edits(old)), goal=0),
     ]
 
 
-def edits(stack: Running) -> bool:
+def edits(stack: Stack) -> bool:
     """Whether the editors' password that this stack tells opens the back office."""
-    office = stack.outputs["back_office"]
+    office = stack.outputs.back_office
     options = ("--insecure", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--config", "-")
     said = subprocess.run(
-        ["curl", *options, "--upload-file", __file__, f"{office['url']}/edit/drill.txt"],
-        input=f"user = {office['user']}:{office['password']}\n",
+        ["curl", *options, "--upload-file", __file__, f"{office.url}/edit/drill.txt"],
+        input=f"user = {office.user}:{office.password}\n",
         text=True,
         capture_output=True,
         check=True,
@@ -76,7 +78,7 @@ def edits(stack: Running) -> bool:
     return said.stdout in ("201", "204")
 
 
-def replicates(_: Running, new: Running) -> list[Figure]:
+def replicates(_: Stack, new: Stack) -> list[Figure]:
     def ready() -> bool:
         try:
             new.on("db-2", "sudo mysql-pair ready")
@@ -89,21 +91,21 @@ def replicates(_: Running, new: Running) -> list[Figure]:
     return [Figure("the replica has logged in anew after", round(took, 1), "s")]
 
 
-def saves(_: Running, new: Running) -> list[Figure]:
+def saves(_: Stack, new: Stack) -> list[Figure]:
     for machine, name in (("back-office", "site"), ("db-2", "database")):
         new.on(machine, f"sudo backup-{name} run", timeout=600)
     return [Figure("backups that ran with the new one", 2)]
 
 
-def accounts(stack: Running) -> list[str]:
+def accounts(stack: Stack) -> list[str]:
     return held(stack, DATABASES, "/etc/mysql-pair.json")
 
 
-def serial(stack: Running) -> list[str]:
-    return serials(str(urlsplit(stack.outputs["url"]).hostname))
+def serial(stack: Stack) -> list[str]:
+    return serials(str(urlsplit(stack.outputs.url).hostname))
 
 
-SECRETS: dict[str, tuple[Callable[[Running], Sequence[Any]], Callable[[Running, Running], Sequence[Figure]]]] = {
+SECRETS: dict[str, tuple[Callable[[Stack], Sequence[Any]], Callable[[Stack, Stack], Sequence[Figure]]]] = {
     "database-pair": (accounts, replicates),
     "back-office-editor": (lambda s: held(s, ["back-office"], "/etc/nginx/editors"), enters),
     "storage-backup": (
@@ -127,17 +129,17 @@ DRILLS = [
     ),
     drill("a setting of the databases changes", database_setting, RESTART),
     *(
-        drill(f"the secret {secret} is drawn anew", functools.partial(drawn_anew, secret, look, taken))
+        drill(f"the secret {secret} is rotated", functools.partial(rotating, secret, look, taken))
         for secret, (look, taken) in SECRETS.items()
     ),
     drill(
-        "the secret database-application is drawn anew",
-        lambda stack: password_renewed(
+        "the secret database-application is rotated",
+        lambda stack: password_rotated(
             stack, targets(stack), RATE, accounts, "database-application", over="back-office"
         ),
     ),
     drill(
         "the site's certificate is renewed",
-        lambda stack: renewed(stack, targets(stack), RATE, serial, "site"),
+        lambda stack: rotated(stack, targets(stack), RATE, serial, "site"),
     ),
 ]

@@ -1,138 +1,62 @@
-"""python -m stacks up | preview | outputs | destroy | shell STACK: what the make targets call."""
+"""python -m stacks ACTION [STACK]: what the make targets call."""
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
-import yaml
+from pulumi_casebook import InputError
+from stacks import autoscaler, commands, inventory
+from stacks.environment import Stop
+from stacks.stack_files import names
 
-from sandbox.building import write
-from stacks.mend import events_of, make_readable, mend, release_dead_lock, renewals, replacements
-from stacks.target import CHECKOUT, HOME, Stop, empty_project, is_account, prepare
-
-FILES = CHECKOUT / "stacks"
-SALT = "encryptionsalt"  # of Pulumi's passphrase, which it writes into the file of its stack
-COUNTS = "casebook:sandbox"  # in a stack's file: the counts for which the sandbox is too small
-
-
-def names() -> list[str]:
-    return sorted(file.name.split(".")[1] for file in FILES.glob("Pulumi.*.yaml"))
-
-
-def stack_file(stack: str) -> Path:
-    if stack not in names():
-        raise Stop(f"STACK={stack}: no such stack; there are: {', '.join(names())}")
-    return FILES / f"Pulumi.{stack}.yaml"
+# What Pulumi does with a stack; `scale` and those of inventories are Casebook's own.
+PULUMI = {
+    "up": "build it",
+    "preview": "show what `up` would change",
+    "outputs": "print its outputs, as JSON",
+    "destroy": "take it away; what the account rents stays",
+    "shell": "a shell where plain pulumi commands work",
+}
+OPTIONS = "Further options go to pulumi: --expect-no-changes, --target, --show-secrets, ..."
 
 
-def config_file(stack: str) -> Path:
-    """A copy of the stack's file for Pulumi to write its encryption salt into, so that the checkout stays clean.
-
-    The sandbox has a passphrase of its own, so the salt in a file that was used with a real account is not for it.
-    """
-    copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    text = stack_file(stack).read_text()
-    if not is_account():
-        content = yaml.safe_load(text)
-        content.pop(SALT, None)
-        own = yaml.safe_load(copy.read_text()) if copy.exists() else {}
-        content |= {SALT: own[SALT]} if SALT in own else {}
-        config = content["config"]
-        if counts := config.pop(COUNTS, None):
-            resize(config["casebook:settings"], counts, f"{stack_file(stack).name}: {COUNTS}")
-        text = yaml.safe_dump(content, sort_keys=False)
-    write(copy, text)  # the salt opens every secret of the stack's state
-    return copy
-
-
-def resize(settings: dict[str, Any], counts: dict[str, Any], where: str) -> None:
-    """Put the counts that the sandbox can hold over those of the document. Only counts: all else is the same."""
-    for name, count in counts.items():
-        full = settings.get(name)
-        if isinstance(count, dict) and isinstance(full, dict):
-            resize(full, count, f"{where}.{name}")
-        elif type(count) is int and type(full) is int:
-            settings[name] = count
-        else:
-            raise Stop(f"{where}.{name}={count}: a number in the place of a number of casebook:settings; it has {full}")
-
-
-def set_values(file: Path, values: list[str], environment: dict[str, str]) -> None:
-    """Change settings for this run only: `web_instances=6` is `casebook:settings.web_instances`."""
-    for value in values:
-        name, _, text = value.partition("=")
-        path = ("config", "set", "--path", f"casebook:settings.{name}", text, "--config-file", str(file))
-        run(*path, environment=environment)
-
-
-def select(stack: str, environment: dict[str, str]) -> None:
-    """Select the stack, made at first use."""
-    with empty_project() as folder:
-        run("stack", "select", "--create", stack, environment=environment, cwd=folder, quiet=True)
-    run("stack", "select", stack, environment=environment, quiet=True)
-
-
-def run(*arguments: str, environment: dict[str, str], cwd: str = str(CHECKOUT), quiet: bool = False) -> None:
-    """Run pulumi in the foreground; an interrupt is pulumi's to handle, it ends with its state written."""
-    command = ["pulumi", "--cwd", cwd, "--non-interactive", *arguments]
-    silent = subprocess.DEVNULL if quiet else None
-    process = subprocess.Popen(command, env=environment, stdout=silent)
-    while True:
-        try:
-            status = process.wait()
-            break
-        except KeyboardInterrupt:
-            print("interrupted: pulumi ends what it has begun; the next run continues", file=sys.stderr)
-    if status:
-        raise Stop(f"pulumi {arguments[0]} ended with status {status}; once that is mended, the same command continues")
-
-
-def command(action: str, stack: str, values: list[str], renewed: list[str], options: list[str]) -> None:
-    """`options` go to pulumi as they are."""
-    stack_file(stack)
-    environment = prepare(cloud=action != "outputs")
-    if action in ("up", "destroy"):
-        release_dead_lock(stack, environment)
-        make_readable(stack, environment)
-    select(stack, environment)
-    chosen = ("--stack", stack)
-    file = config_file(stack)
-    set_values(file, values, environment)
-    config = (*chosen, "--config-file", str(file))
-    if action == "outputs":
-        run("stack", "output", "--json", *chosen, *options, environment=environment)
-    elif action == "shell":
-        shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
-        print(f"pulumi is ready for the stack {stack}; leave with exit", file=sys.stderr)
-        os.chdir(CHECKOUT)
-        os.execve(shell, [shell], environment)  # noqa: S606 (the shell that the operator uses)
-    elif action == "preview":
-        run("preview", "--diff", *config, *options, environment=environment)
-    else:
-        state = mend(stack, environment)
-        if action == "up":
-            options = [*replacements(state, environment), *renewals(state, renewed), *options]
-        events = ("--event-log", str(events_of(stack)))
-        environment["PULUMI_DEBUG_COMMANDS"] = "true"  # without it there is no --event-log
-        run(action, "--yes", "--skip-preview", *config, *events, *options, environment=environment)
+def parser() -> argparse.ArgumentParser:
+    known = f"one of: {', '.join(names())}"
+    top = argparse.ArgumentParser(prog="python -m stacks", description="Build a published architecture.")
+    actions = top.add_subparsers(dest="action", required=True)
+    for action, what in PULUMI.items():
+        one = actions.add_parser(action, help=what, epilog=OPTIONS, allow_abbrev=False)
+        one.add_argument("stack", help=known)
+        one.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, for this run")
+        one.add_argument("--rotate", action="append", default=[], metavar="NAME", help="rotate this secret (up)")
+    scale = actions.add_parser("scale", help="run its autoscaler (casebook-autoscaler)")
+    scale.add_argument("stack", help=known)
+    for action, what in (("inventory", "compare with what is committed"), ("accept", "take what it is now as right")):
+        one = actions.add_parser(action, help=what)
+        one.add_argument("stack", nargs="*", help=f"some of: {', '.join(names())}; none: all of them")
+    one.add_argument("--lose", nargs="*", default=[], metavar="NAME", help="resources whose data may go")
+    since = actions.add_parser("against", help="what inventories differ in from another revision, for pull requests")
+    since.add_argument("revision")
+    return top
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m stacks", description="Build a published architecture.")
-    parser.add_argument("action", choices=("up", "preview", "outputs", "destroy", "shell"))
-    parser.add_argument("stack", help=f"one of: {', '.join(names())}")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, for this run only")
-    parser.add_argument("--renew", action="append", default=[], metavar="NAME", help="draw this secret anew (up)")
-    parser.epilog = "Further options go to pulumi: --expect-no-changes, --target, --show-secrets, ..."
-    given, options = parser.parse_known_args()
+    top = parser()
+    given, options = top.parse_known_args()
+    if options and given.action not in PULUMI:
+        top.error(f"unrecognized arguments: {' '.join(options)}")
     try:
-        command(given.action, given.stack, given.set, given.renew, options)
-    except Stop as error:
+        match given.action:
+            case "scale":
+                autoscaler.run(given.stack)
+            case "inventory":
+                inventory.check(given.stack or names())
+            case "accept":
+                inventory.take(given.stack or names(), given.lose)
+            case "against":
+                inventory.against(given.revision, names())
+            case action:
+                commands.execute(action, given.stack, given.set, given.rotate, options)
+    except (Stop, InputError) as error:
         print(f"casebook: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -6,21 +6,20 @@ what a resource gives birth to as `(known after up)`, and what differs between a
 key, what was looked up) by a label.
 """
 
-import argparse
 import difflib
 import json
 import re
 import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from pulumi_casebook.machines.configuration.bundle import prefixed_lines
-from stacks.__main__ import names, stack_file
-from stacks.target import CHECKOUT, Stop, empty_project, is_account, prepare
+from stacks.environment import CHECKOUT, Stop, empty_project, is_account, prepare
+from stacks.stack_files import stack_file
 
 FILES = CHECKOUT / "stacks/inventories"
 # What Pulumi prints in the place of a value that is not known at preview.
@@ -225,34 +224,21 @@ def against(revision: str, stacks: list[str]) -> None:
         raise Stop("\n".join(["data would be taken away that the inventory does not give up (make accept):", *taken]))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m stacks.inventory", description=__doc__.splitlines()[0])
-    actions = parser.add_subparsers(dest="action", required=True)
-    for action, what in (("check", "compare with what is committed"), ("accept", "take what it is now as right")):
-        one = actions.add_parser(action, help=what)
-        one.add_argument("stack", nargs="*", help=f"some of: {', '.join(names())}; none: all of them")
-    one.add_argument("--lose", nargs="*", default=[], metavar="NAME", help="resources whose data may go")
-    since = actions.add_parser("against", help="print the difference from another revision, for pull requests")
-    since.add_argument("revision")
-    given = parser.parse_args()
-    try:
-        if given.action == "against":
-            against(given.revision, names())
-            return 0
-        if is_account():
-            raise Stop("inventories are taken in the sandbox: unset OS_* and OVH_* (make says which cloud it means)")
-        for stack in given.stack or names():
-            now = preview(stack, stack_file(stack))
-            if given.action == "accept":
-                accept(stack, now, given.lose)
-            else:
-                compare(stack, now)
-            print(f"{stack}: {len(now)} resources, as stacks/inventories/{stack}.yaml says")
-    except Stop as error:
-        print(f"casebook: {error}", file=sys.stderr)
-        return 1
-    return 0
+def check(stacks: Sequence[str]) -> None:
+    for stack, now in _previews(stacks):
+        compare(stack, now)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def take(stacks: Sequence[str], given_up: list[str]) -> None:
+    for stack, now in _previews(stacks):
+        accept(stack, now, given_up)
+
+
+def _previews(stacks: Sequence[str]) -> Iterator[tuple[str, Resources]]:
+    """What each stack declares now; told once that has been dealt with."""
+    if is_account():
+        raise Stop("inventories are taken in the sandbox: unset OS_* and OVH_* (make says which cloud it means)")
+    for stack in stacks:
+        now = preview(stack, stack_file(stack))
+        yield stack, now
+        print(f"{stack}: {len(now)} resources, as stacks/inventories/{stack}.yaml says")

@@ -15,9 +15,9 @@ import subprocess
 
 import pytest
 
-from stacks.__main__ import names
+from stacks.environment import CHECKOUT
 from stacks.inventory import SHIPPED, file_of
-from stacks.target import CHECKOUT
+from stacks.stack_files import names
 
 ALWAYS = {"sofoot"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.target import CHECKOUT, prepare
+from stacks.environment import CHECKOUT, prepare
 from tests.stacks.running import project
 
 PROGRAM = """

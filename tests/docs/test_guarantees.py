@@ -8,12 +8,12 @@ from docs import guarantees
 from drills import results
 from drills.drill import Drill, Figure
 from drills.results import Result, record
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
 SYSTEMS = {"site": {"claims": {"SIT-1": ["F", "any server can be lost"], "SIT-2": ["L", "many visitors"]}}}
 
 
-def measured(stack: Running) -> list[Figure]:
+def measured(stack: DeployedStack) -> list[Figure]:
     raise NotImplementedError(stack)
 
 

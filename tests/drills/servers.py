@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pymysql
 
-from drills.ledger import Account, Connection, client
+from architectures.base import Database
+from drills.ledger import Connection, client
 from drills.patience import seconds_until
 from sandbox.ports import free_port
 
-ACCOUNT = Account("app", "app", "app0password")
+ACCOUNT = Database(address="127.0.0.1:3306", name="app", user="app", password="app0password")
 
 
 class Server:
@@ -56,9 +57,9 @@ class Server:
     def make_account(self) -> None:
         name = f"{ACCOUNT.user}@localhost"
         self.ask(
-            f"CREATE DATABASE {ACCOUNT.database}",
+            f"CREATE DATABASE {ACCOUNT.name}",
             f"CREATE USER {name} IDENTIFIED BY '{ACCOUNT.password}'",
-            f"GRANT ALL ON {ACCOUNT.database}.* TO {name}",
+            f"GRANT ALL ON {ACCOUNT.name}.* TO {name}",
         )
 
     def kill(self) -> None:

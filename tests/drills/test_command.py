@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from drills.__main__ import TOOLS, check_tools
-from stacks.target import Stop
+from drills.runner import TOOLS, check_tools
+from stacks.environment import Stop
 
 
 def test_a_program_that_drills_need_is_missed_before_anything_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:

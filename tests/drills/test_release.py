@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drills.release import MARK, later
-from stacks.target import CHECKOUT
+from stacks.environment import CHECKOUT
 
 
 @pytest.fixture(name="checkout")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from architectures.base import Outputs
 from drills import results
 from drills.drill import Drill, Figure, NotSeen
 from drills.results import Result, load, record
-from stacks.running import Running
+from stacks.deployed_stack import DeployedStack
 
 DRILL = Drill(name="power is lost", claims=("SIT-1",), promise="nobody notices", run=lambda _: [])
 
@@ -52,16 +53,16 @@ def test_a_drill_that_proves_nothing_is_recorded_as_not_held_beside_the_others()
 
 
 def test_a_run_whose_fault_was_not_seen_ends_the_drill() -> None:
-    from drills.__main__ import run
+    from drills.runner import run
 
     answers = iter([[Figure("failed", 0, goal=0)]])
 
-    def measure(_: Running) -> list[Figure]:
+    def measure(_: DeployedStack) -> list[Figure]:
         try:
             return next(answers)
         except StopIteration:
             raise NotSeen("the fault was not seen") from None
 
     drill = Drill(name="d", claims=("SIT-1",), promise="p", run=measure)
-    result = run(drill, Running("site", {"machines": {}}), 3)
+    result = run(drill, DeployedStack("site", Outputs(machines={}, exposure={})), 3)
     assert (len(result.runs), result.held, result.broken) == (1, False, "the fault was not seen")

@@ -6,7 +6,7 @@ import pytest
 
 import drills
 from docs.claims import load
-from drills.__main__ import drills_of
+from drills.runner import drills_of
 
 SYSTEMS = load()["systems"]
 STACKS = [stack for stack in SYSTEMS if (Path(drills.__file__).with_name(f"{stack.replace('-', '_')}.py")).is_file()]

@@ -15,10 +15,10 @@ import ovh.client
 
 from drills.ports import open_ports
 from sandbox import GATEWAY, authority
-from stacks.running import environment, ssh, world
-from stacks.target import CHECKOUT
+from stacks.deployed_stack import credentials, ssh, world
+from stacks.environment import CHECKOUT
 
-__all__ = ["environment", "open_ports", "ssh", "world"]
+__all__ = ["credentials", "open_ports", "ssh", "world"]
 
 
 def operator() -> dict[str, str]:
@@ -62,7 +62,7 @@ def project(folder: Path, venv: Path, program: str, environment: dict[str, str])
 
 def customer() -> ovh.Client:
     """The API as the sandbox's customer may use it."""
-    given = environment()
+    given = credentials()
     keys = {name: given[f"OVH_{name.upper()}"] for name in ("application_key", "application_secret", "consumer_key")}
     ovh.client.ENDPOINTS[given["OVH_ENDPOINT"]] = given["OVH_ENDPOINT"]
     return ovh.Client(endpoint=given["OVH_ENDPOINT"], **keys)
@@ -75,11 +75,11 @@ def token_of(username: str, password: str) -> str:
     body = {
         "auth": {
             "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": {"project": {"name": environment()["OS_PROJECT_NAME"], "domain": domain}},
+            "scope": {"project": {"name": credentials()["OS_PROJECT_NAME"], "domain": domain}},
         }
     }
     asked = urllib.request.Request(
-        f"{environment()['OS_AUTH_URL']}/auth/tokens", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        f"{credentials()['OS_AUTH_URL']}/auth/tokens", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(asked, timeout=30) as answer:
         return str(answer.headers["X-Subject-Token"])

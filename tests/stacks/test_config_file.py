@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stacks import __main__ as stacks
-from stacks.target import Stop
+from stacks import stack_files as stacks
+from stacks.environment import Stop
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.target import CHECKOUT, prepare
+from stacks.environment import CHECKOUT, prepare
 from tests.stacks.running import project
 
 pytestmark = pytest.mark.sandbox

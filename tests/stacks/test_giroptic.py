@@ -12,9 +12,9 @@ import yaml
 from drills.giroptic import SCALING
 from drills.scaling import autoscaler
 from sandbox import GATEWAY
-from stacks.__main__ import stack_file
 from stacks.clouds import Clouds
-from tests.stacks.running import environment, make, open_ports, outputs, request, ssh, token_of, world
+from stacks.stack_files import stack_file
+from tests.stacks.running import credentials, make, open_ports, outputs, request, ssh, token_of, world
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -85,7 +85,7 @@ def test_an_upload_by_signed_url_lands_in_the_container_and_passes_no_vps(up: di
     assert urls["upload"].startswith(up["photos"]), "it goes to object storage"
     assert request(urls["upload"], "-T", str(photo))[0] == 201
     assert received(up) - before < PHOTO / 10, "the photo came by a VPS"
-    container = Clouds(environment()).openstack("GRA").object_store
+    container = Clouds(credentials()).openstack("GRA").object_store
     assert container.get_object_metadata(urls["name"], "photos").content_length == PHOTO
     status, location = request(f"{up['url']}/photos/{urls['name']}", "-o", "/dev/null", "-D", "-")
     assert status == 302
@@ -161,9 +161,9 @@ def test_a_third_vps_is_one_line_and_touches_no_other(up: dict[str, Any]) -> Non
 def test_an_instance_joins_when_monitoring_says_so_and_leaves_again(up: dict[str, Any]) -> None:
     """The autoscaler changes the stack's file, as an operator would. A CDN's name is there as well."""
     cdn = {"zone": "giroptic.example", "subdomain": "photos", "target": "giroptic.cdn.example.net."}
-    instances = Clouds(environment()).openstack("GRA11").compute.servers
+    instances = Clouds(credentials()).openstack("GRA11").compute.servers
     with autoscaler("giroptic", {**SCALING, "cdn": cdn}) as alert:
-        assert len(Clouds(environment()).ovh("/domain/zone/giroptic.example/record?fieldType=CNAME")) == 1
+        assert len(Clouds(credentials()).ovh("/domain/zone/giroptic.example/record?fieldType=CNAME")) == 1
         alert("firing")
         until(lambda: set(served_by(up["url"], 12)) == {"europe-1", "america-1", "peak-1"}, seconds=600)
         alert("resolved")
@@ -175,7 +175,7 @@ def test_an_instance_joins_when_monitoring_says_so_and_leaves_again(up: dict[str
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
     make("destroy", "giroptic")
-    clouds, project = Clouds(environment()), environment()["OVH_CLOUD_PROJECT_SERVICE"]
+    clouds, project = Clouds(credentials()), credentials()["OVH_CLOUD_PROJECT_SERVICE"]
     assert list(clouds.openstack("GRA11").compute.servers()) == []
     assert [one.name for one in clouds.openstack("GRA").object_store.containers()] == []
     for path in (

@@ -6,9 +6,9 @@ import pytest
 
 from sandbox.toolchain.standin import ovh, random_values
 from stacks import inventory
-from stacks.__main__ import names, stack_file
+from stacks.environment import Stop
 from stacks.inventory import Inventory
-from stacks.target import Stop
+from stacks.stack_files import names, stack_file
 
 BUCKET = "ovh:CloudProject/storage:Storage backups"
 RECORD = "ovh:Domain/zoneRecord:ZoneRecord www"

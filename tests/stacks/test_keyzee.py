@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+import architectures
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
-from stacks.running import Running
-from tests.stacks.running import environment, make, open_ports, outputs, world
+from stacks.deployed_stack import DeployedStack
+from tests.stacks.running import credentials, make, open_ports, outputs, world
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -30,7 +31,7 @@ def _up() -> dict[str, Any]:
 
 @pytest.fixture(scope="module", name="on")
 def _on(up: dict[str, Any]) -> Machine:
-    return Running(STACK, up).on
+    return DeployedStack(STACK, architectures.outputs("keyzee").model_validate(up)).on
 
 
 def leads_to() -> str:
@@ -77,7 +78,7 @@ def members(on: Machine, name: str) -> dict[str, Any]:
 def test_the_world_sees_80_and_443_of_the_gateway_and_nothing_else(up: dict[str, Any]) -> None:
     gateways = up["gateways"]
     servers = [
-        Clouds(environment()).ovh(f"/dedicated/server/ns310000{n}.ip-198-18-16-{n}.eu")["ip"] for n in range(33, 39)
+        Clouds(credentials()).ovh(f"/dedicated/server/ns310000{n}.ip-198-18-16-{n}.eu")["ip"] for n in range(33, 39)
     ]
     found = open_ports([*gateways.values(), *servers])
     assert found.pop(gateways["rbx"]) == set(up["exposure"]["the world"]["rbx-gateway-*"])
@@ -245,7 +246,7 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
     make("destroy", STACK, timeout=1800)
-    clouds, project = Clouds(environment()), environment()["OVH_CLOUD_PROJECT_SERVICE"]
+    clouds, project = Clouds(credentials()), credentials()["OVH_CLOUD_PROJECT_SERVICE"]
     for name in ("RBX-A", "GRA11"):
         region = clouds.openstack(name)
         assert list(region.compute.servers()) == []

@@ -11,8 +11,8 @@ import pytest
 
 from drills.deployment import disagreements, killed_after
 from stacks.clouds import Clouds
-from stacks.target import prepare
-from tests.stacks.running import environment, make, outputs, token_of
+from stacks.environment import prepare
+from tests.stacks.running import credentials, make, outputs, token_of
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.stack("giroptic")]
 BALANCER = "/ipLoadbalancing/loadbalancer-a94d6be0172c4f53b8e9350f6d1c7b42"
@@ -23,12 +23,12 @@ ZONE = "/domain/zone/giroptic.example/record"
 def _clouds() -> Iterator[Clouds]:
     """The account, before `up` and after `destroy`."""
     prepare(cloud=True)  # a sandbox that `up` had to start would be killed with it
-    yield Clouds(environment())
+    yield Clouds(credentials())
     make("destroy", "giroptic")
 
 
 def users() -> str:
-    return f"/cloud/project/{environment()['OVH_CLOUD_PROJECT_SERVICE']}/user"
+    return f"/cloud/project/{credentials()['OVH_CLOUD_PROJECT_SERVICE']}/user"
 
 
 def things(clouds: Clouds) -> dict[str, int]:

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+import architectures
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
-from stacks.running import CommandFailed, Running
+from stacks.deployed_stack import CommandFailed, DeployedStack
 from tests.components.web.nginx_tier.test_traffic import png, width_of
-from tests.stacks.running import environment, make, open_ports, outputs, world
+from tests.stacks.running import credentials, make, open_ports, outputs, world
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -40,7 +41,7 @@ def _up() -> dict[str, Any]:
 @pytest.fixture(scope="module", name="on")
 def _on(up: dict[str, Any]) -> Machine:
     """Runs a command on a machine, by its name; machines without a public address are reached through the gateway."""
-    return Running("nextradiotv", up).on
+    return DeployedStack("nextradiotv", architectures.outputs("nextradiotv").model_validate(up)).on
 
 
 def page(address: str, path: str) -> tuple[dict[str, str], str]:
@@ -124,7 +125,7 @@ def test_ten_members_are_synced_and_the_arbitrator_votes(up: dict[str, Any], on:
 
 @pytest.mark.claim("NRT-8")
 def test_an_image_of_object_storage_is_resized_and_the_second_time_from_the_cache(up: dict[str, Any]) -> None:
-    storage = Clouds(environment()).openstack("GRA").object_store
+    storage = Clouds(credentials()).openstack("GRA").object_store
     storage.upload_object("images", "photo.png", data=png(1000, 500))
     address = next(iter(up["addresses"].values()))
     seen = set()
@@ -224,7 +225,7 @@ def test_a_second_up_changes_nothing() -> None:
 @pytest.mark.claim("NRT-18")
 def test_the_second_site_comes_up_beside_the_first_and_follows_it(up: dict[str, Any]) -> None:
     make("up", "nextradiotv", *(word for value in DRP for word in ("--set", f"drp.{value}")), timeout=3000)
-    both = Running.named("nextradiotv")
+    both = DeployedStack.named("nextradiotv")
     assert set(up["machines"]) < set(both.machines)
     conductor = "drp-gateway"
 
@@ -243,8 +244,8 @@ def test_the_second_site_comes_up_beside_the_first_and_follows_it(up: dict[str, 
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
     make("destroy", "nextradiotv", timeout=1800)
-    clouds = Clouds(environment())
-    project, region = environment()["OVH_CLOUD_PROJECT_SERVICE"], clouds.openstack("RBX-A")
+    clouds = Clouds(credentials())
+    project, region = credentials()["OVH_CLOUD_PROJECT_SERVICE"], clouds.openstack("RBX-A")
     assert list(region.compute.servers()) == []
     assert list(region.network.ports(project_id=project)) == []
     assert list(region.network.routers(project_id=project)) == []

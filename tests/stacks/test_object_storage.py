@@ -16,7 +16,7 @@ from sandbox.openstack.admin import connection
 from sandbox.ovhcloud.public_cloud import PublicCloud
 from sandbox.ovhcloud.storage import expire
 from sandbox.ovhcloud.store import Store
-from stacks.target import prepare
+from stacks.environment import prepare
 from tests.stacks.running import project, request, token_of
 
 pytestmark = pytest.mark.sandbox

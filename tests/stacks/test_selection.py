@@ -2,7 +2,7 @@
 
 import pytest
 
-from stacks.__main__ import names
+from stacks.stack_files import names
 from tests import selection
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stacks.clouds import Clouds
-from tests.stacks.running import customer, environment, make, open_ports, outputs, ssh, world
+from tests.stacks.running import credentials, customer, make, open_ports, outputs, ssh, world
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -59,7 +59,7 @@ def status(up: dict[str, Any], name: str) -> dict[str, Any]:
 
 def weights() -> dict[str, tuple[int, str]]:
     """Address -> weight and status at the balancer, as the API shows them."""
-    cloud = Clouds(environment())
+    cloud = Clouds(credentials())
     base = f"/ipLoadbalancing/{BALANCER}/http/farm"
     found: dict[str, tuple[int, str]] = {}
     for farm in cloud.ovh(base):
@@ -86,7 +86,7 @@ def test_60_per_cent_of_1000_requests_reach_the_masters_site(up: dict[str, Any])
 
 @pytest.mark.claim("ERP-3")
 def test_the_balancers_probes_see_web_and_database_of_both(up: dict[str, Any]) -> None:
-    cloud, base = Clouds(environment()), f"/ipLoadbalancing/{BALANCER}"
+    cloud, base = Clouds(credentials()), f"/ipLoadbalancing/{BALANCER}"
 
     def seen() -> bool:
         states = [
@@ -227,7 +227,7 @@ def test_the_watchdog_switches_when_the_masters_server_is_lost_and_it_stays_so(u
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
     make("destroy", STACK, timeout=1200)
-    cloud = Clouds(environment())
+    cloud = Clouds(credentials())
     for path in (
         "/vrack/pn-1003/ipLoadbalancing",
         "/vrack/pn-1003/dedicatedServerInterface",

@@ -14,8 +14,8 @@ import pytest
 from sandbox import STATE
 from sandbox.shell import FABRIC, namespaces
 from stacks.clouds import Clouds
-from stacks.target import CHECKOUT
-from tests.stacks.running import environment, make, open_ports, outputs, ssh, world
+from stacks.environment import CHECKOUT
+from tests.stacks.running import credentials, make, open_ports, outputs, ssh, world
 
 pytestmark = pytest.mark.sandbox
 WEB = [f"web-{n}" for n in range(1, 9)]
@@ -147,8 +147,8 @@ def test_any_one_haproxy_or_web_server_can_be_lost(up: dict[str, Any]) -> None:
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
     make("destroy", "sofoot")
-    clouds = Clouds(environment())
-    project, balancer = environment()["OVH_CLOUD_PROJECT_SERVICE"], "loadbalancer-3f1c0a7de52b49868c01d4e7a9b2f356"
+    clouds = Clouds(credentials())
+    project, balancer = credentials()["OVH_CLOUD_PROJECT_SERVICE"], "loadbalancer-3f1c0a7de52b49868c01d4e7a9b2f356"
     region = clouds.openstack("GRA11")
     assert list(region.compute.servers()) == []
     assert list(region.compute.server_groups()) == []

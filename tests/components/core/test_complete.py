@@ -7,7 +7,7 @@ import pytest
 
 import architectures
 import pulumi_casebook
-from stacks.target import CHECKOUT
+from stacks.environment import CHECKOUT
 
 PACKAGE = Path(pulumi_casebook.__file__).parent
 FOLDERS = sorted(file.parent for file in PACKAGE.glob("*/*/component.py"))

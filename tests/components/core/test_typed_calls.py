@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mypy import api
 
-from stacks.target import CHECKOUT
+from stacks.environment import CHECKOUT
 
 PROGRAM = """
 from pulumi_casebook import Vps, VrackNetwork, ssh_key

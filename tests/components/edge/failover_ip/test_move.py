@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from stacks.target import prepare
+from stacks.environment import prepare
 from tests.stacks.running import customer, project, ssh, world
 from tests.waiting import until
 

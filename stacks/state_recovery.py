@@ -1,10 +1,10 @@
 """Makes a stack fit to continue after a run that was killed or failed: dead locks, and operations of unknown outcome.
 
 Pulumi notes each operation before it asks for it. When it dies in between, or the answer to a request is lost, a
-thing may exist without being in the state, or the other way round. It is looked for by its planned name or address:
+resource may exist without being in the state, or the other way round. It is looked for by its planned name or address:
 what is found is taken into the state, what is not was never made. So nothing is made twice, and nothing is left
 behind. What is of no use without the answer to its creation, or without the request that follows it, is taken away
-by Pulumi, to be made anew.
+by Pulumi, to be created again.
 """
 
 import json
@@ -16,16 +16,16 @@ from typing import Any
 from urllib.parse import urlparse
 
 from sandbox.building import write
+from stacks.cloud_resources import INSTANCE, LISTINGS, RECORD, S3_KEY, USER, matching
 from stacks.clouds import Clouds
-from stacks.target import HOME, Stop, empty_project
-from stacks.things import INSTANCE, LISTINGS, RECORD, S3_KEY, USER, alike
+from stacks.environment import HOME, Stop, empty_project
 
 Operation = dict[str, Any]  # `resource` and `type`, as in Pulumi's state
 # A user's password is told in the answer to its creation, which is the only one that names an S3 key; a record is
 # served after the refresh that follows.
-ANEW = (USER, S3_KEY, RECORD)
-# Secrets that are drawn when they are made. A certificate follows its key.
-DRAWN = ("random:index/randomPassword:RandomPassword", "tls:index/privateKey:PrivateKey", S3_KEY)
+RECREATED = (USER, S3_KEY, RECORD)
+# Secrets that are generated when they are created. A certificate follows its key.
+GENERATED = ("random:index/randomPassword:RandomPassword", "tls:index/privateKey:PrivateKey", S3_KEY)
 # What an API answers to a request that it has read and will not do.
 REFUSED = re.compile(r"(?:status code |but got )(?:400|403|409)\b")
 UNCERTAIN = {
@@ -36,7 +36,7 @@ UNCERTAIN = {
 }
 
 
-def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
+def recover(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     """Bring the state in line with what exists; returns it."""
     whole = exported(stack, environment)
     adopted = HOME / "stacks" / f"{stack}.adopted.json"  # is there while that is not finished
@@ -47,7 +47,7 @@ def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     operations = (whole.get("deployment") or {}).get("pending_operations") or []
     operations += failed_operations(events_of(stack)) if whole.get("deployment") else []
     if operations:
-        made = settle(whole, operations, environment)
+        made = reconcile(whole, operations, environment)
         write(adopted, json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]))
         pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
         finish(stack, made, environment)
@@ -57,7 +57,7 @@ def mend(stack: str, environment: dict[str, str]) -> dict[str, Any]:
 
 
 def events_of(stack: str) -> Path:
-    """Where the last run that may have to be mended tells what it does. Pulumi writes no secret there."""
+    """Where the last run, whose outcome may be unknown, tells what it does. Pulumi writes no secret there."""
     return HOME / "stacks" / f"{stack}.events.jsonl"
 
 
@@ -91,21 +91,21 @@ def replacements(state: dict[str, Any], environment: dict[str, str]) -> list[str
         broken = {server.id for server in clouds.openstack(region).compute.servers(status="ERROR")}
         failed += [instance["urn"] for instance in instances if instance["id"] in broken]
     for urn in failed:
-        print(f"casebook: the instance {urn.rpartition('::')[2]} is in the state ERROR; it is made anew")
+        print(f"casebook: the instance {urn.rpartition('::')[2]} is in the state ERROR; it is replaced")
     return [f"--replace={urn}" for urn in failed]
 
 
-def renewals(state: dict[str, Any], names: list[str]) -> list[str]:
-    """The options that draw secrets anew, by the names of their resources; what depends on them follows."""
-    drawn = [one for one in (state.get("deployment") or {}).get("resources") or [] if one["type"] in DRAWN]
-    by_name = {one["urn"].rpartition("::")[2]: one["urn"] for one in drawn}
+def rotations(state: dict[str, Any], names: list[str]) -> list[str]:
+    """The options that rotate secrets, by the names of their resources; what depends on them follows."""
+    secrets = [one for one in (state.get("deployment") or {}).get("resources") or [] if one["type"] in GENERATED]
+    by_name = {one["urn"].rpartition("::")[2]: one["urn"] for one in secrets}
     for name in names:
         if name not in by_name:
-            raise Stop(f"--renew={name}: no secret of this stack; there are: {', '.join(sorted(by_name)) or 'none'}")
+            raise Stop(f"--rotate={name}: no secret of this stack; there are: {', '.join(sorted(by_name)) or 'none'}")
     return [f"--replace={by_name[name]}" for name in names]
 
 
-def settle(whole: dict[str, Any], operations: list[Operation], environment: dict[str, str]) -> list[dict[str, Any]]:
+def reconcile(whole: dict[str, Any], operations: list[Operation], environment: dict[str, str]) -> list[dict[str, Any]]:
     """Bring the exported state `whole` in line with what became of the operations; returns what it did not know."""
     print(f"casebook: an earlier run ended in the middle of {len(operations)} operations; looking what they did")
     clouds = Clouds(environment)
@@ -115,13 +115,13 @@ def settle(whole: dict[str, Any], operations: list[Operation], environment: dict
         resource = operation["resource"]
         kind, inputs = resource["type"], resource.get("inputs") or {}
         name = resource["urn"].rpartition("::")[2]
-        things = alike(clouds, kind, inputs)
+        existing = matching(clouds, kind, inputs)
         if operation["type"] == "creating":
             known = {one.get("id") for one in (*resources, *made) if one["type"] == kind}
-            if found := next((thing for thing in things if thing.id not in known), None):
+            if found := next((one for one in existing if one.id not in known), None):
                 made.append({**resource, "custom": True, "id": found.id, "outputs": {**inputs, **found.outputs}})
                 print(f"casebook: {name} was made ({found.id}); taken into the state")
-        elif operation["type"] == "deleting" and kind in LISTINGS and resource["id"] not in {one.id for one in things}:
+        elif operation["type"] == "deleting" and kind in LISTINGS and resource["id"] not in {e.id for e in existing}:
             resources[:] = [
                 one for one in resources if (one["urn"], one.get("id")) != (resource["urn"], resource["id"])
             ]
@@ -134,7 +134,7 @@ def settle(whole: dict[str, Any], operations: list[Operation], environment: dict
 def finish(stack: str, adopted: list[dict[str, Any]], environment: dict[str, str]) -> None:
     """Their outputs are what the provider reads, not what we know; and what is of no use goes."""
     targeted("refresh", stack, adopted, environment)
-    targeted("destroy", stack, [resource for resource in adopted if resource["type"] in ANEW], environment)
+    targeted("destroy", stack, [resource for resource in adopted if resource["type"] in RECREATED], environment)
 
 
 def targeted(action: str, stack: str, resources: list[dict[str, Any]], environment: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What an account holds of each type of Pulumi's resources: which thing is the one that a program describes."""
+"""What an account holds of each type of Pulumi's resources: which of them is the one that a program describes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,48 +13,48 @@ S3_KEY = "ovh:CloudProject/s3Credential:S3Credential"
 RECORD = "ovh:Domain/zoneRecord:ZoneRecord"
 
 
-class Thing(NamedTuple):
-    """Something that exists.
+class CloudResource(NamedTuple):
+    """Something that exists in the account.
 
-    id       as Pulumi's state names it
-    told     what tells it from its like: values that the program gives as inputs
-    outputs  what reading it needs besides its inputs
+    id        as Pulumi's state names it
+    identity  what tells it from its like: values that the program gives as inputs
+    outputs   what reading it needs besides its inputs
     """
 
     id: str
-    told: dict[str, Any]
+    identity: dict[str, Any]
     outputs: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
     def is_of(self, inputs: Inputs) -> bool:
-        return all((inputs.get(name) or None) == (value or None) for name, value in self.told.items())
+        return all((inputs.get(name) or None) == (value or None) for name, value in self.identity.items())
 
 
-# The things beside which one with these inputs would stand: of its region, its balancer, its zone.
-Listing = Callable[[Clouds, Inputs], Iterator[Thing]]
+# Those beside which one with these inputs would stand: of its region, its balancer, its zone.
+Listing = Callable[[Clouds, Inputs], Iterator[CloudResource]]
 
 
-def alike(clouds: Clouds, kind: str, inputs: Inputs) -> list[Thing]:
-    """The things that these inputs describe: one, unless it was never made, or made twice."""
+def matching(clouds: Clouds, kind: str, inputs: Inputs) -> list[CloudResource]:
+    """Those that these inputs describe: one, unless it was never made, or made twice."""
     listing = LISTINGS.get(kind)
-    return [thing for thing in listing(clouds, inputs) if thing.is_of(inputs)] if listing else []
+    return [found for found in listing(clouds, inputs) if found.is_of(inputs)] if listing else []
 
 
 def named(service: str, kind: str) -> Listing:
-    """Things of OpenStack by the name and region that the program gave them."""
+    """What OpenStack has, by the name and region that the program gave them."""
 
-    def things(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+    def listing(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
         proxy = getattr(clouds.openstack(inputs["region"]), service)
         for found in getattr(proxy, kind)(name=inputs["name"]):
-            yield Thing(found.id, {"name": found.name})
+            yield CloudResource(found.id, {"name": found.name})
 
-    return things
+    return listing
 
 
-def rules(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def rules(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     """Rules of a security group, which have no name; Neutron refuses a second one that says the same."""
     group = inputs["securityGroupId"]
     for found in clouds.openstack(inputs["region"]).network.security_group_rules(security_group_id=group):
-        yield Thing(
+        yield CloudResource(
             found.id,
             {
                 "direction": found.direction,
@@ -66,89 +66,89 @@ def rules(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
         )
 
 
-def floating_addresses(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def floating_addresses(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     for found in clouds.openstack(inputs["region"]).network.ips():
-        yield Thing(found.id, {"portId": found.port_id})
+        yield CloudResource(found.id, {"portId": found.port_id})
 
 
-def containers(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def containers(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     for found in clouds.openstack(inputs["region"]).object_store.containers():
-        yield Thing(found.name, {"name": found.name})
+        yield CloudResource(found.name, {"name": found.name})
 
 
 def linked(kind: str, key: str, template: str) -> Listing:
     """Links of a vRack, which have no identity but their two ends."""
 
-    def things(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+    def listing(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
         vrack = inputs["serviceName"]
         for target in clouds.ovh(f"/vrack/{vrack}/{kind}"):
-            yield Thing(template.format(vrack=vrack, target=target), {key: target})
+            yield CloudResource(template.format(vrack=vrack, target=target), {key: target})
 
-    return things
+    return listing
 
 
-def private_networks(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def private_networks(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     for found in clouds.ovh(f"/cloud/project/{inputs['serviceName']}/network/private"):
-        yield Thing(found["id"], {"vlanId": found["vlanId"]})
+        yield CloudResource(found["id"], {"vlanId": found["vlanId"]})
 
 
-def private_subnets(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def private_subnets(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     project, network = inputs["serviceName"], inputs["networkId"]
     for found in clouds.ovh(f"/cloud/project/{project}/network/private/{network}/subnet"):
-        yield from (Thing(found["id"], {"region": pool["region"]}) for pool in found["ipPools"])
+        yield from (CloudResource(found["id"], {"region": pool["region"]}) for pool in found["ipPools"])
 
 
 def of_balancer(kind: str) -> Listing:
     """Farms or frontends by the name that the program displays."""
 
-    def things(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+    def listing(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
         base = f"/ipLoadbalancing/{inputs['serviceName']}/{kind}"
         for number in clouds.ovh(base):
-            yield Thing(str(number), {"displayName": clouds.ovh(f"{base}/{number}")["displayName"]})
+            yield CloudResource(str(number), {"displayName": clouds.ovh(f"{base}/{number}")["displayName"]})
 
-    return things
+    return listing
 
 
 def farm_servers(kind: str) -> Listing:
-    def things(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+    def listing(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
         base = f"/ipLoadbalancing/{inputs['serviceName']}/{kind}/{inputs['farmId']}/server"
         for number in clouds.ovh(base):
-            yield Thing(str(number), {"address": clouds.ovh(f"{base}/{number}")["address"]})
+            yield CloudResource(str(number), {"address": clouds.ovh(f"{base}/{number}")["address"]})
 
-    return things
+    return listing
 
 
-def balancer_networks(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def balancer_networks(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     service = inputs["serviceName"]
     base = f"/ipLoadbalancing/{service}/vrack/network"
     for number in clouds.ovh(base):
-        told = {"natIp": clouds.ovh(f"{base}/{number}")["natIp"]}
-        yield Thing(f"{service}_{number}", told, {"vrackNetworkId": number})
+        identity = {"natIp": clouds.ovh(f"{base}/{number}")["natIp"]}
+        yield CloudResource(f"{service}_{number}", identity, {"vrackNetworkId": number})
 
 
-def buckets(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def buckets(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     for found in clouds.ovh(f"/cloud/project/{inputs['serviceName']}/region/{inputs['regionName']}/storage"):
-        yield Thing(found["name"], {"name": found["name"]})
+        yield CloudResource(found["name"], {"name": found["name"]})
 
 
-def users(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def users(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     for found in clouds.ovh(f"/cloud/project/{inputs['serviceName']}/user"):
-        yield Thing(str(found["id"]), {"description": found["description"]})
+        yield CloudResource(str(found["id"]), {"description": found["description"]})
 
 
-def s3_keys(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def s3_keys(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     """A program gives a user one."""
     for found in clouds.ovh(f"/cloud/project/{inputs['serviceName']}/user/{inputs['userId']}/s3Credentials"):
-        yield Thing(found["access"], {})
+        yield CloudResource(found["access"], {})
 
 
-def records(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def records(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     base = f"/domain/zone/{inputs['zone']}/record"
     for number in clouds.ovh(f"{base}?fieldType={inputs['fieldtype']}&subDomain={inputs.get('subdomain', '')}"):
-        yield Thing(str(number), {"target": clouds.ovh(f"{base}/{number}")["target"]})
+        yield CloudResource(str(number), {"target": clouds.ovh(f"{base}/{number}")["target"]})
 
 
-def installations(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
+def installations(clouds: Clouds, inputs: Inputs) -> Iterator[CloudResource]:
     """An installation that still runs: OVHcloud refuses a second one. It is waited for."""
     base = f"/dedicated/server/{inputs['serviceName']}/task"
     running = [n for status in ("init", "todo", "doing") for n in clouds.ovh(f"{base}?status={status}")]
@@ -158,7 +158,7 @@ def installations(clouds: Clouds, inputs: Inputs) -> Iterator[Thing]:
             time.sleep(1)
             task = clouds.ovh(f"{base}/{number}")
         if task["function"] == "reinstallServer" and task["status"] == "done":
-            yield Thing(str(number), {})
+            yield CloudResource(str(number), {})
 
 
 # What is not here has no life outside the state (passwords, certificates), or may be done again (configurations,

@@ -89,7 +89,7 @@ def prepare(*, cloud: bool) -> dict[str, str]:
     # An interrupt reaches them too; both are waited for, so that no half-made thing is left behind unseen.
     statuses = [process.wait() for process in running]
     if any(statuses):
-        raise Stop("the stack was not touched; mend what is said above and run the same command again")
+        raise Stop("the stack was not touched; fix the error above, then rerun")
     environment = {**os.environ, **exports("sandbox.toolchain")}
     if sandbox:
         environment |= {"CASEBOOK_TARGET": "sandbox", **exports("sandbox"), **backend()}

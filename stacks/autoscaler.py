@@ -1,16 +1,15 @@
-"""python -m stacks.scale STACK: the autoscaler (casebook-autoscaler) for a stack of this checkout.
+"""The autoscaler (casebook-autoscaler) for a stack of this checkout.
 
 It changes the setting in the stack's file below stacks/, and has `up` use the file as `make up` does.
 """
 
 import os
-import sys
 
-from pulumi_casebook import InputError
 from pulumi_casebook.watching.autoscaler import PulumiStack
 from pulumi_casebook.watching.autoscaler.program import serve
-from stacks.__main__ import SALT, config_file, select, stack_file
-from stacks.target import CHECKOUT, Stop, prepare
+from stacks.commands import select
+from stacks.environment import CHECKOUT, prepare
+from stacks.stack_files import SALT, config_file, stack_file
 
 
 class CheckoutStack(PulumiStack):
@@ -32,19 +31,5 @@ def open_stack(name: str) -> CheckoutStack:
     return CheckoutStack(CHECKOUT, name, "casebook:settings")
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print(__doc__, file=sys.stderr)
-        return 2
-    try:
-        serve(open_stack(sys.argv[1]))
-    except (Stop, InputError) as error:
-        print(f"casebook: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def run(name: str) -> None:
+    serve(open_stack(name))

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from stacks import mend
+from stacks import state_recovery
+from stacks.cloud_resources import LISTINGS, S3_KEY, USER, CloudResource
 from stacks.clouds import Clouds
-from stacks.mend import failed_operations, make_readable, pulumi, release_dead_lock, renewals, settle
-from stacks.target import Stop, prepare
-from stacks.things import LISTINGS, S3_KEY, USER, Thing
+from stacks.environment import Stop, prepare
+from stacks.state_recovery import failed_operations, make_readable, pulumi, reconcile, release_dead_lock, rotations
 
 
 def lock(folder: Path, stack: str, pid: int, host: str | None = None) -> Path:
@@ -113,44 +113,48 @@ def test_a_failed_creation_counts_unless_it_was_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> list[Thing]:
+def account(monkeypatch: pytest.MonkeyPatch) -> list[CloudResource]:
     """An account that has these users."""
-    things: list[Thing] = []
-    monkeypatch.setitem(LISTINGS, USER, lambda *_: iter(things))
-    monkeypatch.setattr(mend, "Clouds", lambda _: object.__new__(Clouds))
-    return things
+    existing: list[CloudResource] = []
+    monkeypatch.setitem(LISTINGS, USER, lambda *_: iter(existing))
+    monkeypatch.setattr(state_recovery, "Clouds", lambda _: object.__new__(Clouds))
+    return existing
 
 
-def test_what_was_made_without_an_answer_is_taken_over_once(account: list[Thing]) -> None:
-    account += [Thing("7", {"description": "web"}), Thing("8", {"description": "web"}), Thing("9", {})]
+def test_what_was_made_without_an_answer_is_taken_over_once(account: list[CloudResource]) -> None:
+    account += [
+        CloudResource("7", {"description": "web"}),
+        CloudResource("8", {"description": "web"}),
+        CloudResource("9", {}),
+    ]
     held = resource(USER, "web", id="7", inputs={"description": "web"})
     lost = resource(USER, "web", id="", inputs={"description": "web"})
     whole = {"deployment": {"resources": [held], "pending_operations": ["..."]}}
-    [made] = settle(whole, [{"resource": lost, "type": "creating"}], {})
+    [made] = reconcile(whole, [{"resource": lost, "type": "creating"}], {})
     assert (made["id"], made["outputs"]) == ("8", {"description": "web"})
     assert whole["deployment"] == {"resources": [held, made], "pending_operations": []}
 
 
-def test_what_was_never_made_is_not_in_the_state(account: list[Thing]) -> None:
-    account += [Thing("7", {"description": "another"})]
+def test_what_was_never_made_is_not_in_the_state(account: list[CloudResource]) -> None:
+    account += [CloudResource("7", {"description": "another"})]
     whole: dict[str, Any] = {"deployment": {}}
     lost = resource(USER, "web", inputs={"description": "web"})
-    assert settle(whole, [{"resource": lost, "type": "creating"}], {}) == []
+    assert reconcile(whole, [{"resource": lost, "type": "creating"}], {}) == []
     assert whole["deployment"]["resources"] == []
 
 
-def test_what_was_deleted_without_an_answer_leaves_the_state(account: list[Thing]) -> None:
+def test_what_was_deleted_without_an_answer_leaves_the_state(account: list[CloudResource]) -> None:
     gone, left = (resource(USER, name, id=name, inputs={"description": name}) for name in ("gone", "left"))
-    account += [Thing("left", {"description": "left"})]
+    account += [CloudResource("left", {"description": "left"})]
     whole = {"deployment": {"resources": [gone, left]}}
-    settle(whole, [{"resource": one, "type": "deleting"} for one in (gone, left)], {})
+    reconcile(whole, [{"resource": one, "type": "deleting"} for one in (gone, left)], {})
     assert whole["deployment"]["resources"] == [left]
 
 
-def test_secrets_are_drawn_anew_by_name() -> None:
+def test_secrets_are_rotated_by_name() -> None:
     key = resource(S3_KEY, "storage-backup")
     state = {"deployment": {"resources": [key, resource(USER, "storage-backup")]}}
-    assert renewals(state, ["storage-backup"]) == [f"--replace={key['urn']}"]
-    assert renewals({}, []) == []
-    with pytest.raises(Stop, match=r"--renew=database: no secret.*storage-backup"):
-        renewals(state, ["database"])
+    assert rotations(state, ["storage-backup"]) == [f"--replace={key['urn']}"]
+    assert rotations({}, []) == []
+    with pytest.raises(Stop, match=r"--rotate=database: no secret.*storage-backup"):
+        rotations(state, ["database"])

@@ -1,16 +1,22 @@
 """A stack that is up, reached as its operator reaches it: outputs, SSH, the account's API; and from the world."""
 
 import functools
-import json
 import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, Self, cast
 
+import yaml
+from typing_extensions import TypeVar
+
+import architectures
+from architectures.base import Database, Location
 from stacks.clouds import Clouds
-from stacks.target import CHECKOUT, exports, is_account
+from stacks.environment import CHECKOUT, exports, is_account
+from stacks.stack_files import stack_file
 
 SSH = ("ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 
@@ -20,13 +26,13 @@ class CommandFailed(Exception):
 
 
 @functools.cache
-def environment() -> dict[str, str]:
+def credentials() -> dict[str, str]:
     """The credentials: of the account that the environment names, else what the sandbox gives its customer."""
     return dict(os.environ) if is_account() else {"CASEBOOK_TARGET": "sandbox", **exports("sandbox")}
 
 
 def key_file() -> str:
-    return environment().get("CASEBOOK_SSH_KEY_FILE") or str(Path("~/.ssh/id_ed25519").expanduser())
+    return credentials().get("CASEBOOK_SSH_KEY_FILE") or str(Path("~/.ssh/id_ed25519").expanduser())
 
 
 def from_the_world(*command: str) -> list[str]:
@@ -34,7 +40,7 @@ def from_the_world(*command: str) -> list[str]:
 
     The sandbox has a computer there, where nobody is an administrator. With a real account it is this one.
     """
-    sandbox = environment().get("CASEBOOK_TARGET") == "sandbox"
+    sandbox = credentials().get("CASEBOOK_TARGET") == "sandbox"
     return [sys.executable, "-m", "sandbox", "world", "--", *command] if sandbox else list(command)
 
 
@@ -63,40 +69,69 @@ def ssh(address: str, command: str, *, stdin: str | None = None, timeout: float 
     return done.stdout
 
 
-class Running:
+class Told(Protocol):
+    """What every stack's outputs have: architectures.base.Outputs, or what a helper needs of them beside that."""
+
+    @property
+    def machines(self) -> Mapping[str, Location]: ...
+    @property
+    def exposure(self) -> Mapping[str, Mapping[str, Sequence[str]]]: ...
+
+
+class WithUrl(Told, Protocol):
+    @property
+    def url(self) -> str: ...
+
+
+class WithDatabase(Told, Protocol):
+    @property
+    def database(self) -> Database: ...
+
+
+O_co = TypeVar("O_co", bound=Told, covariant=True, default=Told)
+
+
+class DeployedStack(Generic[O_co]):
     """One stack that is up.
 
-    name      the stack
-    outputs   what `make outputs` prints, secrets included
-    machines  of the outputs: name to its `location` (components/pulumi_casebook/machines/machine)
+    name     the stack
+    outputs  what `make outputs` prints, secrets included, as its architecture's `Outputs`
     """
 
-    def __init__(self, name: str, outputs: dict[str, Any]) -> None:
+    def __init__(self, name: str, outputs: O_co) -> None:
         self.name, self.outputs = name, outputs
-        self.machines: dict[str, dict[str, Any]] = outputs["machines"]
 
     @classmethod
-    def named(cls, name: str) -> "Running":
+    def named(cls, name: str) -> "DeployedStack[Any]":
+        architecture = yaml.safe_load(stack_file(name).read_text())["config"]["casebook:architecture"]
         command = [sys.executable, "-m", "stacks", "outputs", name, "--show-secrets"]
         printed = subprocess.run(command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, check=True).stdout
-        return cls(name, json.loads(printed))
+        return DeployedStack(name, architectures.outputs(architecture).model_validate_json(printed))
+
+    def again(self) -> Self:
+        """The stack as it is after one more `up`."""
+        return cast(Self, self.named(self.name))
+
+    @property
+    def machines(self) -> Mapping[str, Location]:
+        return self.outputs.machines
 
     @functools.cached_property
     def clouds(self) -> Clouds:
-        return Clouds(environment())
+        return Clouds(credentials())
 
     def on(self, machine: str, command: str, **options: Any) -> str:
         """Run a command on a machine, by its name."""
         where = self.machines[machine]
-        return ssh(where["public"], command, via=where["via"], **options)
+        return ssh(str(where.public), command, via=where.via, **options)
 
     def switch_on(self, machine: str) -> None:
         """Through the account's API, as in the manager."""
         where = self.machines[machine]
-        match where["kind"]:
+        match where.kind:
             case "instance":
-                self.clouds.openstack(where["site"]).compute.start_server(where["service"])
+                self.clouds.openstack(where.site).compute.start_server(where.service)
             case "dedicated server":
-                self.clouds.order(f"/dedicated/server/{where['service']}/reboot")
+                self.clouds.order(f"/dedicated/server/{where.service}/reboot")
             case "vps":
-                self.clouds.order(f"/vps/{where['service']}/start")
+                self.clouds.order(f"/vps/{where.service}/start")

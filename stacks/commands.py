@@ -1,0 +1,71 @@
+"""What the make targets do with Pulumi on one stack."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from stacks.environment import CHECKOUT, Stop, empty_project, prepare
+from stacks.stack_files import config_file, stack_file
+from stacks.state_recovery import events_of, make_readable, recover, release_dead_lock, replacements, rotations
+
+
+def set_values(file: Path, values: list[str], environment: dict[str, str]) -> None:
+    """Change settings for this run only: `web_instances=6` is `casebook:settings.web_instances`."""
+    for value in values:
+        name, _, text = value.partition("=")
+        path = ("config", "set", "--path", f"casebook:settings.{name}", text, "--config-file", str(file))
+        run(*path, environment=environment)
+
+
+def select(stack: str, environment: dict[str, str]) -> None:
+    """Select the stack, made at first use."""
+    with empty_project() as folder:
+        run("stack", "select", "--create", stack, environment=environment, cwd=folder, quiet=True)
+    run("stack", "select", stack, environment=environment, quiet=True)
+
+
+def run(*arguments: str, environment: dict[str, str], cwd: str = str(CHECKOUT), quiet: bool = False) -> None:
+    """Run pulumi in the foreground; an interrupt is pulumi's to handle, it ends with its state written."""
+    command = ["pulumi", "--cwd", cwd, "--non-interactive", *arguments]
+    silent = subprocess.DEVNULL if quiet else None
+    process = subprocess.Popen(command, env=environment, stdout=silent)
+    while True:
+        try:
+            status = process.wait()
+            break
+        except KeyboardInterrupt:
+            print("interrupted: pulumi ends what it has begun; the next run continues", file=sys.stderr)
+    if status:
+        raise Stop(f"pulumi {arguments[0]} ended with status {status}; fix the error above, then rerun: it continues")
+
+
+def execute(action: str, stack: str, values: list[str], rotated: list[str], options: list[str]) -> None:
+    """One of `up`, `preview`, `outputs`, `destroy`, `shell` on a stack; `options` go to pulumi as they are."""
+    stack_file(stack)
+    environment = prepare(cloud=action != "outputs")
+    if action in ("up", "destroy"):
+        release_dead_lock(stack, environment)
+        make_readable(stack, environment)
+    select(stack, environment)
+    chosen = ("--stack", stack)
+    file = config_file(stack)
+    set_values(file, values, environment)
+    config = (*chosen, "--config-file", str(file))
+    if action == "outputs":
+        run("stack", "output", "--json", *chosen, *options, environment=environment)
+    elif action == "shell":
+        shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
+        print(f"pulumi is ready for the stack {stack}; leave with exit", file=sys.stderr)
+        os.chdir(CHECKOUT)
+        os.execve(shell, [shell], environment)  # noqa: S606 (the shell that the operator uses)
+    elif action == "preview":
+        run("preview", "--diff", *config, *options, environment=environment)
+    else:
+        state = recover(stack, environment)
+        if action == "up":
+            options = [*replacements(state, environment), *rotations(state, rotated), *options]
+        events = ("--event-log", str(events_of(stack)))
+        environment["PULUMI_DEBUG_COMMANDS"] = "true"  # without it there is no --event-log
+        run(action, "--yes", "--skip-preview", *config, *events, *options, environment=environment)

@@ -1,0 +1,56 @@
+"""The file of each stack, and the copy of it that Pulumi is given."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.building import write
+from stacks.environment import CHECKOUT, HOME, Stop, is_account
+
+FILES = CHECKOUT / "stacks"
+SALT = "encryptionsalt"  # of Pulumi's passphrase, which it writes into the file of its stack
+COUNTS = "casebook:sandbox"  # in a stack's file: the counts for which the sandbox is too small
+
+
+def names() -> list[str]:
+    return sorted(file.name.split(".")[1] for file in FILES.glob("Pulumi.*.yaml"))
+
+
+def stack_file(stack: str) -> Path:
+    if stack not in names():
+        raise Stop(f"STACK={stack}: no such stack; there are: {', '.join(names())}")
+    return FILES / f"Pulumi.{stack}.yaml"
+
+
+def config_file(stack: str) -> Path:
+    """A copy of the stack's file for Pulumi to write its encryption salt into, so that the checkout stays clean.
+
+    The sandbox has a passphrase of its own, so the salt in a file that was used with a real account is not for it.
+    """
+    copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    text = stack_file(stack).read_text()
+    if not is_account():
+        content = yaml.safe_load(text)
+        content.pop(SALT, None)
+        own = yaml.safe_load(copy.read_text()) if copy.exists() else {}
+        content |= {SALT: own[SALT]} if SALT in own else {}
+        config = content["config"]
+        if counts := config.pop(COUNTS, None):
+            resize(config["casebook:settings"], counts, f"{stack_file(stack).name}: {COUNTS}")
+        text = yaml.safe_dump(content, sort_keys=False)
+    write(copy, text)  # the salt opens every secret of the stack's state
+    return copy
+
+
+def resize(settings: dict[str, Any], counts: dict[str, Any], where: str) -> None:
+    """Put the counts that the sandbox can hold over those of the document. Only counts: all else is the same."""
+    for name, count in counts.items():
+        full = settings.get(name)
+        if isinstance(count, dict) and isinstance(full, dict):
+            resize(full, count, f"{where}.{name}")
+        elif type(count) is int and type(full) is int:
+            settings[name] = count
+        else:
+            raise Stop(f"{where}.{name}={count}: a number in the place of a number of casebook:settings; it has {full}")
