@@ -5,7 +5,7 @@ import functools
 import re
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from drills import alerts, backups, faults, pair, ports
@@ -98,7 +98,7 @@ class Timed:
         self.fault, self.moment = fault, 0.0
 
     @contextlib.contextmanager
-    def __call__(self, stack: Stack) -> Iterator[float]:
+    def __call__(self, stack: DeployedStack[Any]) -> Iterator[float]:
         with self.fault(stack) as self.moment:
             yield self.moment
 
