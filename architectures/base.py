@@ -170,6 +170,13 @@ class Database(OutputModel):
     password: Text
 
 
+class Login(OutputModel):
+    """An account that the stack has made."""
+
+    username: Text
+    password: Text
+
+
 class Outputs(OutputModel):
     """What every stack tells."""
 

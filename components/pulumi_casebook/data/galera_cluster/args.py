@@ -2,36 +2,37 @@
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Label, Port, Secret, SqlName, Unique
+from pulumi_casebook.core.args import Address, Port, SqlName, Unique
 from pulumi_casebook.core.clients import Clients, Served
+from pulumi_casebook.core.component import HandedOver
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
 OWN_PORTS = (3307, 4444, 4567, 4568, 9200, 9201)
 
 
-class Source(Args):
+@dataclass(frozen=True, eq=False)
+class Source(HandedOver):
     """A cluster that another one may follow: its attribute `source`. Both have one authority and the same passwords."""
 
-    # Its name.
-    name: Label
+    name: str
     # Its members.
-    addresses: Unique[Address] = Field(min_length=1)
+    addresses: tuple[str, ...]
     # Of its servers.
-    port: Port
+    port: int
     # The application's database and account, the same in both.
-    database: SqlName
-    # The application's account.
-    user: SqlName
+    database: str
+    user: str
     # What signs the machines of both.
-    authority_pem: Secret
-    # Its key.
-    authority_key_pem: Secret = Field(repr=False)
+    authority_pem: pulumi.Output[str] = field(repr=False)
+    authority_key_pem: pulumi.Output[str] = field(repr=False)
     # Of the accounts, by name.
-    passwords: Mapping[Label, Secret] = Field(repr=False)
+    passwords: Mapping[str, pulumi.Output[str]] = field(repr=False)
 
 
 class GaleraClusterArgs(Served):
@@ -110,10 +111,10 @@ class GaleraClusterArgs(Served):
             return self
         if self.followers:
             raise ValueError("followers, replica_of: a cluster that follows is not followed; a chain has no owner")
-        for field in ("database", "user", "port"):
-            if getattr(self, field) != (source := getattr(self.replica_of, field)):
+        for same in ("database", "user", "port"):
+            if getattr(self, same) != (source := getattr(self.replica_of, same)):
                 raise ValueError(
-                    f"{field}={getattr(self, field)!r}: {self.replica_of.name}, which it follows, has {source!r}"
+                    f"{same}={getattr(self, same)!r}: {self.replica_of.name}, which it follows, has {source!r}"
                 )
         return self
 

@@ -53,21 +53,22 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         self.service = Service(self, self.name, servers, args.port, healthy, args.allowed_cidrs, "tcp")
         self.port, self.database, self.user = args.port, args.database, args.user
         if args.replica_of:
-            accounts = {name: pulumi.Output.secret(args.replica_of.passwords[name]) for name in PASSWORDS}
+            accounts = {name: args.replica_of.passwords[name] for name in PASSWORDS}
             self._authority, self._authority_key = args.replica_of.authority_pem, args.replica_of.authority_key_pem
         else:
             accounts = {name: self._drawn(name) for name in PASSWORDS}
             self._make_authority()
         self.password = accounts["application"]
         self.source = Source(
-            name=self.name,
-            addresses=tuple(servers.values()),
-            port=args.port,
-            database=args.database,
-            user=args.user,
-            authority_pem=self._authority,
-            authority_key_pem=self._authority_key,
-            passwords=accounts,
+            self,
+            self.name,
+            self.service.addresses,
+            args.port,
+            args.database,
+            args.user,
+            self._authority,
+            self._authority_key,
+            accounts,
         )
         peers, certificates = list[pulumi.Resource](), {}
         for machine in args.machines:
