@@ -14,20 +14,18 @@ dns-1, dns-2     search-1, search-2     monitoring     logs     development: a s
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import pulumi
 from pydantic import Field, model_validator
 
 from architectures.base import (
     Architecture,
+    CloudRackSettings,
     Login,
     OutputModel,
     Outputs,
-    ProjectSettings,
-    RackSettings,
     Text,
     locations,
     published,
@@ -84,23 +82,24 @@ APPLICATION = Path(__file__).parent / "applications/nextradiotv"
 WORLD = "0.0.0.0/0"
 # OVHcloud's own name server (cdns.ovh.net), near every machine.
 OVHCLOUD_RESOLVER = "213.186.33.99"
+NIGHTLY = "*-*-* 03:15:00"
 FORMERLY_ONE = re.compile(r"^((?:office-|drp-)?(?:nginx|php|memcached))-1(?![0-9])")
-# Where a platform's tiers are in its 256 addresses, and how large they are.
+# Where a platform's tiers are in its 256 addresses.
 ROOMS = {
-    "router": (1, 32),
-    "gateway": (2, 31),
-    "dns": (4, 30),
-    "monitoring": (8, 32),
-    "logs": (9, 32),
-    "search": (10, 31),
-    "virtual": (16, 29),
-    "sql_virtual": (24, 29),
-    "front": (32, 27),
-    "nginx": (64, 26),
-    "php": (128, 26),
-    "memcached": (192, 28),
-    "sql": (208, 28),
-    "database": (224, 27),
+    "router": "1/32",
+    "gateway": "2/31",
+    "dns": "4/30",
+    "monitoring": "8/32",
+    "logs": "9/32",
+    "search": "10/31",
+    "virtual": "16/29",
+    "sql_virtual": "24/29",
+    "front": "32/27",
+    "nginx": "64/26",
+    "php": "128/26",
+    "memcached": "192/28",
+    "sql": "208/28",
+    "database": "224/27",
 }
 
 
@@ -128,7 +127,7 @@ class Drp(Args):
     database_servers: Mapping[Label, ServerName] = Field(min_length=3, max_length=9)
 
 
-class Settings(RackSettings, ProjectSettings):
+class Settings(CloudRackSettings):
     """What the stack's file may say."""
 
     # From where journalists reach the back office.
@@ -151,7 +150,6 @@ class Settings(RackSettings, ProjectSettings):
     public: PublicSizes
     office: Sizes
     region: ProviderName
-    flavor: ProviderName = "b3-8"
     storage_region: Region
 
     # Alerts: by mail in the day, by text message at night.
@@ -164,12 +162,8 @@ class Settings(RackSettings, ProjectSettings):
 
     vlan: Vlan = 4
     private_cidr: PrivateCidr = "10.4.0.0/22"
-    # The public platform and what all share, the back office, the second site.
-    TIERS: ClassVar[Mapping[str, str]] = {
-        f"{part}{tier}": f"{first + number}/{size}"
-        for part, first in {"": 0, "office_": 256, "drp_": 512}.items()
-        for tier, (number, size) in ROOMS.items()
-    }
+    # The public platform and what all share; the back office and the second site have 256 addresses each.
+    TIERS: ClassVar[Mapping[str, str]] = {**ROOMS, "office": "256/24", "drp": "512/24"}
 
     @model_validator(mode="after")
     def _an_address_for_each(self) -> "Settings":
@@ -214,13 +208,6 @@ class NextRadioTvOutputs(Outputs):
     database: Databases
 
 
-class Platform(NamedTuple):
-    """What a platform gives to its front, and the machines of its HAProxy before the database."""
-
-    pages: Service
-    haproxies: Tier
-
-
 def numbered(resource: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
     """Earlier releases named a tier's only machine without its number."""
     former = FORMERLY_ONE.sub(r"\1", resource.name)
@@ -245,7 +232,7 @@ class NextRadioTv(Architecture[Settings]):
             project=args.project,
             regions=[args.region, *([args.drp.region] if args.drp else [])],
         )
-        journalists = Forward(port=443, to=plan.address("office_front"), sources=args.journalists_cidrs)
+        office_plan, drp_plan = (AddressPlan(plan.range(part), **ROOMS) for part in ("office", "drp"))
         outside = Site(
             network=network,
             plan=plan,
@@ -254,8 +241,9 @@ class NextRadioTv(Architecture[Settings]):
             flavor=args.flavor,
             install=args.install,
         )
+        journalists = Forward(port=443, to=office_plan.address("front"), sources=args.journalists_cidrs)
         site, gateway = behind_gateway(outside, args, forwards={"office": journalists})
-        office = site.part("office")
+        office = site.part("office", office_plan)
         public_databases = site.dedicated("database", args.public_databases)
         office_databases = office.dedicated("database", args.office_databases)
         [monitoring] = site.dedicated("monitoring", {"monitoring": args.monitoring})
@@ -274,7 +262,7 @@ class NextRadioTv(Architecture[Settings]):
         )
         images = storage.containers["images"].url
         members = [*public_databases, *office_databases]
-        standby = args.drp.database_servers if args.drp else {}
+        standby = len(args.drp.database_servers) if args.drp else 0
         database = GaleraCluster(
             "database",
             machines=members,
@@ -282,15 +270,17 @@ class NextRadioTv(Architecture[Settings]):
             arbitrators=[] if len(members) % 2 else [monitoring],
             network=network,
             clients=[site.tier("sql"), office.tier("sql")],
-            followers=[plan.address("drp_database", number) for number in range(1, len(standby) + 1)],
+            followers=drp_plan.addresses("database", standby),
             database="cms",
             user="cms",
         )
 
         # Pages take milliseconds, so a PHP server that takes 3 s hangs; what journalists send may take its time.
-        public = platform(site, "public", args.public, database, public_databases, images, monitoring, answer_seconds=3)
-        editing = platform(office, "office", args.office, database, office_databases, images, monitoring)
-        fronts, addresses = public_front(site, args.public.front, public.pages, monitoring)
+        pages, sql = platform(
+            site, "public", args.public, database, public_databases, images, monitoring, answer_seconds=3
+        )
+        fronts, addresses = public_front(site, args.public.front, pages, monitoring)
+        editing, office_sql = platform(office, "office", args.office, database, office_databases, images, monitoring)
         office_front = office.instance("front", allow=[journalists.allow])
         # With a second site the records are its conductor's to move.
         www = DnsRoundRobin("www", zone=args.zone, subdomain="www", targets=addresses, watched=args.drp is not None)
@@ -300,7 +290,7 @@ class NextRadioTv(Architecture[Settings]):
             machines=[office_front],
             clients=args.journalists_cidrs,
             metrics_clients=[monitoring],
-            backends={"nginx": Backend(to=editing.pages)},
+            backends={"nginx": Backend(to=editing)},
             frontends={"https": Frontend(port=443, backend="nginx", certificate=Certificate("office", names=[host]))},
         )
 
@@ -316,7 +306,7 @@ class NextRadioTv(Architecture[Settings]):
             retention_days=21,
             tag_retention_days={"http": 365},
         )
-        haproxies = [*public.haproxies, *fronts, *editing.haproxies, office_front]
+        haproxies = [*sql, *fronts, *office_sql, office_front]
         Monitoring(
             "monitoring",
             machine=monitoring,
@@ -327,34 +317,51 @@ class NextRadioTv(Architecture[Settings]):
             probes={"site": f"http://{www.host}/"},
             exporters={"haproxy": ExporterArgs(machines=haproxies, port=8404)},
         )
-        archive = partial(Archive, container=storage.containers["backups"], user=storage.users["backup"])
-        nightly = partial(archive, schedule="*-*-* 03:15:00", expire_days=21)
-        nightly("database", machine=office_databases[-1], mysql=database.service)
-        archive(
+        copies, writer = storage.containers["backups"], storage.users["backup"]
+        Archive(
+            "database",
+            machine=office_databases[-1],
+            mysql=database.service,
+            container=copies,
+            user=writer,
+            schedule=NIGHTLY,
+            expire_days=21,
+        )
+        Archive(
             "database-monthly",
             machine=office_databases[-1],
             mysql=database.service,
+            container=copies,
+            user=writer,
             schedule="monthly",
             watched=False,
         )
-        nightly("logs", machine=logs, paths=["/var/log"])
+        Archive(
+            "logs",
+            machine=logs,
+            paths=["/var/log"],
+            container=copies,
+            user=writer,
+            schedule=NIGHTLY,
+            expire_days=21,
+        )
         # Nobody watches it: the server is in no network that the monitoring machine is in.
-        nightly("git", machine=development, paths=["/srv/git"], watched=False)
-
-        machines = [*site.machines, development]
+        Archive(
+            "git",
+            machine=development,
+            paths=["/srv/git"],
+            container=copies,
+            user=writer,
+            schedule=NIGHTLY,
+            expire_days=21,
+            watched=False,
+        )
         if args.drp:
             first = DrpSite(database=database, rests=[StandbyUnits(machines=fronts)])
-            elsewhere = Site(
-                network=network,
-                plan=plan.part("drp"),
-                name="drp",
-                admin_cidrs=args.admin_cidrs,
-                region=args.drp.region,
-                flavor=args.flavor,
-                install=args.install,
-            )
-            machines += second_site(elsewhere, args, args.drp, first, www, images, monitoring)
+            elsewhere = outside.part("drp", drp_plan, args.drp.region)
+            second_site(elsewhere, args, args.drp, first, www, images, monitoring)
 
+        machines = [*site.machines, development]
         journalist = storage.users["journalists"]
         self.outputs = NextRadioTvOutputs(
             url=f"http://{www.host}/",
@@ -368,8 +375,8 @@ class NextRadioTv(Architecture[Settings]):
                 name=database.database,
                 user=database.user,
                 password=published(database.password),
-                public=f"{site.plan.address('sql_virtual')}:3306",
-                office=f"{office.plan.address('sql_virtual')}:3306",
+                public=f"{plan.address('sql_virtual')}:3306",
+                office=f"{office_plan.address('sql_virtual')}:3306",
             ),
             machines=locations(machines),
             exposure=exposure(machines, {"addresses": {WORLD: [80]}}),
@@ -380,7 +387,7 @@ def behind_gateway(site: Site, args: Settings, forwards: Mapping[str, Forward]) 
     """The site behind its gateway, which is the only way out, for administrators the only way in, and for others by
     `forwards`; two machines there answer for names (NRT-9, NRT-10, NRT-15)."""
     vpn = Vpn(peers=args.vpn_peers) if args.vpn_peers else None
-    openings = [opening.allow for opening in (*forwards.values(), *([vpn] if vpn else []))]
+    openings = [forward.allow for forward in forwards.values()] + ([vpn.allow] if vpn else [])
     machine = site.instance("gateway", ip_forwarding=True, allow=openings)
     gateway = Gateway(
         site.named("gateway"),
@@ -410,8 +417,11 @@ def platform(
     images: str,
     monitoring: Machine,
     answer_seconds: int = 30,
-) -> Platform:
-    """nginx, PHP, Memcached, and HAProxy before the members of the database that are its own (NRT-4, NRT-6)."""
+) -> tuple[Service, Tier]:
+    """nginx, PHP, Memcached, and HAProxy before the members of the database that are its own (NRT-4, NRT-6).
+
+    Returns the pages, for the front, and the machines of the HAProxy before the database.
+    """
     writer = site.plan.address("sql_virtual")
     haproxies = site.instances("sql", sizes.sql, shared_addresses=[writer])
     caches = site.instances("memcached", sizes.memcached)
@@ -453,7 +463,7 @@ def platform(
         clients=[site.tier("front")],
         trusted_proxies=[site.tier("front")],
     )
-    return Platform(nginx.service, haproxies)
+    return nginx.service, haproxies
 
 
 def public_front(
@@ -502,7 +512,7 @@ def workshop(args: Settings) -> Machine:
 
 def second_site(
     site: Site, args: Settings, drp: Drp, first: DrpSite, www: DnsRoundRobin, images: str, monitoring: Machine
-) -> list[Machine]:
+) -> None:
     """The same architecture, smaller, in step with the first over the vRack; `drp takeover` on its gateway (NRT-18)."""
     site, gateway = behind_gateway(site, args, forwards={})
     members = site.dedicated("database", drp.database_servers)
@@ -526,4 +536,3 @@ def second_site(
         addresses=addresses,
         port=80,
     )
-    return site.machines

@@ -66,11 +66,6 @@ class AddressPlan:
     >>> plan.address("web", 3), plan.range("web")
     ('10.8.0.66', '10.8.0.64/26')
 
-    Where a network has several platforms with the same tiers, each has its `part`: tiers that begin with its name.
-
-    >>> AddressPlan("10.8.0.0/22", web="64/26", office_web="320/26").part("office").range("web")
-    '10.8.1.64/26'
-
     `address` counts from 1; `range` is all of a tier's addresses, for firewalls: one more machine changes nothing in
     the next tier. Errors: a room that covers another or is outside; a tier that is not in the plan; an index beyond the
     tier's room.
@@ -81,16 +76,8 @@ class AddressPlan:
             args = AddressPlanArgs.model_validate({"cidr": cidr, "tiers": tiers})
         except ValidationError as error:
             raise explained("AddressPlan", error) from None
-        self.cidr, self._tiers, self._ranges = args.cidr, args.tiers, args.ranges
+        self.cidr, self._ranges = args.cidr, args.ranges
         self._last = ipaddress.IPv4Network(cidr)[-1]
-
-    def part(self, name: str) -> "AddressPlan":
-        """The tiers that begin with a name, without it: of office_web and office_sql, web and sql."""
-        prefix = f"{name}_"
-        found = {tier.removeprefix(prefix): room for tier, room in self._tiers.items() if tier.startswith(prefix)}
-        if not found:
-            raise ValueError(f"AddressPlan: no tier begins with {prefix!r}; it has {', '.join(self._tiers)}")
-        return AddressPlan(self.cidr, **found)
 
     def inside(self, cidr: str) -> bool:
         """Whether all that is planned is part of a network."""
@@ -110,6 +97,10 @@ class AddressPlan:
                 "widen the plan before the first machine exists, addresses do not move later"
             )
         return str(found[index - 1])
+
+    def addresses(self, tier: str, count: int) -> list[str]:
+        """Those of a tier's first machines: of one, for instance, that is still to be made."""
+        return [self.address(tier, index + 1) for index in range(count)]
 
     def range(self, tier: str) -> str:
         """All addresses of a tier, as a CIDR."""

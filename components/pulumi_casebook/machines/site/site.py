@@ -84,10 +84,14 @@ class Site(Args):
         """The same place for what is made behind a gateway, and asks the name servers: after both of them."""
         return self.model_copy(update={"way_out": way_out, "name_servers": name_servers or self.name_servers})
 
-    def part(self, name: str) -> "Site":
-        """A platform of its own in the same place: its tiers are the plan's that begin with the name, as its machines'
-        names do: `site.part("office").instances("web", 2)` makes office-web-1 and office-web-2 in the room office_web."""
-        return self.model_copy(update={"name": self.named(name), "plan": self.plan.part(name)})
+    def part(self, name: str, plan: AddressPlan, region: str | None = None) -> "Site":
+        """A platform of its own in the same network: its machines have the name in front, and addresses of the plan.
+
+        `site.part("office", plan).instances("web", 2)` makes office-web-1 and office-web-2, in the same region unless
+        another is given, and behind the same gateway.
+        """
+        changed = {"name": self.named(name), "plan": plan, "region": region or self.region}
+        return self.model_validate({**dict(self), **changed}).model_copy(update={"machines": self.machines})
 
     def named(self, tier: str) -> str:
         """The name of a tier's resources."""

@@ -86,7 +86,7 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
     nginx = File(
         path="/etc/nginx/nginx.conf",
         content=render(
-            __file__, "nginx.conf.j2", machine=machine, clients=args.allowed_cidrs, health=HEALTH, socket=SOCKET
+            __file__, "nginx.conf.j2", machine=machine, allowed_cidrs=args.allowed_cidrs, health=HEALTH, socket=SOCKET
         ),
     )
     restart = started_again("nginx.service")
