@@ -196,6 +196,13 @@ class Database(OutputModel):
         )
 
 
+class Login(OutputModel):
+    """An account that the stack has made."""
+
+    username: Text
+    password: Text
+
+
 class Outputs(OutputModel):
     """What every stack tells."""
 

@@ -12,23 +12,21 @@ europe-1    america-1   ── sign ──▶  object storage
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import pulumi
 from pydantic import Field, model_validator
 
-from architectures import ProjectSettings, check_plan
+from architectures.base import Architecture, Login, Outputs, ProjectSettings, Text, locations, published
 from pulumi_casebook import (
     AddressPlan,
     Allow,
     Cdn,
     Certificate,
     InputError,
-    InstanceGroup,
     Listener,
     LoadBalancerIp,
     Machine,
     Monitoring,
+    Site,
     SwiftStorage,
     UploadTier,
     Vps,
@@ -36,28 +34,19 @@ from pulumi_casebook import (
     WebHosting,
     balancer_cidrs,
     exporter_access,
+    exposure,
     ssh_key,
 )
-from pulumi_casebook.core.args import (
-    Args,
-    BalancerName,
-    Cidr,
-    Domain,
-    Label,
-    ProviderName,
-    Unique,
-    Vlan,
-    VpsName,
-    VrackName,
-)
+from pulumi_casebook.core.args import Args, BalancerName, Domain, Label, ProviderName, Vlan, VpsName, VrackName
+from pulumi_casebook.core.component import takes
 from pulumi_casebook.data.swift_storage import ContainerArgs, Region
 from pulumi_casebook.network.cdn import CdnArgs
 from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.network.web_hosting import WebHostingArgs
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 
+WORLD = "0.0.0.0/0"
 TIERS = {"peak": "64/26"}
-SIDES = {"europe": "rbx", "america": "bhs"}
 
 
 class Peaks(Args):
@@ -76,15 +65,13 @@ class Peaks(Args):
 
     @model_validator(mode="after")
     def _room(self) -> "Peaks":
-        check_plan("private_cidr", self.private_cidr, TIERS)
+        ProjectSettings.plan("private_cidr", self.private_cidr, TIERS)
         return self
 
 
 class Settings(ProjectSettings):
     """What the stack's file may say."""
 
-    # From where administrators reach SSH.
-    admin_cidrs: Unique[Cidr] = Field(min_length=1)
     domain: Domain
 
     # What the account rents, by service name: one more VPS on either side is one more line (GIR-2).
@@ -109,94 +96,111 @@ class Settings(ProjectSettings):
         return self
 
 
-def build(settings: Settings) -> None:
-    reached: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
-    balancer = tuple(balancer_cidrs(settings.load_balancer))
-
-    def side(name: str, servers: Mapping[str, str]) -> list[Machine]:
-        machines: list[Machine] = [
-            Vps(label, service_name=service, automatic_backup=settings.vps_backup, **reached)
-            for label, service in servers.items()
-        ]
-        for machine in machines:
-            if not machine.site.startswith(SIDES[name]):
-                raise InputError(f"{name}.{machine.name}: stands in {machine.site}, not in {SIDES[name]}")
-        return machines
-
-    web = [*side("europe", settings.europe), *side("america", settings.america)]
-    if settings.peaks:
-        web += helpers(settings, settings.peaks, web, balancer, reached)
-
-    storage = SwiftStorage(
-        "storage",
-        project=settings.project,
-        region=settings.storage_region,
-        containers={
-            "photos": ContainerArgs(signed_urls=True, origins=[f"https://www.{settings.domain}"], writers=["photos"]),
-            "exports": ContainerArgs(writers=["exports"]),
-        },
-    )
-    photos = storage.containers["photos"]
-    application = UploadTier(
-        "application",
-        machines=web,
-        signing_key=photos.signing_key,
-        certificate=Certificate("application", names=[f"app.{settings.domain}"]),
-        clients=balancer,
-    )
-    front = LoadBalancerIp(
-        "front",
-        service_name=settings.load_balancer,
-        servers={machine.name: machine.public_address for machine in web},
-        # Any server serves any request, so nobody is tied to one: who joins at a peak takes its share at once.
-        listeners=[Listener(port=port, probe=application.probe) for port in (443, 80)],
-        opts=pulumi.ResourceOptions(depends_on=[application]),
-    )
-    sites = {name: WebHosting.of(name, plan) for name, plan in settings.hosting.items()}
-    if settings.cdn:
-        Cdn.of("cdn", settings.cdn)
-
-    pulumi.export("url", front.url)
-    pulumi.export("token", application.token)
-    pulumi.export("photos", photos.url)
-    pulumi.export("logins", {name: user._asdict() for name, user in storage.users.items()})
-    pulumi.export("sites", {name: site.urls for name, site in sites.items()})
-    pulumi.export("machines", {machine.name: machine.location for machine in web})
-    pulumi.export(
-        "exposure",
-        {
-            "the world": {"load balancer": [80, 443], "object storage": [443]},
-            "load balancer": {"every machine": list(application.ports)},
-            "admin_cidrs": {"every machine": [22]},
-        },
-    )
+class GiropticOutputs(Outputs):
+    url: str
+    # What clients that upload show.
+    token: Text
+    photos: str
+    # Container -> who may write to it.
+    logins: Mapping[str, Login]
+    # Hosting plan -> its addresses.
+    sites: Mapping[str, list[str]]
 
 
-def helpers(
-    settings: Settings, peaks: Peaks, web: list[Machine], balancer: tuple[str, ...], reached: dict[str, Any]
-) -> Sequence[Machine]:
-    """Instances that join the VPS behind the balancer, and who watches when they are needed (GIR-8)."""
-    monitoring = Vps("monitoring", service_name=peaks.monitoring, **reached)
-    machines: Sequence[Machine] = ()
-    if peaks.instances:
-        plan = AddressPlan(peaks.private_cidr, **TIERS)
-        network = VrackNetwork(
-            "private",
-            vrack=peaks.vrack,
-            vlan=peaks.vlan,
-            cidr=plan.cidr,
-            project=settings.project,
-            regions=[peaks.region],
+class Giroptic(Architecture[Settings]):
+    """The whole drawing. Attribute: `outputs`."""
+
+    @takes(Settings)
+    def __init__(self, args: Settings) -> None:
+        balancer = balancer_cidrs(args.load_balancer, self)
+        web = [*side(args, "europe", args.europe, "rbx"), *side(args, "america", args.america, "bhs")]
+        watching: Sequence[Machine] = ()
+        if args.peaks:
+            monitoring = Vps(
+                "monitoring", service_name=args.peaks.monitoring, ssh_key=ssh_key(), admin_cidrs=args.admin_cidrs
+            )
+            watching = (monitoring,)
+            allow = [exporter_access(monitoring), *(Allow(port=port, sources=balancer) for port in UploadTier.ports)]
+            web += helpers(args, args.peaks, allow)
+            webhook = args.scaling.webhook if args.scaling else None
+            Monitoring("monitoring", machine=monitoring, machines=web, over="public", webhook=webhook)
+
+        storage = SwiftStorage(
+            "storage",
+            project=args.project,
+            region=args.storage_region,
+            containers={
+                "photos": ContainerArgs(signed_urls=True, origins=[f"https://www.{args.domain}"], writers=["photos"]),
+                "exports": ContainerArgs(writers=["exports"]),
+            },
         )
-        machines = InstanceGroup(
-            "peak",
-            region=peaks.region,
-            flavor=peaks.flavor,
-            network=network,
-            addresses={f"peak-{n}": plan.address("peak", n) for n in range(1, peaks.instances + 1)},
-            allow=[exporter_access(monitoring), *(Allow(port=port, sources=balancer) for port in UploadTier.ports)],
-            **reached,
-        ).machines
-    webhook = settings.scaling.webhook if settings.scaling else None
-    Monitoring("monitoring", machine=monitoring, machines=[*web, *machines], over="public", webhook=webhook)
+        photos = storage.containers["photos"]
+        application = UploadTier(
+            "application",
+            machines=web,
+            signing_key=photos.signing_key,
+            certificate=Certificate("application", names=[f"app.{args.domain}"]),
+            clients=balancer,
+        )
+        front = LoadBalancerIp(
+            "front",
+            service_name=args.load_balancer,
+            to=application.service,
+            # Any server serves any request, so nobody is tied to one: who joins at a peak takes its share at once.
+            listeners=[Listener(port=port) for port in (443, 80)],
+        )
+        sites = {name: WebHosting.of(name, plan) for name, plan in args.hosting.items()}
+        if args.cdn:
+            Cdn.of("cdn", args.cdn)
+
+        machines = [*web, *watching]
+        world = {"load balancer": {WORLD: [80, 443]}, "object storage": {WORLD: [443]}}
+        self.outputs = GiropticOutputs(
+            url=front.url,
+            token=published(application.token),
+            photos=photos.url,
+            logins={
+                name: Login(username=published(user.username), password=published(user.password))
+                for name, user in storage.users.items()
+            },
+            sites={name: site.urls for name, site in sites.items()},
+            machines=locations(machines),
+            exposure=exposure(machines, world),
+        )
+
+
+def side(args: Settings, name: str, servers: Mapping[str, str], datacenter: str) -> Sequence[Machine]:
+    """The VPS of one side of the Atlantic, which must stand there (GIR-1)."""
+    machines = [
+        Vps(
+            label,
+            service_name=service,
+            automatic_backup=args.vps_backup,
+            ssh_key=ssh_key(),
+            admin_cidrs=args.admin_cidrs,
+        )
+        for label, service in servers.items()
+    ]
+    for machine in machines:
+        if not machine.site.startswith(datacenter):
+            raise InputError(f"{name}.{machine.name}: stands in {machine.site}, not in {datacenter}")
     return machines
+
+
+def helpers(args: Settings, peaks: Peaks, allow: Sequence[Allow]) -> Sequence[Machine]:
+    """Instances that join the VPS behind the balancer (GIR-8)."""
+    if not peaks.instances:
+        return ()
+    plan = AddressPlan(peaks.private_cidr, **TIERS)
+    network = VrackNetwork(
+        "private",
+        vrack=peaks.vrack,
+        vlan=peaks.vlan,
+        cidr=plan.cidr,
+        project=args.project,
+        regions=[peaks.region],
+    )
+    site = Site(
+        network=network, plan=plan, admin_cidrs=args.admin_cidrs, region=peaks.region, flavor=peaks.flavor, allow=allow
+    )
+    return site.instances("peak", peaks.instances)

@@ -12,14 +12,24 @@ db-1 … db-7 ◀─────────── one Galera cluster over vRack
 dns-1, dns-2     search-1, search-2     monitoring     logs     development: a server apart
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import ClassVar, Literal
 
 import pulumi
 from pydantic import Field, model_validator
 
-from architectures import ProjectSettings, check_plan
+from architectures.base import (
+    Architecture,
+    CloudRackSettings,
+    Login,
+    OutputModel,
+    Outputs,
+    Text,
+    locations,
+    published,
+)
 from pulumi_casebook import (
     AddressPlan,
     Allow,
@@ -32,6 +42,7 @@ from pulumi_casebook import (
     DnsRoundRobin,
     DrpReplicaSite,
     DrpSite,
+    ExporterArgs,
     FloatingIps,
     Forward,
     Frontend,
@@ -39,70 +50,87 @@ from pulumi_casebook import (
     Gateway,
     HaproxyTier,
     Images,
-    InstanceGroup,
     Logs,
     Machine,
+    MailArgs,
     Memcached,
     Monitoring,
     NginxTier,
+    NightArgs,
     PageCache,
     PhpTier,
     Resolver,
     SearchPair,
+    Service,
+    Site,
+    SmsArgs,
     StandbyUnits,
     SwiftStorage,
+    Tier,
     Vpn,
     VrackNetwork,
-    dedicated_servers,
+    exposure,
     ssh_key,
 )
-from pulumi_casebook.core.args import (
-    Args,
-    Cidr,
-    Domain,
-    Label,
-    ProviderName,
-    ServerName,
-    System,
-    Unique,
-    Vlan,
-    VrackName,
-)
+from pulumi_casebook.core.args import Args, Cidr, Domain, Label, ProviderName, ServerName, Unique, Vlan
+from pulumi_casebook.core.component import takes
 from pulumi_casebook.data.swift_storage import ContainerArgs, Region
 from pulumi_casebook.edge.gateway import WireGuardKey
 from pulumi_casebook.network.vrack_network import PrivateCidr
-from pulumi_casebook.watching.monitoring import ExporterArgs, MailArgs, NightArgs, SmsArgs
 
 APPLICATION = Path(__file__).parent / "applications/nextradiotv"
 WORLD = "0.0.0.0/0"
 # OVHcloud's own name server (cdns.ovh.net), near every machine.
 OVHCLOUD_RESOLVER = "213.186.33.99"
+NIGHTLY = "*-*-* 03:15:00"
+FORMERLY_ONE = re.compile(r"^((?:office-|drp-)?(?:nginx|php|memcached))-1(?![0-9])")
+# Where a platform's tiers are in its 256 addresses.
+ROOMS = {
+    "router": "1/32",
+    "gateway": "2/31",
+    "dns": "4/30",
+    "monitoring": "8/32",
+    "logs": "9/32",
+    "search": "10/31",
+    "virtual": "16/29",
+    "sql_virtual": "24/29",
+    "front": "32/27",
+    "nginx": "64/26",
+    "php": "128/26",
+    "memcached": "192/28",
+    "sql": "208/28",
+    "database": "224/27",
+}
 
 
 class Sizes(Args):
     """Machines of each tier of a platform."""
 
-    front: int = Field(ge=1, le=8)
     nginx: int = Field(ge=1, le=60)
     php: int = Field(ge=1, le=60)
     memcached: int = Field(ge=1, le=14)
     sql: int = Field(ge=2, le=8)
 
 
+class PublicSizes(Sizes):
+    """The public platform's: each HAProxy of its front has an address that another takes over."""
+
+    front: int = Field(ge=2, le=8)
+
+
 class Drp(Args):
     """A second, smaller site that is ready to take over (NRT-18)."""
 
     region: ProviderName
-    sizes: Sizes
+    sizes: PublicSizes
     # Members of the cluster that follows the first site's: an odd number.
     database_servers: Mapping[Label, ServerName] = Field(min_length=3, max_length=9)
 
 
-class Settings(ProjectSettings):
+class Settings(CloudRackSettings):
     """What the stack's file may say."""
 
-    # From where administrators reach the gateway, and journalists the back office.
-    admin_cidrs: Unique[Cidr] = Field(min_length=1)
+    # From where journalists reach the back office.
     journalists_cidrs: Unique[Cidr] = Field(min_length=1)
     # Administrators' devices in the VPN: name -> WireGuard public key.
     vpn_peers: Mapping[Label, WireGuardKey] = Field(default_factory=dict)
@@ -110,7 +138,6 @@ class Settings(ProjectSettings):
     zone: Domain
 
     # What the account rents, by service name.
-    vrack: VrackName
     # The members of the one cluster: those that serve the public, and the back office's.
     public_databases: Mapping[Label, ServerName] = Field(min_length=1)
     office_databases: Mapping[Label, ServerName] = Field(min_length=1)
@@ -118,14 +145,11 @@ class Settings(ProjectSettings):
     monitoring: ServerName
     logs: ServerName
     development: ServerName
-    # The system that dedicated servers get at the first `up`; None: they are used as they are.
-    install: System | None = None
 
     # Public Cloud: machines of the public platform, and of the back office, which is the same, smaller.
-    public: Sizes
+    public: PublicSizes
     office: Sizes
     region: ProviderName
-    flavor: ProviderName = "b3-8"
     storage_region: Region
 
     # Alerts: by mail in the day, by text message at night.
@@ -138,6 +162,8 @@ class Settings(ProjectSettings):
 
     vlan: Vlan = 4
     private_cidr: PrivateCidr = "10.4.0.0/22"
+    # The public platform and what all share; the back office and the second site have 256 addresses each.
+    TIERS: ClassVar[Mapping[str, str]] = {**ROOMS, "office": "256/24", "drp": "512/24"}
 
     @model_validator(mode="after")
     def _an_address_for_each(self) -> "Settings":
@@ -148,413 +174,365 @@ class Settings(ProjectSettings):
             )
         return self
 
-    @model_validator(mode="after")
-    def _each_server_once(self) -> "Settings":
-        used = [self.monitoring, self.logs, self.development]
-        used += [*self.public_databases.values(), *self.office_databases.values(), *self.search_servers.values()]
-        used += self.drp.database_servers.values() if self.drp else ()
-        if twice := sorted({name for name in used if used.count(name) > 1}):
-            raise ValueError(f"{twice[0]}: one server cannot be two machines of the drawing")
-        check_plan("private_cidr", self.private_cidr, all_tiers())
-        return self
+
+class Door(OutputModel):
+    """Where journalists come in."""
+
+    address: Text
+    host: str
 
 
-def tiers(prefix: str = "", offset: int = 0) -> dict[str, str]:
-    """Where each tier's addresses begin; every platform has its own 256."""
-    single = {
-        "router": (1, 32),
-        "gateway": (2, 31),
-        "dns": (4, 30),
-        "monitoring": (8, 32),
-        "logs": (9, 32),
-        "search": (10, 31),
-    }
-    platform = {
-        "virtual": (16, 29),
-        "sql_virtual": (24, 29),
-        "front": (32, 27),
-        "nginx": (64, 26),
-        "php": (128, 26),
-        "memcached": (192, 28),
-        "sql": (208, 28),
-        "database": (224, 27),
-    }
-    return {f"{prefix}{tier}": f"{at + offset}/{size}" for tier, (at, size) in (single | platform).items()}
+class ImageStorage(Login):
+    """Where journalists put images."""
+
+    url: str
 
 
-def all_tiers() -> dict[str, str]:
-    return tiers() | tiers("office_", 256) | tiers("drp_", 512)
+class Databases(OutputModel):
+    """The one database, and where each platform reaches it."""
+
+    name: str
+    user: str
+    password: Text
+    public: str
+    office: str
 
 
-class Place:
-    """One site: its gateway, its name servers, and how machines are made there."""
+class NextRadioTvOutputs(Outputs):
+    url: str
+    # Record of www -> its public address.
+    addresses: Mapping[str, Text]
+    office: Door
+    images: ImageStorage
+    search: Mapping[str, str]
+    database: Databases
 
-    def __init__(self, settings: Settings, network: VrackNetwork, region: str, prefix: str = "") -> None:
-        self.settings, self.network, self.region, self.prefix = settings, network, region, prefix
-        self.plan = AddressPlan(network.cidr, **all_tiers())
-        self.machines: list[Machine] = []
-        self.haproxies: list[Machine] = []
-        self.common: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": settings.admin_cidrs}
-        doors = [Allow(port=443, sources=settings.journalists_cidrs)]
-        doors += [Allow(port=51820, protocol="udp", sources=(WORLD,))] if settings.vpn_peers else []
-        [self.door] = self.instances("gateway", 1, public=True, ip_forwarding=True, allow=doors)
-        # The only way out; for administrators, and for journalists to their back office, the only way in.
-        office = Forward(port=443, to=self.plan.address("office_front", 1), sources=settings.journalists_cidrs)
-        gateway = Gateway(
-            self.named("gateway"),
-            machine=self.door,
+
+def numbered(resource: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
+    """Earlier releases named a tier's only machine without its number."""
+    former = FORMERLY_ONE.sub(r"\1", resource.name)
+    aliases = [pulumi.Alias(name=former)] if former != resource.name else None
+    options = pulumi.ResourceOptions.merge(resource.opts, pulumi.ResourceOptions(aliases=aliases))
+    return pulumi.ResourceTransformationResult(resource.props, options)
+
+
+class NextRadioTv(Architecture[Settings]):
+    """The whole drawing. Attribute: `outputs`."""
+
+    transformations: ClassVar[list[pulumi.ResourceTransformation]] = [numbered]
+
+    @takes(Settings)
+    def __init__(self, args: Settings) -> None:
+        plan = AddressPlan(args.private_cidr, **args.TIERS)
+        network = VrackNetwork(
+            "private",
+            vrack=args.vrack,
+            vlan=args.vlan,
+            cidr=plan.cidr,
+            project=args.project,
+            regions=[args.region, *([args.drp.region] if args.drp else [])],
+        )
+        office_plan, drp_plan = (AddressPlan(plan.range(part), **ROOMS) for part in ("office", "drp"))
+        outside = Site(
             network=network,
-            clients=[network.cidr],
-            forwards={} if prefix else {"office": office},
-            vpn=Vpn(peers=settings.vpn_peers) if settings.vpn_peers else None,
+            plan=plan,
+            admin_cidrs=args.admin_cidrs,
+            region=args.region,
+            flavor=args.flavor,
+            install=args.install,
         )
-        self.common |= {"via": self.door, "gateway": gateway.address, "opts": after(gateway)}
-        dns = Resolver(
-            self.named("dns"),
-            machines=self.instances("dns", 2),
-            clients=[network.cidr],
-            forwarders=[OVHCLOUD_RESOLVER],
-            dnssec=False,
+        journalists = Forward(port=443, to=office_plan.address("front"), sources=args.journalists_cidrs)
+        site, gateway = behind_gateway(outside, args, forwards={"office": journalists})
+        office = site.part("office", office_plan)
+        public_databases = site.dedicated("database", args.public_databases)
+        office_databases = office.dedicated("database", args.office_databases)
+        [monitoring] = site.dedicated("monitoring", {"monitoring": args.monitoring})
+        [logs] = site.dedicated("logs", {"logs": args.logs})
+        search_servers = site.dedicated("search", args.search_servers)
+        development = workshop(args)
+
+        storage = SwiftStorage(
+            "storage",
+            project=args.project,
+            region=args.storage_region,
+            containers={
+                "images": ContainerArgs(public=True, writers=["journalists"]),
+                "backups": ContainerArgs(writers=["backup"]),
+            },
         )
-        self.resolvers = tuple(dns.addresses)
-        self.common |= {"resolvers": self.resolvers, "opts": after(gateway, dns)}
-
-    def named(self, tier: str) -> str:
-        return f"{self.prefix}{tier}".replace("_", "-")
-
-    def address(self, tier: str, number: int = 1) -> str:
-        return self.plan.address(f"{self.prefix}{tier}", number)
-
-    def block(self, tier: str) -> str:
-        """All addresses of a tier, so that one more machine changes nothing in the next one."""
-        return self.plan.range(f"{self.prefix}{tier}")
-
-    def instances(self, tier: str, count: int, **more: Any) -> list[Machine]:
-        """A tier of instances, each on another host (anti-affinity)."""
-        name = self.named(tier)
-        names = [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
-        group = InstanceGroup(
-            name,
-            region=self.region,
-            flavor=self.settings.flavor,
-            network=self.network,
-            addresses={one: self.address(tier, number) for number, one in enumerate(names, 1)},
-            **{"public": False, **self.common, **more},
+        images = storage.containers["images"].url
+        members = [*public_databases, *office_databases]
+        standby = len(args.drp.database_servers) if args.drp else 0
+        database = GaleraCluster(
+            "database",
+            machines=members,
+            # Ten members are an even number of votes; the eleventh is on hardware of its own anyway.
+            arbitrators=[] if len(members) % 2 else [monitoring],
+            network=network,
+            clients=[site.tier("sql"), office.tier("sql")],
+            followers=drp_plan.addresses("database", standby),
+            database="cms",
+            user="cms",
         )
-        self.machines += group.machines
-        return list(group.machines)
 
-    def servers(self, tier: str, services: Mapping[str, str]) -> list[Machine]:
-        """Dedicated servers, adopted."""
-        made = dedicated_servers(
-            self.plan,
-            f"{self.prefix}{tier}",
-            services,
-            network=self.network,
-            install=self.settings.install,
-            **self.common,
+        # Pages take milliseconds, so a PHP server that takes 3 s hangs; what journalists send may take its time.
+        pages, sql = platform(
+            site, "public", args.public, database, public_databases, images, monitoring, answer_seconds=3
         )
-        self.machines += made
-        return made
+        fronts, addresses = public_front(site, args.public.front, pages, monitoring)
+        editing, office_sql = platform(office, "office", args.office, database, office_databases, images, monitoring)
+        office_front = office.instance("front", allow=[journalists.allow])
+        # With a second site the records are its conductor's to move.
+        www = DnsRoundRobin("www", zone=args.zone, subdomain="www", targets=addresses, watched=args.drp is not None)
+        host = f"office.{args.zone}"
+        HaproxyTier(
+            "office-front",
+            machines=[office_front],
+            clients=args.journalists_cidrs,
+            metrics_clients=[monitoring],
+            backends={"nginx": Backend(to=editing)},
+            frontends={"https": Frontend(port=443, backend="nginx", certificate=Certificate("office", names=[host]))},
+        )
 
-    def haproxy(self, name: str, machines: list[Machine], **more: Any) -> HaproxyTier:
-        """A tier whose figures the monitoring machine asks for."""
-        self.haproxies += machines
-        return HaproxyTier(name, machines=machines, metrics_clients=[self.plan.range("monitoring")], **more)
+        search = SearchPair(
+            "search", machines=search_servers, arbitrator=logs, clients=[site.tier("php"), office.tier("php")]
+        )
+        Logs(
+            "logs",
+            machine=logs,
+            machines=site.machines,
+            files={"http": "/var/log/nginx/access.log"},
+            programs={"http": "haproxy"},
+            retention_days=21,
+            tag_retention_days={"http": 365},
+        )
+        haproxies = [*sql, *fronts, *office_sql, office_front]
+        Monitoring(
+            "monitoring",
+            machine=monitoring,
+            machines=site.machines,
+            mail=args.mail,
+            sms=args.sms,
+            night=args.night,
+            probes={"site": f"http://{www.host}/"},
+            exporters={"haproxy": ExporterArgs(machines=haproxies, port=8404)},
+        )
+        copies, writer = storage.containers["backups"], storage.users["backup"]
+        Archive(
+            "database",
+            machine=office_databases[-1],
+            mysql=database.service,
+            container=copies,
+            user=writer,
+            schedule=NIGHTLY,
+            expire_days=21,
+        )
+        Archive(
+            "database-monthly",
+            machine=office_databases[-1],
+            mysql=database.service,
+            container=copies,
+            user=writer,
+            schedule="monthly",
+            watched=False,
+        )
+        Archive(
+            "logs",
+            machine=logs,
+            paths=["/var/log"],
+            container=copies,
+            user=writer,
+            schedule=NIGHTLY,
+            expire_days=21,
+        )
+        # Nobody watches it: the server is in no network that the monitoring machine is in.
+        Archive(
+            "git",
+            machine=development,
+            paths=["/srv/git"],
+            container=copies,
+            user=writer,
+            schedule=NIGHTLY,
+            expire_days=21,
+            watched=False,
+        )
+        if args.drp:
+            first = DrpSite(database=database, rests=[StandbyUnits(machines=fronts)])
+            elsewhere = outside.part("drp", drp_plan, args.drp.region)
+            second_site(elsewhere, args, args.drp, first, www, images, monitoring)
+
+        machines = [*site.machines, development]
+        journalist = storage.users["journalists"]
+        self.outputs = NextRadioTvOutputs(
+            url=f"http://{www.host}/",
+            addresses={name: published(address) for name, address in addresses.items()},
+            office=Door(address=published(gateway.public_address), host=host),
+            images=ImageStorage(
+                url=images, username=published(journalist.username), password=published(journalist.password)
+            ),
+            search={name: str(address) for name, address in search.service.servers.items()},
+            database=Databases(
+                name=database.database,
+                user=database.user,
+                password=published(database.password),
+                public=f"{plan.address('sql_virtual')}:3306",
+                office=f"{office_plan.address('sql_virtual')}:3306",
+            ),
+            machines=locations(machines),
+            exposure=exposure(machines, {"addresses": {WORLD: [80]}}),
+        )
 
 
-def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
-    return pulumi.ResourceOptions(depends_on=list(resources))
+def behind_gateway(site: Site, args: Settings, forwards: Mapping[str, Forward]) -> tuple[Site, Machine]:
+    """The site behind its gateway, which is the only way out, for administrators the only way in, and for others by
+    `forwards`; two machines there answer for names (NRT-9, NRT-10, NRT-15)."""
+    vpn = Vpn(peers=args.vpn_peers) if args.vpn_peers else None
+    openings = [forward.allow for forward in forwards.values()] + ([vpn.allow] if vpn else [])
+    machine = site.instance("gateway", ip_forwarding=True, allow=openings)
+    gateway = Gateway(
+        site.named("gateway"),
+        machine=machine,
+        network=site.network,
+        clients=[site.network.cidr],
+        forwards=forwards,
+        vpn=vpn,
+    )
+    inside = site.behind(gateway.way_out)
+    dns = Resolver(
+        site.named("dns"),
+        machines=inside.instances("dns", 2),
+        clients=[site.network.cidr],
+        forwarders=[OVHCLOUD_RESOLVER],
+        dnssec=False,
+    )
+    return inside.behind(gateway.way_out, dns.name_servers), machine
 
 
 def platform(
-    site: Place, kind: str, sizes: Sizes, database: GaleraCluster, members: list[Machine], images: Images, **front: Any
-) -> tuple[list[Machine], NginxTier]:
+    site: Site,
+    role: Literal["public", "office"],
+    sizes: Sizes,
+    database: GaleraCluster,
+    members: Tier,
+    images: str,
+    monitoring: Machine,
+    answer_seconds: int = 30,
+) -> tuple[Service, Tier]:
     """nginx, PHP, Memcached, and HAProxy before the members of the database that are its own (NRT-4, NRT-6).
 
-    Returns the machines for its front, which get the arguments `front`, and the tier behind it.
+    Returns the pages, for the front, and the machines of the HAProxy before the database.
     """
-    sql_address = site.address(f"{kind}sql_virtual")
-    sql = site.haproxy(
-        site.named(f"{kind}sql"),
-        machines=site.instances(f"{kind}sql", sizes.sql, shared_addresses=[sql_address]),
-        virtual={"sql": sql_address},
-        clients=[site.block(f"{kind}php")],
-        backends={
-            # Multi-master, as the document has it: whoever writes may be asked to try again (error 1213).
-            "galera": Backend(
-                mode="tcp",
-                servers={machine.name: database.servers[machine.name] for machine in members},
-                port=database.port,
-                check=database.check,
-                balance="leastconn",
-            )
-        },
+    writer = site.plan.address("sql_virtual")
+    haproxies = site.instances("sql", sizes.sql, shared_addresses=[writer])
+    caches = site.instances("memcached", sizes.memcached)
+    applications = site.instances("php", sizes.php)
+    proxies = site.instances("nginx", sizes.nginx)
+    sql = HaproxyTier(
+        site.named("sql"),
+        machines=haproxies,
+        virtual={"sql": writer},
+        clients=[applications],
+        metrics_clients=[monitoring],
+        # Multi-master, as the document has it: whoever writes may be asked to try again (error 1213).
+        backends={"galera": Backend(to=database.service.of(members), balance="leastconn")},
         frontends={"mysql": Frontend(port=3306, backend="galera")},
-        opts=after(database),
     )
-    memcached = Memcached(
-        site.named(f"{kind}memcached"),
-        machines=site.instances(f"{kind}memcached", sizes.memcached),
-        clients=[site.block(f"{kind}php")],
-    )
+    memcached = Memcached(site.named("memcached"), machines=caches, clients=[applications])
     php = PhpTier(
-        site.named(f"{kind}php"),
-        machines=site.instances(f"{kind}php", sizes.php),
+        site.named("php"),
+        machines=applications,
         application=APPLICATION,
-        clients=[site.block(f"{kind}nginx")],
+        clients=[proxies],
+        uses=[sql.service, memcached.service],
         environment={
-            "ROLE": kind.rstrip("_") or "public",
-            "DATABASE_HOST": sql_address,
+            "ROLE": role,
+            "DATABASE_HOST": writer,
             "DATABASE_NAME": database.database,
             "DATABASE_USER": database.user,
-            "MEMCACHED": " ".join(memcached.servers.values()),
+            "MEMCACHED": " ".join(memcached.service.addresses),
         },
         secrets={"DATABASE_PASSWORD": database.password},
-        opts=after(sql, memcached),
     )
     nginx = NginxTier(
-        site.named(f"{kind}nginx"),
-        machines=site.instances(f"{kind}nginx", sizes.nginx),
-        php=php.servers,
+        site.named("nginx"),
+        machines=proxies,
+        to=php.service,
         cache=PageCache(seconds=60),
-        images=images,
-        # Pages take milliseconds, so a PHP server that takes 3 s hangs; what journalists send may take its time.
-        answer_seconds=30 if kind == "office_" else 3,
-        clients=[site.block(f"{kind}front")],
-        trusted_proxies=[site.block(f"{kind}front")],
-        opts=after(php),
+        images=Images(origin=images, resolvers=site.resolvers),
+        answer_seconds=answer_seconds,
+        clients=[site.tier("front")],
+        trusted_proxies=[site.tier("front")],
     )
-    return site.instances(f"{kind}front", sizes.front, **front), nginx
+    return nginx.service, haproxies
 
 
 def public_front(
-    site: Place, sizes: Sizes, database: GaleraCluster, members: list[Machine], images: Images
-) -> tuple[Mapping[str, pulumi.Output[str]], list[Machine]]:
-    """The public platform behind one public address for each HAProxy, on port 80 only.
-
-    Each address moves to another machine when its own dies (NRT-2, NRT-3). Returns them, and the HAProxy machines.
-    """
-    addresses = {f"address-{n}": site.address("virtual", n) for n in range(1, sizes.front + 1)}
-    web = Allow(port=80, sources=(WORLD,))
-    machines, pages = platform(
-        site, "", sizes, database, members, images, shared_addresses=tuple(addresses.values()), allow=[web]
-    )
-    site.haproxy(
+    site: Site, size: int, pages: Service, monitoring: Machine
+) -> tuple[Tier, Mapping[str, pulumi.Output[str]]]:
+    """HAProxy before a platform, on port 80 only, and the public address of each, which moves to another machine when
+    its own dies (NRT-2, NRT-3)."""
+    virtual = {f"address-{number}": site.plan.address("virtual", number) for number in range(1, size + 1)}
+    web = Allow(port=80, sources=[WORLD])
+    machines = site.instances("front", size, allow=[web], shared_addresses=list(virtual.values()))
+    HaproxyTier(
         site.named("front"),
         machines=machines,
-        virtual=addresses if len(machines) > 1 else {},
+        virtual=virtual,
         clients=[WORLD],
-        backends={"nginx": Backend(servers=pages.servers)},
+        metrics_clients=[monitoring],
+        backends={"nginx": Backend(to=pages)},
         frontends={"http": Frontend(port=80, backend="nginx")},
-        opts=after(pages),
     )
     floating = FloatingIps(
         site.named("front"),
-        region=site.region,
+        region=machines[0].site,
         network=site.network,
-        addresses={site.named(name): address for name, address in addresses.items()},
-        router_address=site.address("router"),
+        addresses={site.named(name): address for name, address in virtual.items()},
+        router_address=site.plan.address("router"),
         machines=machines,
     )
-    return {name: floating.public[site.named(name)] for name in addresses}, machines
+    return machines, {name: floating.public[site.named(name)] for name in virtual}
 
 
-def build(settings: Settings) -> None:
-    network = VrackNetwork(
-        "private",
-        vrack=settings.vrack,
-        vlan=settings.vlan,
-        cidr=settings.private_cidr,
-        project=settings.project,
-        regions=[settings.region, *([settings.drp.region] if settings.drp else [])],
-    )
-    storage = SwiftStorage(
-        "storage",
-        project=settings.project,
-        region=settings.storage_region,
-        containers={
-            "images": ContainerArgs(public=True, writers=["journalists"]),
-            "backups": ContainerArgs(writers=["backup"]),
-        },
-    )
-    site = Place(settings, network, settings.region)
-    images = Images(origin=storage.containers["images"].url, resolvers=site.resolvers)
-
-    public_members = site.servers("database", settings.public_databases)
-    office_members = site.servers("office_database", settings.office_databases)
-    members = [*public_members, *office_members]
-    [monitoring] = site.servers("monitoring", {"monitoring": settings.monitoring})
-    [logs] = site.servers("logs", {"logs": settings.logs})
-    search = site.servers("search", settings.search_servers)
-    standby = settings.drp.database_servers if settings.drp else {}
-    database = GaleraCluster(
-        "database",
-        machines=members,
-        # Ten members are an even number of votes; the eleventh is on hardware of its own anyway.
-        arbitrators=[] if len(members) % 2 else [monitoring],
-        network=network,
-        clients=[site.block("sql"), site.block("office_sql")],
-        followers=[site.plan.address("drp_database", number) for number in range(1, len(standby) + 1)],
-        database="cms",
-        user="cms",
-    )
-
-    addresses, fronts = public_front(site, settings.public, database, public_members, images)
-    # With a second site the records are its conductor's to move.
-    www = DnsRoundRobin("www", zone=settings.zone, subdomain="www", targets=addresses, watched=settings.drp is not None)
-
-    journalists = Allow(port=443, sources=settings.journalists_cidrs)
-    [office], editing = platform(
-        site, "office_", settings.office, database, office_members, images, allow=[journalists]
-    )
-    certificate = Certificate("office", names=[f"office.{settings.zone}"])
-    site.haproxy(
-        "office-front",
-        machines=[office],
-        clients=settings.journalists_cidrs,
-        backends={"nginx": Backend(servers=editing.servers)},
-        frontends={"https": Frontend(port=443, backend="nginx", certificate=certificate)},
-        opts=after(editing),
-    )
-
-    found = SearchPair(
-        "search",
-        machines=search,
-        arbitrator=logs,
-        clients=[site.block("php"), site.block("office_php")],
-    )
-    store = Logs(
-        "logs",
-        machine=logs,
-        machines=[machine for machine in site.machines if machine is not logs],
-        files={"http": "/var/log/nginx/access.log"},
-        programs={"http": "haproxy"},
-        retention_days=21,
-        tag_retention_days={"http": 365},
-    )
-    development = workshop(settings)
-    Monitoring(
-        "monitoring",
-        machine=monitoring,
-        machines=[machine for machine in site.machines if machine is not monitoring],
-        mail=settings.mail,
-        sms=settings.sms,
-        night=settings.night,
-        probes={"site": f"http://{www.host}/"},
-        exporters={"haproxy": ExporterArgs(machines=site.haproxies, port=8404)},
-    )
-    copies: dict[str, Any] = {"container": storage.containers["backups"], "user": storage.users["backup"]}
-    nightly: dict[str, Any] = {**copies, "schedule": "*-*-* 03:15:00", "expire_days": 21}
-    Archive("database", machine=office_members[-1], mysql=True, opts=after(database), **nightly)
-    Archive("database-monthly", machine=office_members[-1], mysql=True, schedule="monthly", watched=False, **copies)
-    Archive("logs", machine=logs, paths=["/var/log"], opts=after(store), **nightly)
-    # Nobody watches it: the server is in no network that the monitoring machine is in.
-    Archive("git", machine=development, paths=["/srv/git"], watched=False, **nightly)
-
-    machines = [*site.machines, development]
-    if settings.drp:
-        machines += second_site(
-            settings,
-            settings.drp,
-            network,
-            DrpSite(database=database, rests=(StandbyUnits(machines=tuple(fronts)),)),
-            www,
-            images.origin,
-        )
-
-    pulumi.export("url", f"http://{www.host}/")
-    pulumi.export("addresses", addresses)
-    pulumi.export("office", {"address": site.door.public_address, "host": f"office.{settings.zone}"})
-    pulumi.export("images", {"url": storage.containers["images"].url, **storage.users["journalists"]._asdict()})
-    pulumi.export("search", found.servers)
-    pulumi.export("machines", {machine.name: machine.location for machine in machines})
-    pulumi.export(
-        "database",
-        {
-            "name": database.database,
-            "user": database.user,
-            "password": database.password,
-            "public": f"{site.address('sql_virtual')}:3306",
-            "office": f"{site.address('office_sql_virtual')}:3306",
-        },
-    )
-    # Who, by name or pattern, reaches which ports of whom: all that is open (drills/ports.py).
-    pulumi.export(
-        "exposure",
-        {
-            "the world": {"the addresses": [80]},
-            "journalists_cidrs": {"gateway": [443]},
-            "admin_cidrs": {"gateway": [22], "development": [22]},
-            "the private network": {"front-*": [80], "dns-*": [53], "logs": [2514]},
-            "gateway": {"the private network": [22]},
-            "front-*": {"nginx-*": [80]},
-            "nginx-*": {"php-*": [9000]},
-            "php-*": {"memcached-*": [11211], "sql-*": [3306], "search-*": [9200]},
-            "office-front": {"office-nginx*": [80]},
-            "office-nginx*": {"office-php*": [9000]},
-            "office-php*": {"office-memcached*": [11211], "office-sql-*": [3306], "search-*": [9200]},
-            "*sql-*": {"*db-*": [3306, 9200]},
-            "*db-*": {"*db-*": [4567, 9201], "monitoring": [4567]},
-            "search-*": {"search-*": [9200, 9300], "logs": [9200, 9300]},
-            "logs": {"search-*": [9200, 9300]},
-            "monitoring": {
-                "the private network": [9100],
-                "*db-*": [4567],
-                "front-*": [8404],
-                "*sql-*": [8404],
-                "office-front": [8404],
-            },
-        },
-    )
-
-
-def workshop(settings: Settings) -> Machine:
+def workshop(args: Settings) -> Machine:
     """Development and pre-production with their git: a server of its own, which is in no private network (NRT-17)."""
     machine = DedicatedServer(
         "development",
-        service_name=settings.development,
-        install=settings.install,
+        service_name=args.development,
+        install=args.install,
         ssh_key=ssh_key(),
-        admin_cidrs=settings.admin_cidrs,
+        admin_cidrs=args.admin_cidrs,
     )
-    machine.configure(
-        Configuration(
-            role="development",
-            packages=("git", "mariadb-server", "memcached", "nginx", "php-fpm", "php-memcached", "php-mysql"),
-            directories=(Directory(path="/srv/git", owner="debian:debian"),),
-        ),
-        role="development",
-    )
+    packages = ("git", "mariadb-server", "memcached", "nginx", "php-fpm", "php-memcached", "php-mysql")
+    git = Directory(path="/srv/git", owner="debian:debian")
+    role = "development"
+    machine.configure(Configuration(role=role, packages=packages, directories=[git]), role=role)
     return machine
 
 
 def second_site(
-    settings: Settings, drp: Drp, network: VrackNetwork, first: DrpSite, www: DnsRoundRobin, origin: str
-) -> list[Machine]:
+    site: Site, args: Settings, drp: Drp, first: DrpSite, www: DnsRoundRobin, images: str, monitoring: Machine
+) -> None:
     """The same architecture, smaller, in step with the first over the vRack; `drp takeover` on its gateway (NRT-18)."""
-    place = Place(settings, network, drp.region, "drp_")
-    members = place.servers("database", drp.database_servers)
+    site, gateway = behind_gateway(site, args, forwards={})
+    members = site.dedicated("database", drp.database_servers)
     database = GaleraCluster(
         "drp-database",
         machines=members,
-        network=network,
-        clients=[place.block("sql")],
+        network=site.network,
+        clients=[site.tier("sql")],
         replica_of=first.database.source,
         database=first.database.database,
         user=first.database.user,
-        opts=after(first.database),
     )
-    images = Images(origin=origin, resolvers=place.resolvers)
-    addresses, fronts = public_front(place, drp.sizes, database, members, images)
+    pages, _ = platform(site, "public", drp.sizes, database, members, images, monitoring, answer_seconds=3)
+    fronts, addresses = public_front(site, drp.sizes.front, pages, monitoring)
     DrpReplicaSite(
         "drp",
-        conductor=place.door,
+        conductor=gateway,
         primary=first,
-        replica=DrpSite(database=database, rests=(StandbyUnits(machines=tuple(fronts)),)),
+        replica=DrpSite(database=database, rests=[StandbyUnits(machines=fronts)]),
         record=www,
         addresses=addresses,
         port=80,
-        opts=after(database, www),
     )
-    return place.machines

@@ -34,6 +34,7 @@ class Registered:
     parent: str
     inputs: Values
     secrets: frozenset[str]  # dotted paths of the inputs that are secret: "connection", "environment.PASSWORD"
+    former_names: tuple[str, ...]  # aliases: an earlier release's
     depends_on: tuple[str, ...]  # urns: what it was told to depend on, and what its inputs come from
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
@@ -161,6 +162,7 @@ class _Monitor(mocks.MockMonitor):
                 parent=request.parent,
                 inputs=_plain(rpc.deserialize_properties(request.object, keep_unknowns=True), secrets),
                 secrets=frozenset(secrets),
+                former_names=tuple(alias.spec.name for alias in request.aliases if alias.spec.name),
                 depends_on=tuple(request.dependencies),
                 ignore_changes=tuple(request.ignoreChanges),
                 replace_on_changes=tuple(request.replaceOnChanges),

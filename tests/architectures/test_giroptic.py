@@ -122,6 +122,21 @@ def test_nothing_to_scale_is_refused() -> None:
         declare(architectures.build, preview=True, config=configuration(scaling=SCALING))
 
 
+def test_what_is_open_follows_from_the_roles() -> None:
+    with_it = declares_the_same(architectures.build, config=configuration(peaks=PEAKS))
+    outputs = with_it[0].outputs
+    assert outputs["machines"].keys() == {"europe-1", "america-1", "peak-1", "peak-2", "monitoring"}
+    exposure = outputs["exposure"]
+    [watcher] = {source for source, ports in exposure["europe-1"].items() if ports == ["9100/tcp"]}
+    assert watcher == f"{only(with_it, 'Vps', 'monitoring').outputs['public_address']}/32"
+    for name in ("europe-1", "peak-1"):
+        assert exposure[name].pop("198.18.0.1/32") == ["22/tcp"]
+        assert exposure[name].pop(watcher) == ["9100/tcp"]
+        assert {tuple(ports) for ports in exposure[name].values()} == {("80/tcp", "443/tcp", "8081/tcp")}, name
+    assert exposure["load balancer"] == {"0.0.0.0/0": ["80/tcp", "443/tcp"]}
+    assert not [name for name, open_to in exposure.items() if "0.0.0.0/0" in open_to and name in outputs["machines"]]
+
+
 @pytest.mark.claim("GIR-9")
 def test_a_cdn_is_an_option(stack: list[Registered]) -> None:
     cdn = {"zone": "giroptic.example", "subdomain": "photos", "target": "giroptic.cdn.example.net."}

@@ -15,6 +15,7 @@ from tests.harness import Registered, declare, declares_the_same, only
 
 FILE = Path(__file__).parents[2] / "stacks/Pulumi.nextradiotv.yaml"
 MEMBERS = [*(f"db-{n}" for n in range(1, 8)), *(f"office-db-{n}" for n in range(1, 4))]
+SIZES = {"front": 4, "nginx": 8, "php": 7, "memcached": 4, "sql": 2}
 DRP: dict[str, Any] = {
     "region": "SBG5",
     "sizes": {"front": 4, "nginx": 2, "php": 2, "memcached": 1, "sql": 2},
@@ -85,10 +86,17 @@ def test_nothing_but_the_gateway_has_a_public_port_and_nothing_but_the_fronts_a_
 
 @pytest.mark.claim("NRT-3")
 def test_each_front_address_prefers_another_machine(stack: list[Registered]) -> None:
-    keepalived = [bundle(stack, f"front-{n}-haproxy") for n in range(1, 5)]
-    for number, text in enumerate(keepalived):
-        addresses = re.findall(r"(10\.4\.0\.1[6-9])/", text)
-        assert set(addresses) == {"10.4.0.16", "10.4.0.17", "10.4.0.18", "10.4.0.19"}, f"front-{number + 1}"
+    found: dict[str, list[int]] = {}
+    for n in range(1, 5):
+        keepalived = bundle(stack, f"front-{n}-haproxy")
+        for priority, address in re.findall(
+            r"priority (\d+)$.*?virtual_ipaddress \{\n\|\s+(\S+)/32", keepalived, re.M | re.S
+        ):
+            found.setdefault(address, []).append(int(priority))
+    favourites = {address: priorities.index(max(priorities)) for address, priorities in found.items()}
+    assert favourites == {"10.4.0.16": 0, "10.4.0.17": 1, "10.4.0.18": 2, "10.4.0.19": 3}
+    for address, priorities in found.items():
+        assert len(set(priorities)) == 4, f"{address}: of two with one priority, both may hold it: {priorities}"
 
 
 @pytest.mark.claim("NRT-4")
@@ -161,7 +169,11 @@ def test_development_is_in_no_network_of_production(stack: list[Registered]) -> 
 
 @pytest.mark.claim("NRT-20")
 def test_search_is_a_pair(stack: list[Registered]) -> None:
-    assert {"search-1", "search-2"} <= set(tier(stack, "search"))
+    assert tier(stack, "search") == ["search-1", "search-2"]
+    assert tier(stack, "search-arbitrator") == ["logs"]
+    for machine, role in (("search-1", "search"), ("search-2", "search"), ("logs", "search-arbitrator")):
+        [roles] = re.findall(r"node\.roles\W+(\[[^]]*\])", bundle(stack, f"{machine}-{role}"))
+        assert ("data" in roles) == (role == "search"), f"{machine} holds the index: {roles}"
 
 
 @pytest.mark.claim("NRT-18")
@@ -169,7 +181,7 @@ def test_the_second_site_is_an_option_beside_the_first(stack: list[Registered]) 
     both = declare(architectures.build, preview=False, config=configuration(drp=DRP))
     first = {one.urn: one.inputs for one in stack}
     second = [one for one in both if one.urn not in first]
-    assert {"drp-gateway-drp", "drp-gateway", "drp-front-1", "drp-nginx-2", "drp-php-2", "drp-memcached"} <= {
+    assert {"drp-gateway-drp", "drp-gateway", "drp-front-1", "drp-nginx-2", "drp-php-2", "drp-memcached-1"} <= {
         one.name for one in second
     }
     assert behind(both, "drp-sql-1") == ["drp-db-1", "drp-db-2", "drp-db-3"]
@@ -179,8 +191,8 @@ def test_the_second_site_is_an_option_beside_the_first(stack: list[Registered]) 
 
 @pytest.mark.claim("NRT-19")
 def test_one_more_nginx_and_php_touch_no_other_machine(stack: list[Registered]) -> None:
-    public = {"front": 4, "nginx": 9, "php": 8, "memcached": 4, "sql": 2}
-    more = declare(architectures.build, preview=False, config=configuration(public=public))
+    larger = {"public": {**SIZES, "nginx": 9, "php": 8}}
+    more = declare(architectures.build, preview=False, config=configuration(**larger))
     before = {one.urn: one.inputs for one in stack}
     changed = {one.name for one in more if one.urn in before and one.inputs != before[one.urn]}
     # The tiers in front learn of it by a reload, monitoring and logs by a line of their lists.
@@ -188,11 +200,49 @@ def test_one_more_nginx_and_php_touch_no_other_machine(stack: list[Registered]) 
     assert changed <= allowed | {"monitoring-monitoring-targets", "logs-logs", "logs-logs-seen"}, changed
 
 
+@pytest.mark.claim("NRT-19")
+def test_a_second_cache_renames_no_other(stack: list[Registered]) -> None:
+    office = {"nginx": 2, "php": 2, "memcached": 2, "sql": 2}
+    more = declare(architectures.build, preview=False, config=configuration(office=office))
+    gone = {one.urn for one in stack} - {one.urn for one in more}
+    assert gone == set()
+    assert {"office-memcached-1", "office-memcached-2"} <= {one.name for one in more}
+
+
+def test_a_stack_of_an_earlier_release_keeps_its_only_machine(stack: list[Registered]) -> None:
+    """It was office-memcached, and so were the names of all that belongs to it."""
+    cache = [one for one in stack if re.match(r"office-memcached-1(-|$)", one.name)]
+    assert {one.type.rpartition(":")[2] for one in cache} >= {"Instance", "Port", "Command", "Configured"}
+    assert {one.name: one.former_names for one in cache} == {
+        one.name: (one.name.replace("office-memcached-1", "office-memcached"),) for one in cache
+    }
+    assert {one.former_names for one in stack if "dns" in one.name} == {()}
+
+
+def test_what_is_open_follows_from_the_roles(stack: list[Registered]) -> None:
+    exposure = stack[0].outputs["exposure"]
+    world = {name: open_to["0.0.0.0/0"] for name, open_to in exposure.items() if "0.0.0.0/0" in open_to}
+    assert world == {"addresses": ["80/tcp"], **{f"front-{n}": ["80/tcp"] for n in range(1, 5)}}
+    assert exposure["gateway"]["198.18.0.1/32"] == ["22/tcp", "443/tcp"], "administrators, and journalists"
+    assert exposure["office-front"]["198.18.0.1/32"] == ["22/tcp", "443/tcp"]
+    tiers = {"10.4.0.32/27": "nginx-1", "10.4.0.64/26": "php-1", "10.4.0.128/26": "memcached-1"}
+    assert {client: exposure[name][client] for client, name in tiers.items()} == {
+        "10.4.0.32/27": ["80/tcp"], "10.4.0.64/26": ["9000/tcp"], "10.4.0.128/26": ["11211/tcp"],
+    }  # fmt: skip
+    assert "10.4.1.128/26" not in exposure["memcached-1"], "the back office has caches of its own"
+    assert list(exposure["development"]) == ["198.18.0.1/32"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"public": {"front": 0, "nginx": 8, "php": 7, "memcached": 4, "sql": 2}}, "public.front=0"),
-        ({"monitoring": "ns31000016.ip-198-18-16-16.eu"}, "one server cannot be two machines"),
+        ({"public": {**SIZES, "front": 1}}, r"public\.front=1: .*greater than or equal to 2"),
+        ({"office": SIZES}, r"office\.front: no such field"),
+        ({"private_cidr": "10.4.0.0/24"}, r"private_cidr=10\.4\.0\.0/24: too small for the drawing"),
+        (
+            {"monitoring": "ns31000016.ip-198-18-16-16.eu"},
+            r"monitoring=ns31000016.*is public_databases\.db-1 already; one of it cannot be two",
+        ),
         ({"drp": {**DRP, "sizes": {**DRP["sizes"], "front": 2}}}, "drp.sizes.front=2: each of the 4 records"),
         ({"project": ""}, "OVH_CLOUD_PROJECT_SERVICE"),
         ({"drp": {**DRP, "database_servers": {"drp-db-1": "ns31000030.ip-198-18-16-30.eu"}}}, "database_servers"),

@@ -90,6 +90,8 @@ class Component(pulumi.ComponentResource, Generic[A]):
     Arguments: ClassVar[type[ComponentArgs]]
     # Where earlier releases had its children.
     child_aliases: ClassVar[list[pulumi.Alias] | None] = None
+    # Pulumi's, of it and of all below: aliases for what earlier releases named otherwise.
+    transformations: ClassVar[list[pulumi.ResourceTransformation]] = []
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -104,7 +106,10 @@ class Component(pulumi.ComponentResource, Generic[A]):
     def _register(self, name: str, args: ComponentArgs) -> None:
         parent = _declaring.get()
         inside = pulumi.ResourceOptions(
-            parent=parent, depends_on=[*_taken(args)], aliases=parent.child_aliases if parent else None
+            parent=parent,
+            depends_on=[*_taken(args)],
+            aliases=parent.child_aliases if parent else None,
+            transformations=self.transformations,
         )
         opts = pulumi.ResourceOptions.merge(inside, args.opts)
         pulumi.ComponentResource.__init__(self, f"casebook:index:{type(self).__name__}", name, {}, opts)

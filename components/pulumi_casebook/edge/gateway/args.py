@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Port, SshPublicKey, Unique
 from pulumi_casebook.core.clients import Clients, Served
+from pulumi_casebook.machines.configuration import Allow
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
@@ -31,6 +32,11 @@ class Forward(Args):
     # From where it is reached.
     sources: Unique[Cidr] = ("0.0.0.0/0",)
 
+    @property
+    def allow(self) -> Allow:
+        """What the gateway's machine must let in for it."""
+        return Allow(port=self.port, protocol=self.protocol, sources=self.sources)
+
 
 class Vpn(Args):
     """WireGuard for administrators: who is in it reaches the private network as the gateway does."""
@@ -41,6 +47,11 @@ class Vpn(Args):
     cidr: Cidr = "10.200.0.0/16"
     # The UDP port, which the gateway's own `allow` must let in from the world: WireGuard answers nobody without a key.
     port: Port = 51820
+
+    @property
+    def allow(self) -> Allow:
+        """What the gateway's machine must let in for it."""
+        return Allow(port=self.port, protocol="udp", sources=("0.0.0.0/0",))
 
     @property
     def address(self) -> str:

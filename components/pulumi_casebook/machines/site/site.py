@@ -85,9 +85,23 @@ class Site(Args):
         """The same place for what is made behind a gateway, and asks the name servers: after both of them."""
         return self.model_copy(update={"way_out": way_out, "name_servers": name_servers or self.name_servers})
 
+    def part(self, name: str, plan: AddressPlan, region: str | None = None) -> "Site":
+        """A platform of its own in the same network: its machines have the name in front, and addresses of the plan.
+
+        `site.part("office", plan).instances("web", 2)` makes office-web-1 and office-web-2, in the same region unless
+        another is given, and behind the same gateway.
+        """
+        changed = {"name": self.named(name), "plan": plan, "region": region or self.region}
+        return self.model_validate({**dict(self), **changed}).model_copy(update={"machines": self.machines})
+
     def named(self, tier: str) -> str:
         """The name of a tier's resources."""
         return "-".join([*([self.name] if self.name else []), tier.replace("_", "-")])
+
+    @property
+    def resolvers(self) -> tuple[str, ...]:
+        """The addresses of its name servers; none: the platform's."""
+        return self.name_servers.addresses if self.name_servers else ()
 
     def tier(self, tier: str) -> Tier:
         """A tier's room, as a client: for what is declared before its machines."""
@@ -199,7 +213,7 @@ class Site(Args):
         return _Inside(
             self.way_out.via if self.way_out else None,
             self.way_out.address if self.way_out else None,
-            self.name_servers.addresses if self.name_servers else (),
+            self.resolvers,
             pulumi.ResourceOptions(depends_on=found) if found else None,
         )
 
