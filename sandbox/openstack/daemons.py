@@ -9,6 +9,8 @@ from sandbox.processes import Daemon, answers
 from sandbox.shell import run, wake
 
 PLUGINS = STATE / "plugins"
+# A server that starts removes the temporary tables of every other one that has the same folder for them.
+DATABASE_OPTIONS = ("--no-defaults", f"--datadir={DATA}/mysql", f"--tmpdir={DATA}/mysql", "--user=root")
 # Neutron and Octavia find drivers by entry points, so these look like an installed distribution.
 ENTRY_POINTS = """\
 [neutron.ml2.mechanism_drivers]
@@ -55,13 +57,11 @@ def database(durable: bool = True) -> Daemon:
     command = [
         *again_after_a_signal,
         "mariadbd",
-        "--no-defaults",
-        f"--datadir={DATA}/mysql",
+        *DATABASE_OPTIONS,
         f"--socket={DATABASE_SOCKET}",
         "--skip-networking",
         # Its socket is in a directory of root's.
         "--skip-grant-tables",
-        "--user=root",
         "--skip-log-bin",
         f"--innodb-flush-log-at-trx-commit={2 if durable else 0}",
         *speed,

@@ -84,7 +84,7 @@ def _fill(secrets: Secrets, say: Callable[[str], None]) -> None:
     for name in ("certificates", "credential", "fernet"):
         (DATA / name).chmod(0o700)
     with (LOG / "setup.out").open("ab") as out:
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={DATA}/mysql", "--user=root", "--skip-test-db"]
+        install = ["mariadb-install-db", *daemons.DATABASE_OPTIONS, "--skip-test-db"]
         subprocess.run(install, check=True, stdout=out, stderr=out)
     processes.start([daemons.database(durable=False)], 60, say)
     daemons.sql("".join(f"CREATE DATABASE {name} CHARACTER SET utf8mb3;" for name in DATABASES))

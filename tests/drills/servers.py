@@ -24,7 +24,12 @@ class Server:
     def start(self) -> None:
         options = [
             *("--no-defaults", "--user=root", "--bind-address=127.0.0.1", f"--port={self.port}"),
-            *(f"--datadir={self.folder}/data", f"--socket={self.folder}/sock", f"--pid-file={self.folder}/pid"),
+            *(
+                f"--datadir={self.folder}/data",
+                f"--tmpdir={self.folder}",
+                f"--socket={self.folder}/sock",
+                f"--pid-file={self.folder}/pid",
+            ),
             *(f"--server-id={self.port}", "--log-bin", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M"),
         ]
         named = f'hostname {self.name}; exec mariadbd "$@"'
@@ -73,7 +78,7 @@ def install(folder: Path) -> Path:
     """The data of a server that was just installed."""
     assert os.geteuid() == 0, "a host name of a server's own needs root"
     options = ("--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db")
-    command = ["mariadb-install-db", *options, f"--datadir={folder}"]
+    command = ["mariadb-install-db", *options, f"--datadir={folder}", f"--tmpdir={folder.parent}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder

@@ -53,7 +53,7 @@ class Instance:
             timeout=120,
         )
 
-    def wait(self, seconds: float = 90) -> None:
+    def wait(self, seconds: float = 300) -> None:
         end = time.monotonic() + seconds
         while (done := self.ssh("cloud-init status --wait", check=False)).returncode != 0:
             said = f"{done.stdout}{done.stderr}".strip()
@@ -94,7 +94,7 @@ def instance(_started: None) -> Iterator[Instance]:
         networks=[{"uuid": cloud.network.find_network("Ext-Net").id}, {"uuid": network.id}],
     )
     try:
-        server = cloud.compute.wait_for_server(server, wait=120, interval=0.3)
+        server = cloud.compute.wait_for_server(server, wait=300, interval=0.3)
         found = Instance(server.id, server.addresses["Ext-Net"][0]["addr"])
         found.wait()
         yield found
@@ -102,7 +102,7 @@ def instance(_started: None) -> Iterator[Instance]:
         sandbox("start")  # a test that failed may have left it stopped
         cloud.compute.delete_server(server.id)
         with contextlib.suppress(openstack.exceptions.NotFoundException):
-            cloud.compute.wait_for_delete(server, interval=0.3, wait=60)
+            cloud.compute.wait_for_delete(server, interval=0.3, wait=300)
         cloud.compute.delete_keypair(key.name)
         operator.network.delete_network(network.id)
 
@@ -111,7 +111,7 @@ def instance(_started: None) -> Iterator[Instance]:
 def test_two_starts_at_once_are_one() -> None:
     processes.end({"keystone"})
     both = [subprocess.Popen([*COMMAND, "start"], stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=120)[1] for process in both]
+    said = [process.communicate(timeout=600)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sum("keystone answers" in text for text in said) == 1, said
     assert sum("waiting for another command: `sandbox start`" in text for text in said) == 1, said

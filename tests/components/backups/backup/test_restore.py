@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.components.backups.backup.test_backup import files
+from tests.waiting import until
 
 METRIC = re.compile(r'casebook_backup_last_success_timestamp_seconds\{backup="content"\} (\d+)\n')
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -192,17 +192,15 @@ class Database:
 
     def __init__(self, place: Path) -> None:
         self.socket = str(place / "socket")
-        where = ["--no-defaults", f"--datadir={place / 'data'}", "--user=root"]
+        where = ["--no-defaults", f"--datadir={place / 'data'}", f"--tmpdir={place}", "--user=root"]
         place.mkdir()
         subprocess.run(["mariadb-install-db", *where, "--skip-test-db"], check=True, capture_output=True)
         self.process = subprocess.Popen(
             ["mariadbd", *where, f"--socket={self.socket}", "--skip-networking", f"--log-bin={place / 'binlog'}"],
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 30
-        while subprocess.run(self.client("SELECT 1"), capture_output=True).returncode:
-            assert time.monotonic() < deadline, "mariadbd does not answer"
-            time.sleep(0.1)
+        alive = self.client("SELECT 1")
+        until(lambda: subprocess.run(alive, capture_output=True).returncode == 0, "mariadbd does not answer")
 
     def client(self, query: str) -> list[str]:
         return ["mariadb", "--no-defaults", f"--socket={self.socket}", "--batch", "--skip-column-names", "-e", query]

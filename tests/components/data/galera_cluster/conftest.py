@@ -71,7 +71,7 @@ def files_of(args: GaleraClusterArgs, number: int, folder: Path, cluster: str = 
     roles = (peer(cluster, args, machine(number)), member(cluster, args, machine(number)))
     texts = {file.path: moved(file.content, folder) for role in roles for file in role.files}
     server = texts["/etc/mysql/mariadb.conf.d/90-galera.cnf"] + texts["/etc/mysql/mariadb.conf.d/91-galera-members.cnf"]
-    own = f"datadir = {folder}/data\nsocket = {folder}/sock\npid_file = {folder}/pid\n"
+    own = f"datadir = {folder}/data\ntmpdir = {folder}\nsocket = {folder}/sock\npid_file = {folder}/pid\n"
     return {
         "settings.json": texts["/etc/galera/settings.json"],
         "accounts.json": texts["/etc/galera/accounts.json"],

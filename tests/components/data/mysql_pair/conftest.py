@@ -55,10 +55,11 @@ def files_of(args: MysqlPairArgs, own: str, peer: str, folder: Path) -> dict[str
         assert before in settings
         settings = settings.replace(before, after)
     server = texts["/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf"]
+    own = f"datadir = {folder}/data\ntmpdir = {folder}\nsocket = {folder}/sock\npid_file = {folder}/pid\n"
     files = {
         "settings.json": settings,
         "peer.cnf": texts["/etc/mysql-pair-peer.cnf"],
-        "server.cnf": f"{server}\ndatadir = {folder}/data\nsocket = {folder}/sock\npid_file = {folder}/pid\n",
+        "server.cnf": f"{server}\n{own}",
     }
     return {name: text.replace(CERTIFICATE, f"{folder.parent}/pair") for name, text in files.items()}
 
@@ -69,7 +70,7 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert os.geteuid() == 0, "network namespaces need root"
     data = tmp_path_factory.mktemp("server") / "data"
     options = ("--no-defaults", "--user=root", "--auth-root-authentication-method=socket", "--skip-test-db")
-    sh("mariadb-install-db", *options, f"--datadir={data}")
+    sh("mariadb-install-db", *options, f"--datadir={data}", f"--tmpdir={data.parent}")
     return data
 
 
