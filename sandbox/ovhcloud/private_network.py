@@ -58,6 +58,8 @@ def add_to_region(call: Call, project: str, network: Object, vrack: str, region:
     path = [*BASE, project, "network", network["id"]]
     made = call.openstack.create_network(region, network["name"], Segment(vrack, network["vlanId"]))
     building = {"region": region, "status": "BUILDING", "openstackId": None}
+    # Meanwhile an earlier region may have become active.
+    network = call.store.need("networkId", *path)
     network = call.store.put({**network, "status": "BUILDING", "regions": [*network["regions"], building]}, *path)
     call.tasks.later(call.tasks.seconds, activate, project, network["id"], region, made)
     call.tasks.settle(path, "status", "ACTIVE", "ERROR", subjects=[("vrack", vrack)])

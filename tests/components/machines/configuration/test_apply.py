@@ -228,7 +228,9 @@ def test_a_vendors_repository_gives_what_the_machines_own_sources_lack(vendor: V
         "Signed-By: /etc/apt/keyrings/vendor.gpg\n"
     )
     key = machine.root / "etc/apt/keyrings/vendor.gpg"
-    shown = subprocess.run(["gpg", "--show-keys", "--with-colons", key], check=True, capture_output=True, text=True)
+    shown = subprocess.run(
+        ["gpg", "--no-autostart", "--show-keys", "--with-colons", key], check=True, capture_output=True, text=True
+    )
     assert f":{vendor.fingerprint}:" in shown.stdout
 
 

@@ -107,7 +107,9 @@ class Site:
         )
 
     def get(self, path: str, options: str = "", port: str = "10.4.0.21") -> str:
-        return self.net["front"].run(f"curl -sS --max-time 10 {options} 'http://{port}{path}'", check=False)
+        return self.net["front"].run(
+            f"curl -sS --path-as-is --max-time 10 {options} 'http://{port}{path}'", check=False
+        )
 
     def status(self, path: str, options: str = "", port: str = "10.4.0.21") -> str:
         return self.get(path, f"-o /dev/null -w '%{{http_code}} %header{{x-cache}}' {options}", port).strip()
