@@ -296,7 +296,7 @@ class _Cloud(mocks.Mocks):
             "zones": ["gra", "rbx"],
             "state": "ok",
             "vrackEligibility": True,
-            "vrackName": "pn-1001",
+            "vrackName": "",
         }
 
     def nat_ips(self, args: Values) -> Values:

@@ -68,6 +68,23 @@ def test_all_that_comes_in_or_goes_out_passes_the_gateway(stack: list[Registered
             assert f"Gateway={gateway}" in role(stack, f"{name}-base"), name
 
 
+@pytest.mark.claim("KEY-1")
+def test_what_is_open_follows_from_the_roles(stack: list[Registered]) -> None:
+    exposure = stack[0].outputs["exposure"]
+    assert exposure.keys() == set(machines(stack))
+    to_the_world = {name: found["0.0.0.0/0"] for name, found in exposure.items() if "0.0.0.0/0" in found}
+    # The HAProxies have no public address: the gateway passes clients on to them as they are.
+    doors = ("rbx-gateway-1", "rbx-haproxy-1", "rbx-haproxy-2", "gra-gateway-1", "gra-haproxy-1")
+    assert to_the_world == {name: ["80/tcp", "443/tcp"] for name in doors}
+    # Administrators jump through the gateway; the conductor gives orders where something rests.
+    for name in ("rbx-keys-1", "rbx-mobile-2", "rbx-proxy-1"):
+        assert "10.12.1.96/32" not in exposure[name]
+    for name in ("rbx-haproxy-1", "rbx-db-1", "rbx-mobile-1", "gra-haproxy-1"):
+        assert exposure[name]["10.12.1.96/32"] == ["22/tcp"]
+        assert exposure[name][f"10.12.{int(name.startswith('gra'))}.2/32"] == ["22/tcp"]
+    assert exposure["rbx-mobile-1"]["10.12.1.64/32"] == ["8730/tcp"]
+
+
 @pytest.mark.claim("KEY-2")
 def test_requests_pass_haproxy_the_proxies_and_haproxy_again(stack: list[Registered]) -> None:
     for name in ("rbx-haproxy-1", "rbx-haproxy-2"):
@@ -173,10 +190,24 @@ def test_further_sites_are_an_option(stack: list[Registered]) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"replica": place("replica", nas="zpool-000001")}, r"zpool-000001: the sites share nothing"),
-        ({"replica": place("replica", name="rbx")}, r"rbx: the sites share nothing"),
+        (
+            {"replica": place("replica", nas="zpool-000001")},
+            r"replica\.nas=zpool-000001: is primary\.nas already; one of it cannot be two",
+        ),
+        (
+            {"replica": place("replica", name="rbx")},
+            r"name=rbx: of two sites; their machines would have the same names",
+        ),
+        (
+            {"replica": place("replica", databases=place("primary")["databases"])},
+            r"replica\.databases\.rbx-db-1=ns31000033\.ip-198-18-16-33\.eu: is primary\.databases\.rbx-db-1 already",
+        ),
+        (
+            {"replica": place("replica", databases={**place("replica")["databases"], "rbx-db-1": "ns1.example.net"})},
+            r"replica\.databases\.rbx-db-1=rbx-db-1: is primary\.databases\.rbx-db-1 already",
+        ),
         ({"primary": place("primary", sizes={"haproxy": 2})}, r"primary\.sizes\.proxy.*required"),
-        ({"private_cidr": "10.12.0.0/24"}, r"10\.12\.0\.0/24 has host offsets"),
+        ({"private_cidr": "10.12.0.0/24"}, r"private_cidr=10\.12\.0\.0/24: too small for the drawing.*replica=256/24"),
     ],
 )
 def test_what_cannot_be_built_is_refused(changes: dict[str, Any], message: str, ssh_key_file: Path) -> None:

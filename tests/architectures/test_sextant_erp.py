@@ -13,10 +13,6 @@ from tests.harness import Registered, declare, declares_the_same, only
 
 FILE = Path(__file__).parents[2] / "stacks/Pulumi.sextant-erp.yaml"
 PROJECT = "0123456789ab4cdef0123456789abcde"
-VRACK = {"ovh:IpLoadBalancing/getIpLoadBalancing:getIpLoadBalancing": lambda given: {
-    "id": given["serviceName"], "serviceName": given["serviceName"], "ipv4": "198.18.30.3", "zones": ["rbx"],
-    "state": "ok", "vrackEligibility": True, "vrackName": "",
-}}  # fmt: skip
 
 
 def configuration(**changes: Any) -> dict[str, str]:
@@ -28,14 +24,14 @@ def configuration(**changes: Any) -> dict[str, str]:
 
 
 def declared(**changes: Any) -> list[Registered]:
-    return declare(architectures.build, preview=False, config=configuration(**changes), answers=VRACK)
+    return declare(architectures.build, preview=False, config=configuration(**changes))
 
 
 @pytest.fixture(name="stack", scope="module")
 def _stack(ssh_key_file: Path) -> list[Registered]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CASEBOOK_SSH_KEY_FILE", str(ssh_key_file))
-        return declares_the_same(architectures.build, config=configuration(), answers=VRACK)
+        return declares_the_same(architectures.build, config=configuration())
 
 
 def of(stack: list[Registered], kind: str) -> list[Registered]:
@@ -137,6 +133,19 @@ def test_backups_in_object_storage_are_an_option() -> None:
     ("changes", "message"),
     [
         ({"backup": None}, "backup or backup_storage: backups go to one of them"),
+        # Whoever loses that server loses the backup with it.
+        (
+            {"backup": "ns31000010.ip-198-18-16-10.eu"},
+            r"backup=ns31000010\.ip-198-18-16-10\.eu: is servers\.erp-1 already; one of it cannot be two",
+        ),
+        (
+            {"database_servers": {"erp-1": "ns31000007.ip-198-18-16-7.eu", "db-2": "ns31000006.ip-198-18-16-6.eu"}},
+            r"database_servers\.erp-1=erp-1: is servers\.erp-1 already",
+        ),
+        (
+            {"private_cidr": "10.9.0.0/25"},
+            r"private_cidr=10\.9\.0\.0/25: too small for the drawing.*load_balancer=240/28",
+        ),
         ({"servers": {"erp-1": "ns31000010.ip-198-18-16-10.eu"}}, "servers.*2"),
         ({"admin_cidr": ["0.0.0.0/0"]}, "admin_cidr: no such field"),
     ],
@@ -144,6 +153,21 @@ def test_backups_in_object_storage_are_an_option() -> None:
 def test_what_cannot_be_built_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         declared(**changes)
+
+
+@pytest.mark.claim("ERP-2")
+def test_the_world_reaches_the_balancer_and_nothing_else(stack: list[Registered]) -> None:
+    exposure = stack[0].outputs["exposure"]
+    assert exposure["load balancer"] == {"0.0.0.0/0": ["80/tcp", "443/tcp"]}
+    watcher = exposure["monitoring"].keys() - {"198.18.0.1/32"}
+    for name in ("erp-1", "erp-2"):
+        # The servers and their service address, the balancer, the administrators, the watchdog: it gives orders.
+        assert exposure[name].keys() == {
+            *("10.9.0.16/32", "10.9.0.17/32", "10.9.0.40/32", "10.9.0.240/28", "198.18.0.1/32"),
+            *watcher,
+        }
+        assert [exposure[name][address] for address in watcher] == [["22/tcp", "9100/tcp"]]
+    assert exposure["backup"]["10.9.0.16/32"] == ["2222/tcp"]
 
 
 def test_secrets_are_secret(stack: list[Registered]) -> None:
