@@ -9,12 +9,11 @@ from drills.deployment import up
 from drills.drill import Figure, NotSeen
 from drills.ledger import told
 from drills.load import load
-from stacks.deployed_stack import DeployedStack, WithDatabase, world
+from drills.outage import AFTER, BEFORE, LONGEST
+from stacks.deployed_stack import DeployedStack, WithDatabase, WithUrl, world
 
 S = TypeVar("S", bound=DeployedStack)
 D = TypeVar("D", bound=DeployedStack[WithDatabase])
-BEFORE, AFTER = 5, 5  # seconds of load around the change
-LONGEST = 1800
 
 
 @contextlib.contextmanager
@@ -106,3 +105,9 @@ def password_rotated(
 def serials(host: str) -> list[str]:
     """The number of the certificate that visitors of a host see."""
     return [world("sh", "-c", f"openssl s_client -connect {host}:443 </dev/null | openssl x509 -noout -serial")]
+
+
+def serves(stack: DeployedStack[WithUrl], machine: str) -> Callable[[], bool]:
+    """Whether one of some visitors meets the machine."""
+    look = f"for n in 1 2 3; do curl -skI --max-time 5 {stack.outputs.url}; done"
+    return lambda: f"x-served-by: {machine}" in world("sh", "-c", look, check=False).lower()

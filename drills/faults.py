@@ -28,6 +28,7 @@ for device in /sys/class/net/*; do
 done | { echo add table netdev drill; cat; } | nft -f -
 """
 Fault = Callable[[DeployedStack], AbstractContextManager[float]]
+WAYS = ("loses power", "freezes", "is cut off")  # in which a whole machine is lost
 FULL = "has a full disk"
 LOGINS = 8  # at once: a gateway's sshd refuses some when more than ten have not logged in yet (MaxStartups)
 FILL = "/var/tmp/drill-fill"  # noqa: S108 (a machine's own, made and removed by root)
@@ -197,19 +198,25 @@ def way(how: str, seconds: int = 25) -> Callable[[str], Fault]:
     return lambda machine: ways(machine, seconds)[how]
 
 
+def has_killed(unit: str) -> str:
+    """In words that are the same with the next release: php8.4-fpm is php-fpm."""
+    return f"has {re.sub(r'[0-9.]+', '', unit)} killed"
+
+
 def every_way(unit: str, seconds: int = 25) -> dict[str, Callable[[str], Fault]]:
     """How a machine that is yet to be named is broken: its daemon, as a whole, its disk; in words that follow it."""
     return {
-        f"has {unit} killed": lambda machine: kill(machine, unit),
-        **{how: way(how, seconds) for how in ways("", 0)},
+        has_killed(unit): lambda machine: kill(machine, unit),
+        **{how: way(how, seconds) for how in WAYS},
         FULL: lambda machine: full(machine, seconds),
     }
 
 
 def ways(machine: str, seconds: int) -> dict[str, Fault]:
     """How a whole machine is lost, in words that follow its name; what ends by itself does so after `seconds`."""
-    return {
-        "loses power": functools.partial(power_loss, machine=machine),
-        "freezes": functools.partial(frozen, machine=machine, seconds=seconds),
-        "is cut off": functools.partial(cut_off, machine=machine, seconds=seconds),
-    }
+    found = (
+        functools.partial(power_loss, machine=machine),
+        functools.partial(frozen, machine=machine, seconds=seconds),
+        functools.partial(cut_off, machine=machine, seconds=seconds),
+    )
+    return dict(zip(WAYS, found, strict=True))

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from drills import faults, ports
+from drills import faults
 from drills.canary import CANARY
+from drills.changes import serves
 from drills.drill import Drill, Figure, NotSeen
 from drills.limits import BEHIND_THE_BALANCER, STARTED_AGAIN
 from drills.load import Load, load
+from drills.outage import AFTER, BEFORE, Bears, machine_lost
+from drills.packs import ports
+from drills.packs.autoscaler import autoscaler, came_and_went
 from drills.patience import seconds_until
 from drills.release import released
-from drills.scaling import autoscaler, came_and_went
-from drills.serving import AFTER, BEFORE, serves, under_load
 from sandbox import GATEWAY
 from stacks.deployed_stack import DeployedStack, world
 from stacks.environment import is_account
@@ -51,26 +53,19 @@ def pages(stack: Stack) -> list[str]:
 # A VPS is lost
 
 
-def lost(machine: str, how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
-    def run(stack: Stack) -> list[Figure]:
-        half = round(RATE * clean / 2)  # the other VPS takes its half meanwhile
-        return under_load(stack, pages(stack), fault, rate=RATE, seconds=seconds, failed=half, clean=clean)
-
-    return Drill(name=f"{machine} {how}", claims=("GIR-2",), promise=EITHER_SIDE, limit=limit, run=run)
-
-
 def ways(machine: str) -> list[Drill]:
-    return [
-        *(
-            lost(machine, f"has {unit} killed", faults.kill(machine, unit), 10, 4, STARTED_AGAIN)
-            for unit in ("nginx", "upload")
-        ),
-        *(
-            lost(machine, how, faults.ways(machine, seconds + 5)[how], seconds, clean, limit)
-            for how, (seconds, clean, limit) in BEHIND_THE_BALANCER.items()
-        ),
-        lost(machine, faults.FULL, faults.full(machine, 25), 20, 0, ""),
-    ]
+    """The other VPS takes its half of the visitors meanwhile."""
+    killed = dict.fromkeys(("nginx", "upload"), Bears(10, 4, STARTED_AGAIN))
+    return machine_lost(
+        machine,
+        pages,
+        RATE,
+        killed=killed,
+        lost=BEHIND_THE_BALANCER,
+        share=1 / 2,
+        claims=("GIR-2",),
+        promise=EITHER_SIDE,
+    )
 
 
 # Photos
@@ -202,11 +197,9 @@ def balancer(stack: Stack) -> dict[str, str]:
     return {"load balancer": str(urlsplit(stack.outputs.url).hostname)}
 
 
-def the_world(stack: Stack) -> list[Figure]:
+def storage_address(stack: Stack) -> dict[str, str]:
     host = str(urlsplit(stack.outputs.photos).hostname)
-    return ports.the_world(
-        stack, balancer(stack), {"object storage": socket.gethostbyname(host) if is_account() else GATEWAY}
-    )
+    return {"object storage": socket.gethostbyname(host) if is_account() else GATEWAY}
 
 
 DRILLS = [
@@ -239,20 +232,14 @@ DRILLS = [
         limit="the backup itself is OVHcloud's; that it is switched on is what the API can tell",
         run=vps_backups,
     ),
-    Drill(
-        name="what the world can reach",
-        claims=("GIR-3", "GIR-4"),
+    ports.from_world(
+        ("GIR-3", "GIR-4"),
+        balancer,
+        services=storage_address,
         promise="the balancer, and photos at the object storage itself, by HTTPS only; no VPS but by the balancer",
         limit="TCP ports up to 10000; 80 and 443 of the object storage, which is OVHcloud's",
-        run=the_world,
     ),
-    Drill(
-        name="what each VPS can reach",
-        claims=("GIR-2",),
-        promise="ports reachable are ports declared",
-        limit="TCP ports that are likely or declared",
-        run=lambda stack: ports.each_tier(stack, list(stack.machines), balancer(stack)),
-    ),
+    ports.from_tiers(("GIR-2",), (), balancer, who="VPS"),
     released(pages, RATE),
     CANARY,
 ]

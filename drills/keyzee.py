@@ -2,31 +2,35 @@
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import filter as matching
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from drills import changes, faults, galera, ports
+from architectures.keyzee import KeyzeeOutputs
+from drills import changes, faults
 from drills.canary import CANARY
 from drills.drill import Drill, Figure, NotSeen
+from drills.ledger import ledger
 from drills.limits import NOT_THERE_YET, SKIPPED, STARTED_AGAIN, VRRP
+from drills.outage import Bears, Check, Outage, machine_lost, outage, served
+from drills.packs import galera_cluster, ports
+from drills.packs.drp_replica_site import SERVES, Sites, asked, by_name, gap, visited
+from drills.packs.haproxy_tier import Members
 from drills.peak import SENSIBLE, highest, rising
 from drills.release import released
-from drills.serving import moving, under_load
-from drills.sites import Sites, Visit, asked, by_name, gap, visited
 from stacks.deployed_stack import DeployedStack, world
 
-if TYPE_CHECKING:
-    from architectures.keyzee import KeyzeeOutputs
-
-Stack: TypeAlias = "DeployedStack[KeyzeeOutputs]"
+Stack: TypeAlias = DeployedStack[KeyzeeOutputs]
 RATE = 30  # requests a second
 PRIVATE = "10.12.0.0/23"
-CLUSTER = galera.Cluster(members="rbx-db-*", over="rbx-mobile-2", claims=("KEY-4",))
+WRITER = galera_cluster.Application(over="rbx-mobile-2", address=lambda stack: stack.outputs.database.address)
+CLUSTER = galera_cluster.Cluster("rbx-db-*", (WRITER,), claims=("KEY-4",))
+HAPROXIES = Members("rbx-haproxy-*", PRIVATE)
 
 NO_REQUEST = "HAProxy stops sending to what does not answer"
 ONE_DOOR = "one firewall in front of everything, as drawn: what is lost with it is back when it is"
+PASSES = "everything that comes in passes the firewall; ports reachable are ports declared"
 GATEWAY = "rbx-gateway-1"
 
 
@@ -37,45 +41,26 @@ def pages(stack: Stack, path: str = "/") -> list[str]:
 # A machine of the first site
 
 
-class Tier(NamedTuple):
-    """What a machine is to the visitors: its claim, the part of them who meet it, the page, and what limits them."""
-
-    claim: str
-    share: float
-    limit: str
-    path: str = "/"
-    promise: str = NO_REQUEST
-
-
-def lost(machine: str, how: str, fault: faults.Fault, tier: Tier, seconds: int, clean: float, limit: str) -> Drill:
-    def run(stack: Stack) -> list[Figure]:
-        failed = round(RATE * clean * tier.share)
-        return under_load(stack, pages(stack, tier.path), fault, rate=RATE, seconds=seconds, failed=failed, clean=clean)
-
-    return Drill(name=f"{machine} {how}", claims=(tier.claim,), promise=tier.promise, limit=limit, run=run)
-
-
-def machine_lost(machine: str, daemon: str, tier: Tier) -> list[Drill]:
-    killed, limit = faults.kill(machine, daemon), f"{STARTED_AGAIN}; {tier.limit}"
-    return [
-        lost(machine, f"has {daemon} killed", killed, tier, 10, 5, limit),
-        *(lost(machine, how, fault, tier, 20, 12, tier.limit) for how, fault in faults.ways(machine, 25).items()),
-        lost(machine, faults.FULL, faults.full(machine, 25), tier, 20, 0, ""),
-    ]
-
-
-def gateway_lost(how: str, fault: faults.Fault, clean: float) -> Drill:
-    tier = Tier("KEY-1", 1, ONE_DOOR, promise="the firewall filters all traffic, and nothing goes around it")
-    return lost(GATEWAY, how, fault, tier, 20, clean, ONE_DOOR if clean else "")
+def lost(machine: str, daemon: str, claim: str, path: str = "/") -> list[Drill]:
+    """Of two that share the visitors."""
+    return machine_lost(
+        machine,
+        functools.partial(pages, path=path),
+        RATE,
+        killed={daemon: Bears(10, 5, f"{STARTED_AGAIN}; {SKIPPED}")},
+        lost=Bears(20, 12, SKIPPED),
+        share=1 / 2,
+        claims=(claim,),
+        promise=NO_REQUEST,
+    )
 
 
 def address_lost(how: str, fault: Callable[[str], faults.Fault], clean: float) -> Drill:
     """Of the two HAProxies the one that has the address."""
 
     def run(stack: Stack) -> list[Figure]:
-        [machine] = [one for one in matching(stack.machines, "rbx-haproxy-*") if moving(stack, one, PRIVATE)]
-        failed = round(RATE * clean)
-        return under_load(stack, pages(stack), fault(machine), rate=RATE, seconds=20, failed=failed, clean=clean)
+        visits = served(pages(stack), RATE, failed=round(RATE * clean), clean=clean)
+        return outage(stack, fault(HAPROXIES.holder(stack)), 20, visits)
 
     return Drill(name=f"the HAProxy with the address {how}", claims=("KEY-2",), promise=NO_REQUEST, limit=VRRP, run=run)
 
@@ -89,87 +74,41 @@ def sites(stack: Stack) -> Sites:
     return Sites("gra-conductor", doors, [name for name in first if name not in doors])
 
 
-class Book:
-    """The reservations of one visitor, there once the block has ended, and those that the service knows then."""
+@contextlib.contextmanager
+def booked(stack: Stack, *, lost: int, within: float, on_the_way: str = "") -> Iterator[Check]:
+    """Reservations from the world, all but so many of which the service knows; none is made for `within` seconds."""
+    label, known = f"drill-{time.time_ns()}", set[str]()
 
-    def __init__(self) -> None:
-        self.label = f"drill-{time.time_ns()}"
-        self.visits: list[Visit] = []
-        self.known: set[str] = set()
-
-    def figures(self, moment: float, *, lost: int | None, within: float) -> list[Figure]:
-        """For the table; from a moment on none may be made for `within` seconds."""
-        made = {f"{self.label}-{visit.number}" for visit in self.visits if visit.status == 201}
+    def check(when: Outage) -> list[Figure]:
+        made = {f"{label}-{visit.number}" for visit in visits if visit.status == 201}
         if not made:
             raise NotSeen("no reservation was made")
         return [
-            Figure("reservations made", len(made)),
-            Figure("made reservations lost", len(made - self.known), goal=lost),
-            Figure("none made for", gap(self.visits, 201, moment), "s", goal=within),
+            Figure(f"reservations made{on_the_way}", len(made)),
+            Figure(f"made reservations lost{on_the_way}", len(made - known), goal=lost),
+            Figure(f"none made for{on_the_way}", gap(visits, 201, when.began), "s", goal=within),
         ]
 
-
-@contextlib.contextmanager
-def booked(stack: Stack) -> Iterator[Book]:
-    """Reservations from the world while the block runs."""
-    book = Book()
-    with visited(f"{by_name(stack, '/reservations')} -d {book.label}-$n") as book.visits:
-        yield book
-    book.known = set(asked(stack, "/reservations").split())
+    with visited(f"{by_name(stack, '/reservations')} -d {label}-$n") as visits:
+        yield check
+    known |= set(asked(stack, "/reservations").split())
 
 
 def home_again(stack: Stack) -> list[Figure]:
     """By command, while reservations are made."""
-    with booked(stack) as book:
-        time.sleep(5)
-        moment = time.time()
-        sites(stack).home(stack)
-        time.sleep(20)
-    figures = book.figures(moment, lost=0, within=120)
-    return [figure._replace(name=f"{figure.name}, on the way home") for figure in figures]
+    bookings = booked(stack, lost=0, within=120, on_the_way=", on the way home")
+    return outage(stack, sites(stack).handed_back, SERVES, bookings)
 
 
 def there_and_back(stack: Stack) -> list[Figure]:
     """As it is rehearsed: both sites are whole."""
-    both = sites(stack)
-    with booked(stack) as book:
-        time.sleep(5)
-        moment = time.time()
-        both.command(stack, "takeover")
-        took = time.time() - moment
-        time.sleep(20)
-    on_the_way_home = home_again(stack)
-    return [
-        *book.figures(moment, lost=0, within=120),
-        Figure("the command took", round(took), "s"),
-        *on_the_way_home,
-    ]
+    bookings = booked(stack, lost=0, within=120)
+    return [*outage(stack, sites(stack).taken_over, SERVES, bookings), *home_again(stack)]
 
 
 def site_lost(stack: Stack) -> list[Figure]:
-    """Every machine of the first site loses power at once. It is switched on again, and serves again by command."""
-    both = sites(stack)
-    with booked(stack) as book:
-        time.sleep(5)
-        with both.first_lost(stack) as moment:
-            commanded = both.taken_over(stack, moment)
-            time.sleep(20)
-            on = time.time()
-        both.in_step(stack, "primary", 900)
-        came = time.time() - on
-    on_the_way_home = home_again(stack)
-    return [
-        *book.figures(moment, lost=20, within=240),
-        *commanded,
-        Figure("the first site in step again after it was switched on", round(came), "s"),
-        *on_the_way_home,
-    ]
-
-
-def requests_held(stack: Stack) -> list[Figure]:
-    held = highest(pages(stack))
-    risen = rising(pages(stack), round(SENSIBLE * held), times=3, seconds=20)
-    return [Figure("requests a second held", held), *risen]
+    bookings = booked(stack, lost=20, within=240)
+    return [*sites(stack).first_site_lost(stack, bookings), *home_again(stack)]
 
 
 # It is worked on
@@ -182,8 +121,8 @@ def needed(stack: Stack) -> list[str]:
 
 
 def member_certified(stack: Stack) -> list[Figure]:
-    member = CLUSTER.names(stack)[0]
-    with CLUSTER.written(stack) as book:
+    member, address = CLUSTER.names(stack)[0], stack.outputs.database.address
+    with ledger(stack, over=WRITER.over, write=address, read=address) as book:
         figures = changes.rotated(
             stack,
             needed(stack),
@@ -201,7 +140,7 @@ def password_rotated(stack: Stack) -> list[Figure]:
         RATE,
         lambda stack: changes.held(stack, CLUSTER.names(stack), "/etc/galera/accounts.json"),
         "rbx-database-application",
-        over=CLUSTER.over,
+        over=WRITER.over,
     )
 
 
@@ -209,6 +148,12 @@ def site_certified(stack: Stack) -> list[Figure]:
     [door, *_] = sites(stack).doors
     address = stack.machines[door].public
     return changes.rotated(stack, needed(stack), RATE, lambda _: changes.serials(str(address)), "rbx-www")
+
+
+def requests_held(stack: Stack) -> list[Figure]:
+    held = highest(pages(stack))
+    risen = rising(pages(stack), round(SENSIBLE * held), times=3, seconds=20)
+    return [Figure("requests a second held", held), *risen]
 
 
 def at_home(drill: Drill) -> Drill:
@@ -223,15 +168,21 @@ def at_home(drill: Drill) -> Drill:
 
 ALL = [
     address_lost("has haproxy killed", lambda machine: faults.kill(machine, "haproxy"), 5),
-    *(address_lost(how, faults.way(how), 12) for how in faults.ways("", 0)),
+    *(address_lost(how, faults.way(how), 12) for how in faults.WAYS),
     address_lost(faults.FULL, lambda machine: faults.full(machine, 25), 0),
-    *machine_lost("rbx-proxy-1", "nginx", Tier("KEY-2", 1 / 2, SKIPPED)),
-    *machine_lost("rbx-mobile-1", "apache2", Tier("KEY-3", 1 / 2, SKIPPED)),
-    *machine_lost("rbx-keys-1", "tomcat10", Tier("KEY-3", 1 / 2, SKIPPED, "/keys/")),
-    gateway_lost("has suricata killed", faults.kill(GATEWAY, "suricata"), 30),
-    *(gateway_lost(how, fault, 60) for how, fault in faults.ways(GATEWAY, 25).items()),
-    gateway_lost(faults.FULL, faults.full(GATEWAY, 25), 0),
-    *galera.drills(CLUSTER),
+    *lost("rbx-proxy-1", "nginx", "KEY-2"),
+    *lost("rbx-mobile-1", "apache2", "KEY-3"),
+    *lost("rbx-keys-1", "tomcat10", "KEY-3", "/keys/"),
+    *machine_lost(
+        GATEWAY,
+        pages,
+        RATE,
+        killed={"suricata": Bears(20, 30, ONE_DOOR)},
+        lost=Bears(20, 60, ONE_DOOR),
+        claims=("KEY-1",),
+        promise="the firewall filters all traffic, and nothing goes around it",
+    ),
+    *galera_cluster.drills(CLUSTER),
     Drill(
         name="the second site takes over as planned, and hands back",
         claims=("KEY-6",),
@@ -260,28 +211,9 @@ ALL = [
             ("the site's certificate is renewed", site_certified, ""),
         )
     ),
-    Drill(
-        name="what the world can reach",
-        claims=("KEY-1",),
-        promise="everything that comes in passes the firewall; ports reachable are ports declared",
-        run=lambda stack: ports.the_world(stack, {}),
-    ),
-    Drill(
-        name="what each tier can reach",
-        claims=("KEY-1",),
-        promise="ports reachable are ports declared",
-        limit="TCP ports that are likely or declared",
-        run=lambda stack: ports.each_tier(
-            stack, [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]
-        ),
-    ),
-    Drill(
-        name="what a neighbour of the private network can reach",
-        claims=("KEY-1",),
-        promise="everything that comes in passes the firewall; ports reachable are ports declared",
-        limit="TCP ports that are likely or declared",
-        run=lambda stack: ports.a_neighbour(stack, PRIVATE),
-    ),
+    ports.from_world(("KEY-1",), promise=PASSES),
+    ports.from_tiers(("KEY-1",), [f"rbx-{tier}-1" for tier in ("gateway", "haproxy", "proxy", "keys", "mobile", "db")]),
+    ports.from_neighbour(("KEY-1",), PRIVATE, promise=PASSES),
     released(needed, RATE),
     CANARY,
     # Last: its tries end in an overload, after which the gateway remembers connections for ten minutes.

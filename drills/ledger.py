@@ -17,11 +17,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pymysql
 
-from architectures.base import Database
 from drills.drill import Figure, NotSeen
 from drills.patience import seconds_until
 from sandbox.ports import free_port
-from stacks.deployed_stack import DeployedStack, WithDatabase, ssh_client
+from stacks.deployed_stack import Account, DeployedStack, WithAccount, WithDatabase, ssh_client
 
 WRITERS, READERS = 4, 2
 TIMEOUT = 3  # seconds after which a client gives a connection up and makes another
@@ -150,7 +149,7 @@ class Ledger:
 
 @contextlib.contextmanager
 def ledger(
-    stack: DeployedStack[WithDatabase],
+    stack: DeployedStack[WithAccount],
     *,
     over: str,
     write: str,
@@ -261,7 +260,7 @@ def told(stack: DeployedStack[WithDatabase], over: str, statement: str) -> Seque
         return answer(client(port, stack.outputs.database), statement)
 
 
-def client(port: int, account: Database) -> Connect:
+def client(port: int, account: Account) -> Connect:
     """Connects to the database behind a port of this computer."""
 
     def connect() -> Connection:

@@ -1,5 +1,7 @@
 """What physics or a daemon sets a limit to, in the words that stand beside the figures; each with its source."""
 
+from drills.outage import Bears
+
 CONNECTS = (
     "a visitor's connection to a server that is off is given up after 5 s and tried again on another; the balancer "
     "then asks the server every second, and takes it out at the second failure (LoadBalancerIp)"
@@ -31,9 +33,9 @@ ROOM_AGAIN = (
     "to 60 secs delay)"
 )
 
-# How a server behind the load balancer is lost: for how many seconds, after how many it costs nothing more, and why.
+# How a server behind the load balancer is lost, and what that may cost.
 BEHIND_THE_BALANCER = {
-    "loses power": (30, 15, CONNECTS),
-    "freezes": (100, 96, HANGS),
-    "is cut off": (30, 15, CONNECTS),
+    "loses power": Bears(30, 15, CONNECTS),
+    "freezes": Bears(100, 96, HANGS),
+    "is cut off": Bears(30, 15, CONNECTS),
 }

@@ -63,12 +63,15 @@ def rising(targets: Sequence[str], rate: int, *, times: int, seconds: float) -> 
 
 
 @contextlib.contextmanager
-def bare_nginx(stack: DeployedStack, machine: str) -> Iterator[str]:
-    """A second nginx on a web server, with nothing between it and the world, and the same page. Gives its URL."""
+def bare_nginx(stack: DeployedStack, machine: str, page: str | None = None) -> Iterator[str]:
+    """One more nginx, with nothing between it and the world, and a web server's own page, or another. Gives its URL."""
+    root = "/run/drill-www" if page else "/srv/www"
     configuration = (
         "worker_processes auto; pid /run/drill-nginx.pid; error_log /dev/null; events { worker_connections 4096; }\n"
-        f"http {{ access_log off; keepalive_requests 100000; server {{ listen {PORT}; root /srv/www; }} }}\n"
+        f"http {{ access_log off; keepalive_requests 100000; server {{ listen {PORT}; root {root}; }} }}\n"
     )
+    if page:
+        stack.on(machine, f"sudo install -d {root} && sudo tee {root}/index.html >/dev/null", stdin=page)
     stack.on(machine, "sudo tee /run/drill-nginx.conf >/dev/null", stdin=configuration)
     daemon = "nginx -c /run/drill-nginx.conf -g 'daemon off;'"
     stack.on(machine, f"sudo systemd-run --quiet --collect --unit=drill-nginx -p LimitNOFILE=65536 {daemon}")
@@ -76,4 +79,4 @@ def bare_nginx(stack: DeployedStack, machine: str) -> Iterator[str]:
     try:
         yield f"http://{stack.machines[machine].public}:{PORT}/"
     finally:
-        stack.on(machine, "sudo systemctl stop drill-nginx; sudo systemctl reload nftables")
+        stack.on(machine, "sudo systemctl stop drill-nginx; sudo systemctl reload nftables; sudo rm -rf /run/drill-www")

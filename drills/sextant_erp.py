@@ -5,27 +5,30 @@ import functools
 import re
 import time
 from collections.abc import Iterator
+<<<<<<< HEAD
 from typing import TYPE_CHECKING, Any, TypeAlias
+=======
+from typing import TypeAlias
+>>>>>>> 1d91079 (Drills in packs that a component brings, of a fault, loads that go on meanwhile, and a check of each)
 from urllib.parse import urlsplit
 
-from drills import alerts, backups, faults, pair, ports
+from architectures.sextant_erp import SextantOutputs
+from drills import faults
 from drills.canary import CANARY
-from drills.changes import held, password_rotated
 from drills.drill import Drill, Figure, NotSeen
-from drills.ledger import Ledger, ledger
+from drills.ledger import ledger
 from drills.limits import CONNECTS, DATABASE_STARTED_AGAIN, ROOM_AGAIN, STARTED_AGAIN
 from drills.load import Load, load
+from drills.outage import Check, outage, served
+from drills.packs import backup, monitoring, mysql_pair, ports
 from drills.patience import seconds_until
 from drills.release import released
-from drills.serving import under_load
 from pulumi_casebook.core.debian import PHP
 from stacks.deployed_stack import DeployedStack, world
 
-if TYPE_CHECKING:
-    from architectures.sextant_erp import SextantOutputs
-
-Stack: TypeAlias = "DeployedStack[SextantOutputs]"
+Stack: TypeAlias = DeployedStack[SextantOutputs]
 MASTER, OTHER = "erp-1", "erp-2"
+PAIR = mysql_pair.Pair(MASTER, OTHER, over=OTHER, claims=())
 RATE = 35  # requests a second: 70 users (ERP-9), each with a page every two seconds
 
 NO_TRAFFIC = "a server that fails gets no traffic until it is back"
@@ -66,31 +69,22 @@ def weights(stack: Stack) -> dict[str, tuple[int, str]]:
 
 def works(stack: Stack, machine: str) -> bool:
     """Whether a server replicates, and has its share of the traffic again."""
-    return pair.replicates(stack, machine) and weights(stack)[machine][1] == "active"
-
-
-@contextlib.contextmanager
-def written(stack: Stack, over: str) -> Iterator[Ledger]:
-    """The ledger of an application on a server that itself stays whole: it reads there, and writes to the master."""
-    database = stack.outputs.database
-    read = f"{stack.machines[over].private}:{database.address.partition(':')[2]}"
-    with ledger(stack, over=over, write=database.address, read=read) as found:
-        yield found
+    return mysql_pair.replicates(stack, machine) and weights(stack)[machine][1] == "active"
 
 
 def at_rest(stack: Stack) -> None:
     """As after the first `up`: the first server writes, the second replicates, and no mail has come."""
-    if pair.status(stack, MASTER).get("role") != "writer":
-        stack.on(MASTER, "sudo mysql-pair promote")
+    PAIR.at_first(stack)
     wanted = {MASTER: (60, "active"), OTHER: (40, "active")}
     seconds_until(lambda: works(stack, OTHER) and weights(stack) == wanted, "60 : 40, and both at work", 180)
-    alerts.clean(stack, "monitoring")
+    monitoring.clean(stack, "monitoring")
 
 
 def pages(stack: Stack) -> list[str]:
     return [f"GET {stack.outputs.url}/"]
 
 
+<<<<<<< HEAD
 class Timed:
     """A fault that remembers when it happened."""
 
@@ -103,35 +97,43 @@ class Timed:
             yield self.moment
 
 
+=======
+>>>>>>> 1d91079 (Drills in packs that a component brings, of a fault, loads that go on meanwhile, and a check of each)
 # A layer, or a server
 
 
 def layer_lost(machine: str, how: str, fault: faults.Fault, clean: float, gap: float, limit: str) -> Drill:
     def run(stack: Stack) -> list[Figure]:
         at_rest(stack)
-        with written(stack, OTHER) as book:
-            failed = round(RATE * clean)
-            served = under_load(stack, pages(stack), fault, rate=RATE, seconds=20, failed=failed, clean=clean)
-            book.go_on()
-        return [*served, *book.figures(gap=gap, servers=1)]
+        visits = served(pages(stack), RATE, failed=round(RATE * clean), clean=clean)
+        writing = PAIR.written(stack, lambda book, _: book.figures(gap=gap, servers=1))
+        return outage(stack, fault, 20, visits, writing)
 
     return Drill(name=f"{machine} {how}", claims=("ERP-3",), promise=NO_TRAFFIC, limit=limit, run=run)
 
 
+@contextlib.contextmanager
+def mailed(stack: Stack, machine: str) -> Iterator[Check]:
+    """The watchdog tells of a machine."""
+    yield lambda when: [monitoring.mailed(stack, "monitoring", ("Watchdog", machine), when.began, TOLD)]
+
+
 def other_lost(how: str, fault: faults.Fault, seconds: int, clean: float, limit: str) -> Drill:
     def run(stack: Stack) -> list[Figure]:
-        at_rest(stack)
-        broken = Timed(fault)
-        share = round(RATE * 0.4 * clean)
-        with written(stack, MASTER) as book:
-            served = under_load(stack, pages(stack), broken, rate=RATE, seconds=seconds, failed=share, clean=clean)
+        def recovered() -> list[Figure]:
             back = seconds_until(lambda: works(stack, OTHER), f"{OTHER} at work again", 180)
-        return [
-            *served,
-            *book.figures(gap=1, servers=1),
-            Figure("at work again after it came back", round(back, 1), "s"),
-            alerts.mailed(stack, "monitoring", ("Watchdog", OTHER), broken.moment, TOLD),
-        ]
+            return [Figure("at work again after it came back", round(back, 1), "s")]
+
+        at_rest(stack)
+        return outage(
+            stack,
+            fault,
+            seconds,
+            served(pages(stack), RATE, failed=round(RATE * 0.4 * clean), clean=clean),
+            PAIR.written(stack, lambda book, _: book.figures(gap=1, servers=1), over=MASTER, read=MASTER),
+            mailed(stack, OTHER),
+            recovered=recovered,
+        )
 
     return Drill(name=f"{OTHER} {how}", claims=("ERP-3", "ERP-8"), promise=NO_TRAFFIC, limit=limit, run=run)
 
@@ -140,29 +142,26 @@ def master_lost(how: str, fault: faults.Fault, clean: float, limit: str) -> Dril
     """The master's server is lost, the other takes over, the lost one comes back, and then writes again by command."""
 
     def run(stack: Stack) -> list[Figure]:
+        def recovered() -> list[Figure]:
+            back, commands = mysql_pair.rejoined(stack, MASTER, works)
+            stays = weights(stack) == {MASTER: (40, "active"), OTHER: (60, "active")}
+            return [
+                Figure("weights still switched when it is back", int(stays), goal=1, least=True),
+                Figure("at work again after it came back", round(back, 1), "s"),
+                Figure("commands that needed", commands),
+            ]
+
         at_rest(stack)
-        broken = Timed(fault)
-        share = round(RATE * 0.6 * clean)
-        with written(stack, OTHER) as book:
-            served = under_load(stack, pages(stack), broken, rate=RATE, seconds=90, failed=share, clean=clean)
-            back, commands = rejoined(stack, MASTER)
-        mail = alerts.mailed(stack, "monitoring", ("Watchdog", MASTER), broken.moment, TOLD)
-        stays = weights(stack) == {MASTER: (40, "active"), OTHER: (60, "active")}
-        with written(stack, OTHER) as home:
-            time.sleep(3)
-            stack.on(MASTER, "sudo mysql-pair promote")
-            time.sleep(10)
-        return [
-            *served,
-            *book.figures(gap=65, servers=2),
-            mail,
-            Figure("weights still switched when it is back", int(stays), goal=1, least=True),
-            Figure("at work again after it came back", round(back, 1), "s"),
-            Figure("commands that needed", commands),
-            Figure("acknowledged writes lost on the way home", len(home.lost), goal=0),
-            Figure("two servers wrote on the way home", max(0.0, round(home.two_writers, 2)), "s", goal=0),
-            Figure("no write for, on the way home", round(home.longest_gap, 2), "s", goal=15),
-        ]
+        figures = outage(
+            stack,
+            fault,
+            90,
+            served(pages(stack), RATE, failed=round(RATE * 0.6 * clean), clean=clean),
+            PAIR.written(stack, lambda book, _: book.figures(gap=65, servers=2)),
+            mailed(stack, MASTER),
+            recovered=recovered,
+        )
+        return [*figures, *PAIR.way_home(stack)]
 
     return Drill(
         name=f"{MASTER}, the master, {how}",
@@ -171,16 +170,6 @@ def master_lost(how: str, fault: faults.Fault, clean: float, limit: str) -> Dril
         limit=limit,
         run=run,
     )
-
-
-def rejoined(stack: Stack, machine: str) -> tuple[float, int]:
-    """Seconds until a server that came back works, and how many of an operator's commands that took."""
-    began = time.monotonic()
-    with contextlib.suppress(NotSeen):
-        return seconds_until(lambda: works(stack, machine), f"{machine} at work again", 120), 0
-    stack.on(machine, "sudo mysql-pair rejoin --discard", timeout=300)
-    seconds_until(lambda: works(stack, machine), f"{machine} at work again", 120)
-    return time.monotonic() - began, 1
 
 
 def the_whole_load(stack: Stack) -> list[Figure]:
@@ -193,11 +182,8 @@ def the_whole_load(stack: Stack) -> list[Figure]:
         return seen
 
     both = answered()
-    stack.on(MASTER, "sudo systemctl stop nginx")
-    try:
+    with monitoring.without(stack, MASTER, "nginx"):
         one = answered()
-    finally:
-        stack.on(MASTER, "sudo systemctl start nginx")
     return [
         Figure("requests a second", RATE),
         Figure("requests failed", len(one.failed), goal=0),
@@ -209,19 +195,18 @@ def the_whole_load(stack: Stack) -> list[Figure]:
 def without_the_watchdog(stack: Stack) -> list[Figure]:
     at_rest(stack)
     off = functools.partial(faults.power_loss, machine="monitoring")
-    with written(stack, OTHER) as book:
-        served = under_load(stack, pages(stack), off, rate=RATE, seconds=60, failed=0, clean=0)
-    return [*served, *book.figures(gap=1, servers=1)]
+    writing = PAIR.written(stack, lambda book, _: book.figures(gap=1, servers=1))
+    return outage(stack, off, 60, served(pages(stack), RATE, failed=0, clean=0), writing)
 
 
 def backup_server_lost(how: str, fault: faults.Fault) -> Drill:
     alert = ("MachineDown", "backup")
 
     def run(stack: Stack) -> list[Figure]:
-        alerts.silent(stack, "monitoring", [alert])
+        monitoring.silent(stack, "monitoring", [alert])
         at_rest(stack)
         with fault(stack) as moment:
-            return [alerts.mail_awaited(stack, "monitoring", alert, moment, 185)]
+            return [monitoring.mail_awaited(stack, "monitoring", alert, moment, 185)]
 
     return Drill(
         name=f"the backup server {how}",
@@ -247,7 +232,8 @@ def crossing(stack: Stack) -> list[Figure]:
             for hook, way in (("input", "iifname"), ("output", "oifname"))
         )
         stack.on(machine, "sudo nft -f -", stdin=f"table inet counted {{\n{chains}\n}}\n")
-    with written(stack, OTHER) as book:
+    address = stack.outputs.database.address
+    with ledger(stack, over=OTHER, write=address, read=address) as book:
         time.sleep(15)
     packets = []
     for machine in (MASTER, OTHER):
@@ -270,49 +256,43 @@ def restored(stack: Stack) -> list[Figure]:
     name, label = f"database-{OTHER}", f"drill {time.time()}"
     entry = ("-d", f"label={label}", "-d", "amount=12.50", f"{stack.outputs.url}/entries")
     world("curl", "-skf", "--max-time", "20", "-o", "/dev/null", *entry)
-    stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
-    due = backups.next_in(stack, OTHER, f"backup-{name}")
-    began = time.monotonic()
-    dump = stack.on("backup", f"sudo backup-server restic {name} dump --quiet --tag mysql latest mysql.sql")
-    with backups.new_database(stack, MASTER) as client:
+    later = backup.made(stack, OTHER, name, every=1)
+
+    def load(client: str) -> None:
+        dump = stack.on("backup", f"sudo backup-server restic {name} dump --quiet --tag mysql latest mysql.sql")
         stack.on(MASTER, client, stdin=dump)
-        took = time.monotonic() - began
-        labels = stack.on(MASTER, f"{client} --skip-column-names", stdin="SELECT label FROM erp.entries")
-    return [
-        Figure("the entry is in it", labels.splitlines().count(label), goal=1, least=True),
-        Figure("restored after", round(took, 1), "s"),
-        Figure("next backup in", round(due), "s", goal=3600),
-    ]
+
+    return [*backup.database_restored(stack, MASTER, load, "SELECT label FROM erp.entries", label), later]
+
+
+@contextlib.contextmanager
+def rot(stack: Stack, name: str) -> Iterator[None]:
+    """One byte of the backup is another on the storage server's disk."""
+    find = f"sudo find /srv/backup/{name}/repository/data -type f -size +0 -print -quit"
+    pack = stack.on("backup", find).strip()
+    stack.on("backup", f"sudo cp --archive {pack} {backup.SCRATCH}")
+    try:
+        damage = f"printf '\\125' | sudo dd of={pack} bs=1 seek=40 conv=notrunc status=none"
+        stack.on("backup", f"{damage}; ! sudo cmp --silent {pack} {backup.SCRATCH}")
+        yield
+    finally:
+        stack.on("backup", f"sudo mv {backup.SCRATCH} {pack}")
 
 
 def corrupted(stack: Stack) -> list[Figure]:
-    """One byte of the backup rots on the storage server's disk."""
     name = f"database-{OTHER}"
-    stack.on(OTHER, f"sudo systemctl start backup-{name}", timeout=300)
-    find = f"sudo find /srv/backup/{name}/repository/data -type f -size +0 -print -quit"
-    pack = stack.on("backup", find).strip()
-    stack.on("backup", f"sudo cp --archive {pack} {backups.SCRATCH}")
-    verify = f"sudo backup-server verify {name}"
-    began = time.monotonic()
-    try:
-        rot = f"printf '\\125' | sudo dd of={pack} bs=1 seek=40 conv=notrunc status=none"
-        stack.on("backup", f"{rot}; ! sudo cmp --silent {pack} {backups.SCRATCH}")
-        noticed = not backups.succeeds(stack, "backup", verify)
-        took = time.monotonic() - began
-    finally:
-        stack.on("backup", f"sudo mv {backups.SCRATCH} {pack}")
-    if not backups.succeeds(stack, "backup", verify):
-        raise NotSeen("the repository is not sound without the rot either")
-    return [
-        Figure("rot noticed", int(noticed), goal=1, least=True),
-        Figure("noticed after", round(took, 1), "s"),
-    ]
+    backup.made(stack, OTHER, name, every=1)
+    return backup.rot_noticed(stack, "backup", f"sudo backup-server verify {name}", rot(stack, name))
+
+
+def balancer(stack: Stack) -> dict[str, str]:
+    return {"load balancer": str(urlsplit(stack.outputs.url).hostname)}
 
 
 OUT = {"loses power": (20, CONNECTS), "freezes": (40, HANGS), "is cut off": (20, CONNECTS)}
 DRILLS = [
     *(
-        layer_lost(machine, f"has {unit} killed", faults.kill(machine, unit), clean, gap, limit)
+        layer_lost(machine, faults.has_killed(unit), faults.kill(machine, unit), clean, gap, limit)
         for machine, until_written in ((MASTER, 15), (OTHER, 1))
         for unit, clean, gap, limit in (
             ("nginx", 4, 1, STARTED_AGAIN),
@@ -362,38 +342,14 @@ DRILLS = [
         limit="by the verification of every byte, once a week (Backup)",
         run=corrupted,
     ),
-    Drill(
-        name="what the world can reach",
-        claims=("ERP-6",),
-        promise="ports reachable are ports declared",
-        run=lambda stack: ports.the_world(stack, {"load balancer": str(urlsplit(stack.outputs.url).hostname)}),
-    ),
-    Drill(
-        name="what each machine can reach",
-        claims=("ERP-6",),
-        promise="ports reachable are ports declared",
-        limit="TCP ports that are likely or declared",
-        run=lambda stack: ports.each_tier(stack, list(stack.machines)),
-    ),
-    Drill(
-        name="what a neighbour of the private network can reach",
-        claims=("ERP-6",),
-        promise="ports reachable are ports declared",
-        limit="TCP ports that are likely or declared",
-        run=lambda stack: ports.a_neighbour(stack, "10.9.0.0/24", "monitoring"),
-    ),
+    ports.from_world(("ERP-6",), balancer),
+    ports.from_tiers(("ERP-6",), who="machine"),
+    ports.from_neighbour(("ERP-6",), "10.9.0.0/24", "monitoring"),
     Drill(
         name="the database's password is rotated",
         claims=(),
         promise="a secret is rotated, and nobody is locked out",
-        run=lambda stack: password_rotated(
-            stack,
-            pages(stack),
-            RATE,
-            lambda stack: held(stack, (MASTER, OTHER), "/etc/mysql-pair.json"),
-            "database-application",
-            over=OTHER,
-        ),
+        run=PAIR.password_rotated(pages, RATE, over=OTHER),
     ),
     released(pages, RATE),
     CANARY,

@@ -7,16 +7,17 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from architectures.sofoot import SoFootOutputs
-from drills.changes import changed_and_back, held, password_rotated, rotated, serials
+from drills.changes import changed_and_back, held, rotated, serials
 from drills.drill import Drill, Figure
 from drills.ledger import ledger
+from drills.packs.mysql_pair import Pair
 from drills.patience import seconds_until
 from drills.release import released
 from stacks.deployed_stack import CommandFailed, DeployedStack
 
 Stack: TypeAlias = DeployedStack[SoFootOutputs]
 RATE = 50  # requests a second
-DATABASES = ("db-1", "db-2")
+PAIR = Pair("db-1", "db-2", over="web-3", claims=("SOF-4",))
 PROMISE = "no interruption for a month, while it is worked on"
 RESTART = "a setting of the server restarts MariaDB on the writer, too, unless it is promoted before (MysqlPair)"
 
@@ -41,7 +42,7 @@ def database_setting(stack: Stack) -> list[Figure]:
     server = "/etc/mysql/mariadb.conf.d/90-mysql-pair.cnf"
     address = stack.outputs.database.address
     with ledger(stack, over="back-office", write=address, read=address) as book:
-        figures = rolling(DATABASES, server, "database_connections=201", stack)
+        figures = rolling((PAIR.first, PAIR.second), server, "database_connections=201", stack)
     return [*figures, *book.figures()]
 
 
@@ -97,16 +98,12 @@ def saves(_: Stack, new: Stack) -> list[Figure]:
     return [Figure("backups that ran with the new one", 2)]
 
 
-def accounts(stack: Stack) -> list[str]:
-    return held(stack, DATABASES, "/etc/mysql-pair.json")
-
-
 def serial(stack: Stack) -> list[str]:
     return serials(str(urlsplit(stack.outputs.url).hostname))
 
 
 SECRETS: dict[str, tuple[Callable[[Stack], Sequence[Any]], Callable[[Stack, Stack], Sequence[Figure]]]] = {
-    "database-pair": (accounts, replicates),
+    "database-pair": (PAIR.accounts, replicates),
     "back-office-editor": (lambda s: held(s, ["back-office"], "/etc/nginx/editors"), enters),
     "storage-backup": (
         lambda s: [
@@ -134,9 +131,7 @@ DRILLS = [
     ),
     drill(
         "the secret database-application is rotated",
-        lambda stack: password_rotated(
-            stack, targets(stack), RATE, accounts, "database-application", over="back-office"
-        ),
+        PAIR.password_rotated(targets, RATE, over="back-office"),
     ),
     drill(
         "the site's certificate is renewed",

@@ -83,6 +83,22 @@ class WithUrl(Told, Protocol):
     def url(self) -> str: ...
 
 
+class Account(Protocol):
+    """What an application logs in to its database with."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+
+
+class WithAccount(Told, Protocol):
+    @property
+    def database(self) -> Account: ...
+
+
 class WithDatabase(Told, Protocol):
     @property
     def database(self) -> Database: ...

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import ovh
 import ovh.client
 
-from drills.ports import open_ports
+from drills.packs.ports import open_ports
 from sandbox import GATEWAY, authority
 from stacks.deployed_stack import credentials, ssh, world
 from stacks.environment import CHECKOUT

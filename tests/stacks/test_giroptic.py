@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from drills.giroptic import SCALING
-from drills.scaling import autoscaler
+from drills.packs.autoscaler import autoscaler
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from stacks.stack_files import stack_file

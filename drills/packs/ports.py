@@ -7,6 +7,7 @@ Only TCP is looked at. UDP does not tell a packet that is dropped from one that 
 both are left to those who speak them (the drills of name servers, of addresses that move, and the components' tests).
 """
 
+import fnmatch
 import functools
 import json
 import re
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from drills.drill import Figure, NotSeen
+from drills.drill import Drill, Figure, NotSeen
 from stacks.deployed_stack import DeployedStack, world
 from stacks.environment import is_account
 
@@ -206,3 +207,55 @@ def a_neighbour(stack: DeployedStack, network: str, source: str = "the world") -
         Figure("machines that could pass it on", len(hops)),
         Figure("ports that answered and are undeclared", undeclared, goal=0),
     ]
+
+
+DECLARED = "ports reachable are ports declared"
+LIKELY_ONES = "TCP ports that are likely or declared"
+
+
+def nobody(_: DeployedStack) -> Addresses:
+    return {}
+
+
+def from_world(
+    claims: tuple[str, ...],
+    others: Callable[[Any], Addresses] = nobody,
+    *,
+    services: Callable[[Any], Addresses] = nobody,
+    promise: str = DECLARED,
+    limit: str = "",
+) -> Drill:
+    def run(stack: DeployedStack) -> list[Figure]:
+        return the_world(stack, others(stack), services(stack))
+
+    return Drill(name="what the world can reach", claims=claims, promise=promise, limit=limit, run=run)
+
+
+def from_tiers(
+    claims: tuple[str, ...],
+    tiers: Sequence[str] = (),
+    others: Callable[[Any], Addresses] = nobody,
+    *,
+    who: str = "tier",
+    promise: str = DECLARED,
+) -> Drill:
+    """`tiers`: patterns, the first machine of each of which looks; none: every machine does."""
+
+    def run(stack: DeployedStack) -> list[Figure]:
+        sources = [fnmatch.filter(stack.machines, tier)[0] for tier in tiers] or list(stack.machines)
+        return each_tier(stack, sources, others(stack))
+
+    return Drill(name=f"what each {who} can reach", claims=claims, promise=promise, limit=LIKELY_ONES, run=run)
+
+
+def from_neighbour(
+    claims: tuple[str, ...],
+    network: str,
+    source: str = "the world",
+    *,
+    promise: str = DECLARED,
+    limit: str = LIKELY_ONES,
+) -> Drill:
+    name = "what a neighbour of the private network can reach"
+    run = functools.partial(a_neighbour, network=network, source=source)
+    return Drill(name=name, claims=claims, promise=promise, limit=limit, run=run)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from architectures.base import Location, Outputs
-from drills import ports
 from drills.drill import Figure, NotSeen
-from drills.ports import compared, declared, each_tier, figures, interesting
+from drills.packs import ports
+from drills.packs.ports import compared, declared, each_tier, figures, interesting
 from stacks.deployed_stack import DeployedStack
 
 WORLD = "0.0.0.0/0"

@@ -4,13 +4,17 @@ import contextlib
 import json
 import math
 import re
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+from drills import faults
 from drills.drill import Figure, NotSeen
+from drills.packs.autoscaler import changed
 from drills.patience import seconds_until
-from stacks.deployed_stack import DeployedStack
+from stacks.deployed_stack import DeployedStack, from_the_world, world
 
 MAILBOX = "/var/mail/debian"  # on the monitoring machine
 Alert = tuple[str, str]  # its name, and the machine, server, backup or probe that it is of; empty where it is of all
@@ -94,3 +98,82 @@ def mail_awaited(stack: DeployedStack, monitoring: str, alert: Alert, since: flo
     """The same of a mail that may be on its way yet."""
     seconds_until(lambda: bool(mails(stack, monitoring, alert)), "a mail", 240, every=5)
     return mailed(stack, monitoring, alert, since, within)
+
+
+def somebody_is_told(
+    stack: DeployedStack,
+    *,
+    stopped: Mapping[str, str],
+    old: tuple[str, str],
+    off: str,
+    wanted: Mapping[Alert, float],
+) -> list[Figure]:
+    """Faults of several machines at once, each of which has an alert of its own.
+
+    stopped  machine -> its units, in the order in which they are stopped
+    old      a machine, and the metric of its backup, which has not run
+    off      a machine that loses power
+    """
+    silent(stack, "monitoring", wanted)
+    with contextlib.ExitStack() as broken:
+        for machine, units in stopped.items():
+            broken.enter_context(without(stack, machine, units))
+        broken.enter_context(aged(stack, *old))
+        moment = broken.enter_context(faults.power_loss(stack, off))
+        return told(stack, "monitoring", moment, wanted)
+
+
+@contextlib.contextmanager
+def without(stack: DeployedStack, machine: str, units: str) -> Iterator[None]:
+    stack.on(machine, f"sudo systemctl stop {units}")
+    try:
+        yield
+    finally:
+        stack.on(machine, f"sudo systemctl start {' '.join(reversed(units.split()))}", timeout=300)
+
+
+TELEPHONE = 8089
+# Ends after the message that is waited for, or some minutes.
+OPERATOR = """
+import http.server, sys, time
+port, machine, told = int(sys.argv[1]), sys.argv[2], []
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        print(told[-1], flush=True)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server, until = http.server.HTTPServer(("", port), Answer), time.monotonic() + 400
+server.timeout = 1
+while time.monotonic() < until and not any("MachineDown" in one and machine in one for one in told):
+    server.handle_request()
+"""
+
+
+def by_night(machine: str, stack: DeployedStack) -> list[Figure]:
+    """It is night for this hour, and the telephones' operator is a program in the world."""
+    now = datetime.now(UTC)
+    hours = [(now + timedelta(hours=hour)).strftime("%H:%M") for hour in (-1, 2)]
+    operator = {"url": f"http://{world('hostname', '-I').split()[0]}:{TELEPHONE}/", "token": "drill"}
+    settings = {
+        "sms": {"to": ["+33612345678"], "operators": [operator]},
+        "night": {"start": hours[0], "end": hours[1], "time_zone": "UTC"},
+    }
+    telephone = from_the_world("python3", "-c", OPERATOR, str(TELEPHONE), machine)
+    with tempfile.TemporaryFile("w+") as messages, changed(stack.name, settings):
+        clean(stack, "monitoring")
+
+        def arrived() -> bool:
+            messages.seek(0)
+            return any("MachineDown" in one and machine in one for one in messages)
+
+        with subprocess.Popen(telephone, stdout=messages), faults.power_loss(stack, machine) as moment:
+            seconds_until(arrived, f"a text message about {machine}", 300)
+            after = time.time() - moment
+        number = len(mails(stack, "monitoring", ("MachineDown", machine)))
+    return [
+        Figure("text message after", round(after), "s", goal=185),
+        Figure("mails about it by night", number, goal=0),
+    ]

@@ -1,26 +1,14 @@
-"""Backups and archives, away from the machine that made them: restored on another, damaged, and how old."""
+"""Backup: restored on another machine than the one that made it, damaged, and how old."""
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
+from drills.drill import Figure, NotSeen
 from stacks.deployed_stack import CommandFailed, DeployedStack
 
 SCRATCH = "/var/tmp/drill"  # noqa: S108 (a machine's own, made and removed by root)
-# On the machine of an archive: damage its newest copy, or delete it.
-ROT = """
-import json, sys
-sys.path.insert(0, "/usr/local/lib/casebook")
-from archive import Storage
-storage = Storage(json.load(open(f"/etc/casebook/archive-{sys.argv[2]}.json")))
-folder = f"{sys.argv[2]}/{storage.copies()[-1]}"
-if sys.argv[1] == "damage":
-    _, sound = storage.ask("GET", f"{folder}/0000")
-    storage.ask("PUT", f"{folder}/0000", sound[:-9] + bytes([sound[-9] ^ 1]) + sound[-8:], {"X-Delete-After": "86400"})
-else:
-    for part in ("complete", "0000"):
-        storage.ask("DELETE", f"{folder}/{part}")
-"""
 
 
 def key(stack: DeployedStack, machine: str, name: str) -> str:
@@ -89,24 +77,35 @@ def succeeds(stack: DeployedStack, machine: str, command: str) -> bool:
     return True
 
 
-def unarchived(stack: DeployedStack, machine: str, name: str, on: str) -> float:
-    """Restore an archive's newest copy, into SCRATCH, on a machine that knows nothing of it; how long that took.
+def made(stack: DeployedStack, machine: str, name: str, every: int = 24) -> Figure:
+    """A backup is made; what is written from now on is in the next one, `every` so many hours."""
+    stack.on(machine, f"sudo systemctl start backup-{name}", timeout=300)
+    return Figure("next backup in", round(next_in(stack, machine, f"backup-{name}") / 3600, 1), "h", goal=every)
 
-    What opens it, the operator has from the stack's state; it goes in on standard input.
+
+def database_restored(
+    stack: DeployedStack, on: str, load: Callable[[str], None], select: str, label: str
+) -> list[Figure]:
+    """A copy, into a database that is new, and whether the row with the label is in it.
+
+    load  brings the copy there, by the client's command
     """
-    settings = stack.on(machine, f"sudo cat /etc/casebook/archive-{name}.json")
     began = time.monotonic()
-    restore = f"/usr/local/lib/casebook/archive.py /dev/stdin restore {SCRATCH}/{name}"
-    stack.on(on, f"sudo python3 {restore}", stdin=settings, timeout=600)
-    return time.monotonic() - began
+    with new_database(stack, on) as client:
+        load(client)
+        took = time.monotonic() - began
+        labels = stack.on(on, f"{client} --skip-column-names", stdin=select)
+    return [
+        Figure("the row is in it", labels.splitlines().count(label), goal=1, least=True),
+        Figure("restored after", round(took, 1), "s"),
+    ]
 
 
-@contextlib.contextmanager
-def rotten_archive(stack: DeployedStack, machine: str, name: str) -> Iterator[None]:
-    """The newest copy, made for it, has one bit that is another; it is deleted in the end."""
-    stack.on(machine, f"sudo archive-{name} run", timeout=300)
-    stack.on(machine, f"sudo python3 - damage {name}", stdin=ROT)
-    try:
-        yield
-    finally:
-        stack.on(machine, f"sudo python3 - delete {name}", stdin=ROT)
+def rot_noticed(stack: DeployedStack, machine: str, verify: str, rotten: AbstractContextManager[None]) -> list[Figure]:
+    with rotten:
+        began = time.monotonic()
+        noticed = not succeeds(stack, machine, verify)
+        took = time.monotonic() - began
+    if not succeeds(stack, machine, verify):
+        raise NotSeen("the repository is not sound without the rot either")
+    return [Figure("rot noticed", int(noticed), goal=1, least=True), Figure("noticed after", round(took, 1), "s")]

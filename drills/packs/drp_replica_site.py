@@ -1,4 +1,4 @@
-"""Two sites, one of which follows the other (DrpReplicaSite): who asks by name, takeover, the way home."""
+"""DrpReplicaSite: who asks by name, the first site is lost, the second takes over, the way home."""
 
 import contextlib
 import itertools
@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 from drills import faults
 from drills.drill import Figure
+from drills.outage import Watch, nothing, outage
 from drills.patience import seconds_until
 from sandbox import GATEWAY
 from stacks.deployed_stack import DeployedStack, WithUrl, from_the_world, world
 from stacks.environment import is_account
 
+SERVES = 20  # seconds that a site serves until something else is done
 STEP = 300  # seconds in which a site that is whole comes into step
 
 
@@ -85,20 +87,20 @@ def gap(visits: Sequence[Visit], good: int, moment: float) -> float:
 class Sites(NamedTuple):
     """The two sites of a stack.
 
-    conductor  the machine on which the commands are given
-    doors      the first site's machines through which all its others are reached
-    inside     those others
+    controller  the machine on which the commands are given
+    doors       the first site's machines through which all its others are reached
+    inside      those others
     """
 
-    conductor: str
+    controller: str
     doors: Sequence[str]
     inside: Sequence[str]
 
     def command(self, stack: DeployedStack, word: str) -> str:
-        return stack.on(self.conductor, f"sudo drp {word}", timeout=600)
+        return stack.on(self.controller, f"sudo drp {word}", timeout=600)
 
     def status(self, stack: DeployedStack) -> dict[str, Any]:
-        """Both sites, as the conductor sees them."""
+        """Both sites, as the controller sees them."""
         found: dict[str, Any] = json.loads(self.command(stack, "status"))
         return found
 
@@ -120,6 +122,20 @@ class Sites(NamedTuple):
         self.in_step(stack, "replica")
 
     @contextlib.contextmanager
+    def taken_over(self, stack: DeployedStack) -> Iterator[float]:
+        """For `outage`: as it is rehearsed, for both sites are whole."""
+        moment = time.time()
+        self.command(stack, "takeover")
+        yield moment
+
+    @contextlib.contextmanager
+    def handed_back(self, stack: DeployedStack) -> Iterator[float]:
+        """For `outage`: by command."""
+        moment = time.time()
+        self.home(stack)
+        yield moment
+
+    @contextlib.contextmanager
     def first_lost(self, stack: DeployedStack) -> Iterator[float]:
         """Every machine of the first site is without power. The doors go last, and come first."""
         with contextlib.ExitStack() as broken:
@@ -127,11 +143,31 @@ class Sites(NamedTuple):
             broken.enter_context(faults.power_loss_of_all(stack, self.doors))
             yield moment
 
-    def taken_over(self, stack: DeployedStack, moment: float) -> list[Figure]:
-        """By command, while the first site is lost since a moment."""
-        commanded = time.time()
-        self.command(stack, "takeover")
-        return [
-            Figure("of that until the command was given", round(commanded - moment), "s"),
-            Figure("of that the command took", round(time.time() - commanded), "s"),
-        ]
+    def first_site_lost(
+        self,
+        stack: DeployedStack,
+        *watches: Watch,
+        there: Callable[[], Sequence[Figure]] = nothing,
+    ) -> list[Figure]:
+        """Every machine of the first site loses power at once, and the second takes over by command.
+
+        there  what is looked at in the second site while it serves
+        """
+
+        def meanwhile(moment: float) -> list[Figure]:
+            commanded = time.time()
+            self.command(stack, "takeover")
+            took = time.time() - commanded
+            time.sleep(SERVES)
+            return [
+                Figure("until the command was given", round(commanded - moment), "s"),
+                Figure("the command took", round(took), "s"),
+                *there(),
+            ]
+
+        def recovered() -> list[Figure]:
+            on = time.time()
+            self.in_step(stack, "primary", 900)
+            return [Figure("the first site in step again after it was switched on", round(time.time() - on), "s")]
+
+        return outage(stack, self.first_lost, 0, *watches, meanwhile=meanwhile, recovered=recovered)
