@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Label, Port, Secret, SqlName, Unique
+from pulumi_casebook.core.args import Address, Args, Label, Minutes, Percent, Port, Positive, Secret, SqlName, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
@@ -66,6 +66,16 @@ class GaleraClusterArgs(Served):
     appliers: int = Field(default=4, ge=1, le=64)
     # How long the binary log is kept: for restoring to a point in time, and for a cluster elsewhere that follows.
     binlog_days: int = Field(default=7, ge=1, le=99)
+    # Share of the time in which the cluster holds its writes back, in %, before somebody is told.
+    flow_control_percent: Percent = 10
+    # For how many minutes; also of a member that is not synced.
+    degraded_minutes: Minutes = 5
+    # Minutes without a member.
+    missing_minutes: Minutes = 2
+    # Seconds that a cluster which follows another is behind.
+    replication_seconds: Positive = 60
+    # For how many minutes.
+    replication_minutes: Minutes = 5
 
     @field_validator("machines")
     @classmethod

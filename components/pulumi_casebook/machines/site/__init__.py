@@ -1,7 +1,7 @@
 """A place where machines are made: what they have in common is said once."""
 
 from pulumi_casebook.machines.site.exposure import exposure
-from pulumi_casebook.machines.site.service import Exporter, HealthCheck, Monitored, Service
+from pulumi_casebook.machines.site.service import Exporter, HealthCheck, Monitored, Service, alerts
 from pulumi_casebook.machines.site.site import NameServers, Site, WayOut
 from pulumi_casebook.machines.site.tier import Tier, servers_of
 
@@ -14,6 +14,7 @@ __all__ = [
     "Site",
     "Tier",
     "WayOut",
+    "alerts",
     "exposure",
     "servers_of",
 ]
