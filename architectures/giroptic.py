@@ -33,7 +33,6 @@ from pulumi_casebook import (
     VrackNetwork,
     WebHosting,
     balancer_cidrs,
-    exporter_access,
     exposure,
     ssh_key,
 )
@@ -120,8 +119,7 @@ class Giroptic(Architecture[Settings]):
                 "monitoring", service_name=args.peaks.monitoring, ssh_key=ssh_key(), admin_cidrs=args.admin_cidrs
             )
             watching = (monitoring,)
-            allow = [exporter_access(monitoring), *(Allow(port=port, sources=balancer) for port in UploadTier.ports)]
-            web += helpers(args, args.peaks, allow)
+            web += helpers(args, args.peaks, [Allow(port=port, sources=balancer) for port in UploadTier.ports])
             webhook = args.scaling.webhook if args.scaling else None
             Monitoring("monitoring", machine=monitoring, machines=web, over="public", webhook=webhook)
 
@@ -200,7 +198,5 @@ def helpers(args: Settings, peaks: Peaks, allow: Sequence[Allow]) -> Sequence[Ma
         project=args.project,
         regions=[peaks.region],
     )
-    site = Site(
-        network=network, plan=plan, admin_cidrs=args.admin_cidrs, region=peaks.region, flavor=peaks.flavor, allow=allow
-    )
-    return site.instances("peak", peaks.instances)
+    site = Site(network=network, plan=plan, admin_cidrs=args.admin_cidrs, region=peaks.region, flavor=peaks.flavor)
+    return site.instances("peak", peaks.instances, allow=allow)

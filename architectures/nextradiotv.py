@@ -42,7 +42,6 @@ from pulumi_casebook import (
     DnsRoundRobin,
     DrpReplicaSite,
     DrpSite,
-    ExporterArgs,
     FloatingIps,
     Forward,
     Frontend,
@@ -276,20 +275,17 @@ class NextRadioTv(Architecture[Settings]):
         )
 
         # Pages take milliseconds, so a PHP server that takes 3 s hangs; what journalists send may take its time.
-        pages, sql = platform(
-            site, "public", args.public, database, public_databases, images, monitoring, answer_seconds=3
-        )
-        fronts, addresses = public_front(site, args.public.front, pages, monitoring)
-        editing, office_sql = platform(office, "office", args.office, database, office_databases, images, monitoring)
+        pages, sql = platform(site, "public", args.public, database, public_databases, images, answer_seconds=3)
+        front, fronts, addresses = public_front(site, args.public.front, pages)
+        editing, office_sql = platform(office, "office", args.office, database, office_databases, images)
         office_front = office.instance("front", allow=[journalists.allow])
         # With a second site the records are its conductor's to move.
         www = DnsRoundRobin("www", zone=args.zone, subdomain="www", targets=addresses, watched=args.drp is not None)
         host = f"office.{args.zone}"
-        HaproxyTier(
+        office_door = HaproxyTier(
             "office-front",
             machines=[office_front],
             clients=args.journalists_cidrs,
-            metrics_clients=[monitoring],
             backends={"nginx": Backend(to=editing)},
             frontends={"https": Frontend(port=443, backend="nginx", certificate=Certificate("office", names=[host]))},
         )
@@ -306,19 +302,8 @@ class NextRadioTv(Architecture[Settings]):
             retention_days=21,
             tag_retention_days={"http": 365},
         )
-        haproxies = [*sql, *fronts, *office_sql, office_front]
-        Monitoring(
-            "monitoring",
-            machine=monitoring,
-            machines=site.machines,
-            mail=args.mail,
-            sms=args.sms,
-            night=args.night,
-            probes={"site": f"http://{www.host}/"},
-            exporters={"haproxy": ExporterArgs(machines=haproxies, port=8404)},
-        )
         copies, writer = storage.containers["backups"], storage.users["backup"]
-        Archive(
+        dumps = Archive(
             "database",
             machine=office_databases[-1],
             mysql=database.service,
@@ -334,9 +319,8 @@ class NextRadioTv(Architecture[Settings]):
             container=copies,
             user=writer,
             schedule="monthly",
-            watched=False,
         )
-        Archive(
+        log_archive = Archive(
             "logs",
             machine=logs,
             paths=["/var/log"],
@@ -354,12 +338,22 @@ class NextRadioTv(Architecture[Settings]):
             user=writer,
             schedule=NIGHTLY,
             expire_days=21,
-            watched=False,
+        )
+        tiers = (front, sql, office_door, office_sql, database, dumps, log_archive)
+        Monitoring(
+            "monitoring",
+            machine=monitoring,
+            watches=[tier.monitored for tier in tiers],
+            machines=site.machines,
+            mail=args.mail,
+            sms=args.sms,
+            night=args.night,
+            probes={"site": f"http://{www.host}/"},
         )
         if args.drp:
             first = DrpSite(database=database, rests=[StandbyUnits(machines=fronts)])
             elsewhere = outside.part("drp", drp_plan, args.drp.region)
-            second_site(elsewhere, args, args.drp, first, www, images, monitoring)
+            second_site(elsewhere, args, args.drp, first, www, images)
 
         machines = [*site.machines, development]
         journalist = storage.users["journalists"]
@@ -415,12 +409,11 @@ def platform(
     database: GaleraCluster,
     members: Tier,
     images: str,
-    monitoring: Machine,
     answer_seconds: int = 30,
-) -> tuple[Service, Tier]:
+) -> tuple[Service, HaproxyTier]:
     """nginx, PHP, Memcached, and HAProxy before the members of the database that are its own (NRT-4, NRT-6).
 
-    Returns the pages, for the front, and the machines of the HAProxy before the database.
+    Returns the pages, for the front, and the HAProxy before the database.
     """
     writer = site.plan.address("sql_virtual")
     haproxies = site.instances("sql", sizes.sql, shared_addresses=[writer])
@@ -432,7 +425,6 @@ def platform(
         machines=haproxies,
         virtual={"sql": writer},
         clients=[applications],
-        metrics_clients=[monitoring],
         # Multi-master, as the document has it: whoever writes may be asked to try again (error 1213).
         backends={"galera": Backend(to=database.service.of(members), balance="leastconn")},
         frontends={"mysql": Frontend(port=3306, backend="galera")},
@@ -463,23 +455,20 @@ def platform(
         clients=[site.tier("front")],
         trusted_proxies=[site.tier("front")],
     )
-    return nginx.service, haproxies
+    return nginx.service, sql
 
 
-def public_front(
-    site: Site, size: int, pages: Service, monitoring: Machine
-) -> tuple[Tier, Mapping[str, pulumi.Output[str]]]:
+def public_front(site: Site, size: int, pages: Service) -> tuple[HaproxyTier, Tier, Mapping[str, pulumi.Output[str]]]:
     """HAProxy before a platform, on port 80 only, and the public address of each, which moves to another machine when
     its own dies (NRT-2, NRT-3)."""
     virtual = {f"address-{number}": site.plan.address("virtual", number) for number in range(1, size + 1)}
     web = Allow(port=80, sources=[WORLD])
     machines = site.instances("front", size, allow=[web], shared_addresses=list(virtual.values()))
-    HaproxyTier(
+    front = HaproxyTier(
         site.named("front"),
         machines=machines,
         virtual=virtual,
         clients=[WORLD],
-        metrics_clients=[monitoring],
         backends={"nginx": Backend(to=pages)},
         frontends={"http": Frontend(port=80, backend="nginx")},
     )
@@ -491,7 +480,7 @@ def public_front(
         router_address=site.plan.address("router"),
         machines=machines,
     )
-    return machines, {name: floating.public[site.named(name)] for name in virtual}
+    return front, machines, {name: floating.public[site.named(name)] for name in virtual}
 
 
 def workshop(args: Settings) -> Machine:
@@ -510,9 +499,7 @@ def workshop(args: Settings) -> Machine:
     return machine
 
 
-def second_site(
-    site: Site, args: Settings, drp: Drp, first: DrpSite, www: DnsRoundRobin, images: str, monitoring: Machine
-) -> None:
+def second_site(site: Site, args: Settings, drp: Drp, first: DrpSite, www: DnsRoundRobin, images: str) -> None:
     """The same architecture, smaller, in step with the first over the vRack; `drp takeover` on its gateway (NRT-18)."""
     site, gateway = behind_gateway(site, args, forwards={})
     members = site.dedicated("database", drp.database_servers)
@@ -525,8 +512,8 @@ def second_site(
         database=first.database.database,
         user=first.database.user,
     )
-    pages, _ = platform(site, "public", drp.sizes, database, members, images, monitoring, answer_seconds=3)
-    fronts, addresses = public_front(site, drp.sizes.front, pages, monitoring)
+    pages, _ = platform(site, "public", drp.sizes, database, members, images, answer_seconds=3)
+    _, fronts, addresses = public_front(site, drp.sizes.front, pages)
     DrpReplicaSite(
         "drp",
         conductor=gateway,

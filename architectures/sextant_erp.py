@@ -198,8 +198,9 @@ class SextantErp(Architecture[Settings]):
         else:
             [store] = site.dedicated("backup", {"backup": str(args.backup)})
             kept_on = BackupServer("backups", machine=store)
+        server = [kept_on.monitored] if isinstance(kept_on, BackupServer) else []
         # Of both, for either may be the one that is left.
-        for machine in databases:
+        backups = [
             Backup(
                 f"database-{machine.name}",
                 machine=machine,
@@ -208,11 +209,14 @@ class SextantErp(Architecture[Settings]):
                 schedule="hourly",
                 retention=KEPT,
             )
+            for machine in databases
+        ]
 
         Monitoring(
             "monitoring",
             machine=monitoring,
-            machines=[machine for machine in site.machines if machine is not monitoring],
+            watches=[database.monitored, *(backup.monitored for backup in backups), *server],
+            machines=site.machines,
             over="public",
             mail=args.mail,
             sms=args.sms,

@@ -39,7 +39,6 @@ from pulumi_casebook import (
     BucketRepository,
     Cdn,
     Certificate,
-    ExporterArgs,
     Frontend,
     HaproxyTier,
     Listener,
@@ -51,7 +50,6 @@ from pulumi_casebook import (
     Site,
     VrackNetwork,
     WebTier,
-    exporter_access,
     exposure,
 )
 from pulumi_casebook.core.args import BalancerName, Cidr, Domain, Label, ProviderName, ServerName, Unique, Vlan, VpsName
@@ -147,8 +145,7 @@ class SoFoot(Architecture[Settings]):
         monitoring = site.vps("monitoring", args.monitoring)
         haproxies = site.dedicated("haproxy", args.haproxy_servers)
         dedicated = site.dedicated("web", args.web_servers)
-        scraped = [exporter_access(monitoring)]
-        web_servers = dedicated + site.instances("web", args.web_instances, after=dedicated, allow=scraped)
+        web_servers = dedicated + site.instances("web", args.web_instances, after=dedicated)
         databases = site.dedicated("database", args.database_servers)
         [office_server] = site.dedicated("back_office", {"back-office": args.back_office})
         nat = site.tier("load_balancer")
@@ -173,7 +170,6 @@ class SoFoot(Architecture[Settings]):
             "front",
             machines=haproxies,
             clients=[nat],
-            metrics_clients=[monitoring],
             probed_by=[nat],
             backends={"web": Backend(to=web.service)},
             frontends={
@@ -211,8 +207,10 @@ class SoFoot(Architecture[Settings]):
         )
         bucket = BucketRepository(bucket=storage.buckets["backups"], user=storage.users["backup"])
         content = ["/srv/edit", "/srv/www"]
-        Backup("site", machine=office_server, paths=content, schedule="*-*-* 04:15:00", to=bucket, retention=KEPT)
-        Backup(
+        pages = Backup(
+            "site", machine=office_server, paths=content, schedule="*-*-* 04:15:00", to=bucket, retention=KEPT
+        )
+        dumps = Backup(
             "database",
             machine=databases[1],
             mysql=database.service,
@@ -223,9 +221,9 @@ class SoFoot(Architecture[Settings]):
         Monitoring(
             "monitoring",
             machine=monitoring,
-            machines=[machine for machine in site.machines if machine is not monitoring],
+            watches=[front.monitored, database.monitored, pages.monitored, dumps.monitored],
+            machines=site.machines,
             over="public",
-            exporters={"haproxy": ExporterArgs(machines=haproxies, port=8404)},
             probes={"site": balancer.url},
             webhook=args.scaling.webhook if args.scaling else None,
         )

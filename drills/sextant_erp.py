@@ -5,11 +5,7 @@ import functools
 import re
 import time
 from collections.abc import Iterator
-<<<<<<< HEAD
-from typing import TYPE_CHECKING, Any, TypeAlias
-=======
 from typing import TypeAlias
->>>>>>> 1d91079 (Drills in packs that a component brings, of a fault, loads that go on meanwhile, and a check of each)
 from urllib.parse import urlsplit
 
 from architectures.sextant_erp import SextantOutputs
@@ -84,21 +80,6 @@ def pages(stack: Stack) -> list[str]:
     return [f"GET {stack.outputs.url}/"]
 
 
-<<<<<<< HEAD
-class Timed:
-    """A fault that remembers when it happened."""
-
-    def __init__(self, fault: faults.Fault) -> None:
-        self.fault, self.moment = fault, 0.0
-
-    @contextlib.contextmanager
-    def __call__(self, stack: DeployedStack[Any]) -> Iterator[float]:
-        with self.fault(stack) as self.moment:
-            yield self.moment
-
-
-=======
->>>>>>> 1d91079 (Drills in packs that a component brings, of a fault, loads that go on meanwhile, and a check of each)
 # A layer, or a server
 
 

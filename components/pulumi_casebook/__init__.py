@@ -40,13 +40,11 @@ from pulumi_casebook.recovery.drp_replica_site import DrpReplicaSite, DrpSite, S
 from pulumi_casebook.watching.autoscaler import Autoscaler
 from pulumi_casebook.watching.logs import Logs
 from pulumi_casebook.watching.monitoring import (
-    ExporterArgs,
     MailArgs,
     Monitoring,
     NightArgs,
     SmsArgs,
     ThresholdsArgs,
-    exporter_access,
 )
 from pulumi_casebook.watching.watchdog import Watchdog
 from pulumi_casebook.web.back_office import BackOffice
@@ -77,7 +75,6 @@ __all__ = [
     "DrpReplicaSite",
     "DrpSite",
     "Exporter",
-    "ExporterArgs",
     "FailoverIp",
     "FarmServer",
     "File",
@@ -138,7 +135,6 @@ __all__ = [
     "WebTier",
     "balancer_cidrs",
     "dedicated_servers",
-    "exporter_access",
     "exposure",
     "ssh_key",
 ]

@@ -194,6 +194,10 @@ Cidr = Annotated[str, AfterValidator(_cidr)]
 Address = Annotated[str, AfterValidator(_address)]
 Label = Annotated[str, AfterValidator(_label)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+# Thresholds of alerts.
+Percent = Annotated[float, Field(gt=0, le=100)]
+Positive = Annotated[float, Field(gt=0)]
+Minutes = Annotated[int, Field(ge=1)]
 # Files and directories of a machine.
 Paths = Annotated[Unique[Line], AfterValidator(_absolute)]
 # What is in no message (nor in a model's repr, with `Field(repr=False)`): text, or an output.

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from pulumi_casebook.backups.backup.calendar import calendar
-from pulumi_casebook.core.args import Paths
+from pulumi_casebook.core.args import Paths, Positive
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.swift_storage import Container, ContainerUser
 from pulumi_casebook.machines.machine import Machine
@@ -29,8 +29,8 @@ class ArchiveArgs(ComponentArgs):
     schedule: Annotated[str, AfterValidator(calendar)]
     # Days after which the platform deletes a copy by itself; None: it is kept.
     expire_days: int | None = Field(default=None, ge=1)
-    # Whether Monitoring is to expect one every day.
-    watched: bool = True
+    # Age of the last good copy, in hours, at which somebody is told: a day, and two for the run itself.
+    backup_hours: Positive = 26
 
     @model_validator(mode="after")
     def _one_source(self) -> "ArchiveArgs":

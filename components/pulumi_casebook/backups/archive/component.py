@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi_random as random
 
 from pulumi_casebook.backups.archive.args import ArchiveArgs
+from pulumi_casebook.backups.backup import monitored
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
@@ -23,12 +24,13 @@ class Archive(Component[ArchiveArgs]):
     this machine still exists; in return each copy is as large as the data. The machine gets a program `archive-NAME`
     (run, list, restore). Declares the passphrase (`RandomPassword`) and the role `archive-NAME`.
 
-    Outputs: `passphrase`, secret: without it there is no restore.
+    Outputs: `passphrase`, secret: without it there is no restore. Attribute: `monitored`.
     Sources: NRT-12; docs.openstack.org/swift "Expiring Object Support".
     """
 
     @takes(ArchiveArgs)
     def __init__(self, args: ArchiveArgs) -> None:
+        self.monitored = monitored(f"archive-{self.name}", self.name, args.machine, args.backup_hours)
         drawn = random.RandomPassword(f"{self.name}-passphrase", length=40, special=False, opts=self.child())
         self.passphrase = drawn.result
         self.applied = args.machine.configure(
@@ -54,7 +56,7 @@ def configuration(name: str, args: ArchiveArgs) -> Configuration:
         "passphrase": "@secret(passphrase)@",
         "source": source(args),
         "expire_days": args.expire_days,
-        "metric": f"/var/lib/prometheus/node-exporter/archive-{name}.prom" if args.watched else None,
+        "metric": f"/var/lib/prometheus/node-exporter/archive-{name}.prom",
     }
     files = (
         File(path=INSTALLED, content=PROGRAM.read_text()),

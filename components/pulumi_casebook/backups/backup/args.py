@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pulumi_casebook.backups.backup.calendar import calendar
 from pulumi_casebook.backups.backup.server import BackupServer
-from pulumi_casebook.core.args import Args, Line, Paths, Secret, Unique
+from pulumi_casebook.core.args import Args, Line, Paths, Positive, Secret, Unique
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.object_storage import Bucket, BucketUser
 from pulumi_casebook.machines.machine import Machine
@@ -85,6 +85,8 @@ class BackupArgs(ComponentArgs):
     password: Secret | None = Field(default=None, repr=False)
     # Do not wait for the schedule: the first run begins, in the background, when the machine is set up.
     run_first: bool = False
+    # Age of the last good backup, in hours, at which somebody is told: a day, and two for the run itself.
+    backup_hours: Positive = 26
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "BackupArgs":

@@ -11,6 +11,8 @@ from pulumi_casebook.backups.backup.server import Account, BackupServer
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
+from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import Monitored, alerts
 
 
 class Backup(Component[BackupArgs]):
@@ -20,12 +22,13 @@ class Backup(Component[BackupArgs]):
     `Monitoring` watches. The repository is encrypted. Declares its `RandomPassword` and the role `backup-NAME`; on a
     server also the machine's `tls.PrivateKey` and its account there.
 
-    Outputs: `password` of the repository, secret: without it there is no restore.
+    Outputs: `password` of the repository, secret: without it there is no restore. Attribute: `monitored`.
     Sources: SOF-8, ERP-7, NRT-12; restic.readthedocs.io.
     """
 
     @takes(BackupArgs)
     def __init__(self, args: BackupArgs) -> None:
+        self.monitored = monitored(f"backup-{self.name}", self.name, args.machine, args.backup_hours)
         if args.password is None:
             drawn = random.RandomPassword(f"{self.name}-repository", length=40, special=False, opts=self.child())
             self.password = drawn.result
@@ -58,6 +61,13 @@ class Backup(Component[BackupArgs]):
             secrets=secrets,
             opts=self.child(depends_on=[account.admitted] if account else []),
         ).applied
+
+
+def monitored(name: str, backup: str, machine: Machine, hours: float) -> Monitored:
+    """What tells that a backup or an archive is too old."""
+    rules = alerts(__file__, [machine], backup=backup, hours=hours)
+    figure = f'casebook_backup_last_success_timestamp_seconds{{backup="{backup}"}}'
+    return Monitored(name, [machine], rules, figures=(figure,))
 
 
 def configuration(name: str, args: BackupArgs, account: Account | None) -> Configuration:

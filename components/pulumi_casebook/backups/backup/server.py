@@ -9,11 +9,12 @@ import pulumi_tls as tls
 from pydantic import AfterValidator, Field
 
 from pulumi_casebook.backups.backup.calendar import calendar
-from pulumi_casebook.core.args import InputError, Port
+from pulumi_casebook.core.args import InputError, Port, Positive
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import Monitored
 
 PROGRAM = "/usr/local/sbin/backup-server"
 SOURCE = Path(__file__).with_name("programs") / "backup_server.py"
@@ -35,6 +36,10 @@ class BackupServerArgs(ComponentArgs):
     thinning: Annotated[str, AfterValidator(calendar)] = "*:50"
     # When every byte of them is read and compared.
     verification: Annotated[str, AfterValidator(calendar)] = "Sun 05:30"
+    # Age of a repository's last thinning, in hours, at which somebody is told.
+    thinning_hours: Positive = 26
+    # Age of its last verification, in days.
+    verification_days: Positive = 9
 
 
 class Account(NamedTuple):
@@ -54,12 +59,15 @@ class BackupServer(Component[BackupServerArgs]):
     deletion. So whoever breaks into a machine cannot take its backups away. The server thins them, on its own clock.
 
     Declares the server's SSH key (`tls.PrivateKey`), the role `backup-server`, and per backup a role `backup-of-NAME`.
+    Attribute: `monitored`.
     Sources: ERP-7, RAD-4, WIM-9; restic.readthedocs.io, rclone.org/commands/rclone_serve_restic.
     """
 
     @takes(BackupServerArgs)
     def __init__(self, args: BackupServerArgs) -> None:
         self.machine, self._args = args.machine, args
+        rules = render(__file__, "server-alerts.yml.j2", machine=args.machine.name, args=args)
+        self.monitored = Monitored(f"backup-server-{self.name}", [args.machine], rules)
         key = tls.PrivateKey(f"{self.name}-host", algorithm="ED25519", opts=self.child())
         self.host_key = key.public_key_openssh.apply(str.strip)
         self.applied = args.machine.configure(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import Address, Port, SqlName, Unique
+from pulumi_casebook.core.args import Address, Minutes, Percent, Port, Positive, SqlName, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.core.component import HandedOver
 from pulumi_casebook.machines.machine import Machine
@@ -67,6 +67,16 @@ class GaleraClusterArgs(Served):
     appliers: int = Field(default=4, ge=1, le=64)
     # How long the binary log is kept: for restoring to a point in time, and for a cluster elsewhere that follows.
     binlog_days: int = Field(default=7, ge=1, le=99)
+    # Share of the time in which the cluster holds its writes back, in %, before somebody is told.
+    flow_control_percent: Percent = 10
+    # For how many minutes; also of a member that is not synced.
+    degraded_minutes: Minutes = 5
+    # Minutes without a member.
+    missing_minutes: Minutes = 2
+    # Seconds that a cluster which follows another is behind.
+    replication_seconds: Positive = 60
+    # For how many minutes.
+    replication_minutes: Minutes = 5
 
     @field_validator("machines")
     @classmethod

@@ -14,7 +14,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
+from pulumi_casebook.machines.site import HealthCheck, Monitored, Service, alerts, servers_of
 
 PROGRAM = Path(__file__).with_name("programs") / "galera.py"
 INSTALLED = "/usr/local/sbin/galera"
@@ -40,7 +40,7 @@ class GaleraCluster(Component[GaleraClusterArgs]):
     ready when it serves), per arbitrator the role `galera-arbitrator`.
 
     Outputs: `password`. Attributes, known at preview: `service` (for a backend of `HaproxyTier`), `port`, `database`,
-    `user`.
+    `user`, `monitored` (its members).
     Sources: NRT-5, KEY-4; mariadb.com/docs "Galera Cluster"; jepsen.io, MariaDB Galera Cluster 12.1.2.
     """
 
@@ -52,6 +52,12 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         healthy = HealthCheck(path="/", port=HEALTH, interval=2, fast_interval=0.5, timeout=2, fall=2, rise=5)
         self.service = Service(self, self.name, servers, args.port, healthy, args.allowed_cidrs, "tcp")
         self.port, self.database, self.user = args.port, args.database, args.user
+        self.monitored = Monitored(
+            f"galera-{self.name}",
+            args.machines,
+            alerts(__file__, args.machines, args=args, elsewhere=elsewhere(args)),
+            figures=("casebook_galera_primary",),
+        )
         if args.replica_of:
             accounts = {name: args.replica_of.passwords[name] for name in PASSWORDS}
             self._authority, self._authority_key = args.replica_of.authority_pem, args.replica_of.authority_key_pem

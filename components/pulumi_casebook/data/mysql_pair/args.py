@@ -5,7 +5,7 @@ import re
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Label, Port, SqlName, Unique
+from pulumi_casebook.core.args import Address, Label, Minutes, Port, Positive, SqlName, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import Instance, Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
@@ -45,6 +45,10 @@ class MysqlPairArgs(Served):
     binlog_days: int = Field(default=7, ge=1, le=99)
     # A replica further behind, in seconds, is not ready.
     max_lag: int = Field(default=30, ge=1)
+    # Seconds that a replica is behind, for so many minutes, before somebody is told.
+    replication_seconds: Positive = 60
+    # For how many minutes.
+    replication_minutes: Minutes = 5
     # With a Watchdog: a writer that has neither seen its peer nor been seen by the watchdog for so many seconds stops
     # writing, so that the other can be promoted without asking it. None: it goes on, and promotion is by hand.
     lease_seconds: int | None = Field(default=None, ge=10, le=600)

@@ -13,7 +13,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.machines.site import HealthCheck, Service
+from pulumi_casebook.machines.site import HealthCheck, Monitored, Service, alerts
 
 PROGRAM = Path(__file__).with_name("programs") / "mysql_pair.py"
 INSTALLED = "/usr/local/sbin/mysql-pair"
@@ -36,7 +36,7 @@ class MysqlPair(Component[MysqlPairArgs]):
     `tls`, a key and a certificate of the pair's own.
 
     Outputs: `password`. Attributes, known at preview: `service` (the writer, wherever it is), `address`, `port`,
-    `database`, `user`.
+    `database`, `user`, `monitored`.
     Sources: SOF-4, ERP-4; mariadb.com/docs "Global Transaction ID"; RFC 5227.
     """
 
@@ -46,6 +46,12 @@ class MysqlPair(Component[MysqlPairArgs]):
         self.machines, self.lease_seconds = args.machines, args.lease_seconds
         writer, found = {"writer": args.address}, HealthCheck(path=None)
         self.service = Service(self, self.name, writer, args.port, found, args.allowed_cidrs, "tcp")
+        self.monitored = Monitored(
+            f"mysql-pair-{self.name}",
+            args.machines,
+            alerts(__file__, args.machines, args=args),
+            figures=("casebook_mysql_writer",),
+        )
         self.password = self._drawn("application")
         secrets: dict[str, pulumi.Input[str]] = {"application": self.password, "pair": self._drawn("pair")}
         if args.tls:

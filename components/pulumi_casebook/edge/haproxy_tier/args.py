@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Label, Line, Port, Unique
+from pulumi_casebook.core.args import Address, Args, Label, Line, Minutes, Port, Unique
 from pulumi_casebook.core.clients import Clients, Served, cidrs_of
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Service
@@ -226,10 +226,10 @@ class HaproxyTierArgs(Served):
     virtual: Mapping[Label, Address] = Field(default_factory=dict)
     # Seconds that a member must have been well before it takes back the addresses that prefer it.
     return_after: int = Field(default=60, ge=0, le=1000)
-    # Metrics (Prometheus, at /metrics) and statistics.
+    # Metrics (Prometheus, at /metrics) and statistics, for a `Monitoring` that watches the tier.
     metrics_port: Port = 8404
-    # Who reaches them.
-    metrics_clients: Clients = ()
+    # Minutes without an answer after which a server is down, and somebody is told.
+    down_minutes: Minutes = 2
     # Load balancers that ask there whether a member is well, with `probe`.
     probed_by: Clients = ()
     # How long anything may take.

@@ -7,7 +7,7 @@ from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.haproxy_tier.args import PEERS_PORT, HaproxyTierArgs, router_id
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
-from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
+from pulumi_casebook.machines.site import Exporter, HealthCheck, Monitored, Service, alerts, servers_of
 from pulumi_casebook.network.certificate import Certificate
 
 CONFIGURATION = "/etc/haproxy/haproxy.cfg"
@@ -25,8 +25,8 @@ class HaproxyTier(Component[HaproxyTierArgs]):
     addresses from a member that is lost, has no HAProxy or sees no server to one that is well.
 
     Attributes, known at preview: `service`, the members for what stands in front, with the page by which a balancer in
-    `probed_by` finds out that one hangs; `virtual`, the addresses that move, by name. Sources: SOF-1, SOF-10, NRT-3,
-    NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server side TLS.
+    `probed_by` finds out that one hangs; `virtual`, the addresses that move, by name; `monitored`. Sources: SOF-1,
+    SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server side TLS.
     """
 
     @takes(HaproxyTierArgs)
@@ -41,6 +41,12 @@ class HaproxyTier(Component[HaproxyTierArgs]):
             usable,
             (*args.allowed_cidrs, *cidrs_of(args.probed_by)),
             machines=args.machines,
+        )
+        self.monitored = Monitored(
+            f"haproxy-{self.name}",
+            args.machines,
+            alerts(__file__, args.machines, args=args),
+            exporters=(Exporter("haproxy", args.metrics_port),),
         )
         before: list[pulumi.Resource] = []
         for machine in args.machines:
@@ -72,7 +78,7 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
     )
     open_to = {one.port: one.allowed_cidrs or args.allowed_cidrs for one in args.frontends.values()}
     allow = [Allow(port=port, sources=sources) for port, sources in sorted(open_to.items())]
-    allow.append(Allow(port=args.metrics_port, sources=cidrs_of([*args.metrics_clients, *args.probed_by])))
+    allow.append(Allow(port=args.metrics_port, sources=cidrs_of(args.probed_by)))
     allow.extend([Allow(port=PEERS_PORT, sources=others)] if peers else [])
     allow.extend([Allow(protocol="vrrp", sources=others)] if args.virtual else [])
     moving = virtual_files(args, member) if args.virtual else ()

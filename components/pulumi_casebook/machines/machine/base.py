@@ -24,6 +24,7 @@ from pulumi_casebook.network.vrack_network import VrackNetwork
 
 if TYPE_CHECKING:
     from pulumi_casebook.machines.machine.args import MachineArgs
+    from pulumi_casebook.machines.machine.security_group import SecurityGroup
 
 RESOLVERS = "resolvers.service"
 
@@ -50,6 +51,8 @@ class Machine(Component[Any]):
     site: str
     adopted: bool
     interface: str | None = None
+    # What the platform has before the machine's own firewall, on the side where `public_address` is.
+    security_group: "SecurityGroup | None" = None
     incarnation: pulumi.Output[str]
     prepared: pulumi.Resource
     connection: command.remote.ConnectionArgs

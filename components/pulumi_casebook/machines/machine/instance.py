@@ -1,6 +1,5 @@
 """Public Cloud instances, in groups that the platform keeps on different hosts."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -11,9 +10,10 @@ from pulumi_casebook.core.args import Address, ProviderName
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, File
+from pulumi_casebook.machines.configuration import File
 from pulumi_casebook.machines.machine.args import InstanceGroupArgs
 from pulumi_casebook.machines.machine.base import Machine
+from pulumi_casebook.machines.machine.security_group import SecurityGroup
 
 
 class InstanceArgs(InstanceGroupArgs):
@@ -23,8 +23,8 @@ class InstanceArgs(InstanceGroupArgs):
     image_id: ProviderName
     external_id: ProviderName | None
     server_group: pulumi.Output[str]
-    public_security_group: pulumi.Output[str] | None
-    private_security_group: pulumi.Output[str]
+    public_security_group: SecurityGroup | None
+    private_security_group: SecurityGroup
 
     @model_validator(mode="after")
     def _own_address(self) -> "InstanceArgs":
@@ -44,6 +44,7 @@ class Instance(Machine):
     @takes(InstanceArgs)
     def __init__(self, args: InstanceArgs) -> None:
         ports = []
+        self.security_group = args.public_security_group or args.private_security_group
         self.public_address = pulumi.Output.from_input(args.address)
         if args.public_security_group is not None:
             public = openstack.networking.Port(
@@ -51,7 +52,7 @@ class Instance(Machine):
                 name=f"{self.name}-public",
                 region=args.region,
                 network_id=args.external_id,
-                security_group_ids=[args.public_security_group],
+                security_group_ids=[args.public_security_group.id],
                 opts=self.child(),
             )
             ports.append(public)
@@ -96,7 +97,7 @@ def admission(args: InstanceArgs) -> dict[str, Any]:
         # names this port's group. Neutron then takes no security group.
         return {"port_security_enabled": False, "no_security_groups": True}
     pairs = [openstack.networking.PortAllowedAddressPairArgs(ip_address=address) for address in args.shared_addresses]
-    return {"security_group_ids": [args.private_security_group], "allowed_address_pairs": pairs or None}
+    return {"security_group_ids": [args.private_security_group.id], "allowed_address_pairs": pairs or None}
 
 
 def way_out_files(args: InstanceArgs) -> tuple[File, ...]:
@@ -151,12 +152,12 @@ class InstanceGroup(Component[InstanceGroupArgs]):
         group = openstack.compute.ServerGroup(
             self.name, name=self.name, region=args.region, policies=args.policy, opts=self.child()
         )
-        private = self._security_group("private", args.region)
-        self._rule("private-network", private, args.region, args.network.cidr)
+        private = SecurityGroup(self, "private", args.region)
+        private.rule("network", args.network.cidr)
         public = self._public(args) if args.public else None
         external_id = offered_network(args.external_network, args.region).result(self).id if args.public else None
-        if not public:
-            self._admit("private", private, args.region, args.allow)
+        for allow in args.allow:
+            (public or private).admit(allow)
         shared = dict(args) | {"opts": None}
         self.machines = [
             Instance.of(
@@ -167,50 +168,16 @@ class InstanceGroup(Component[InstanceGroupArgs]):
                     image_id=image.id,
                     external_id=external_id,
                     server_group=group.id,
-                    public_security_group=public.id if public else None,
-                    private_security_group=private.id,
+                    public_security_group=public,
+                    private_security_group=private,
                 ),
             )
             for name, address in args.addresses.items()
         ]
 
-    def _public(self, args: InstanceGroupArgs) -> openstack.networking.SecGroup:
+    def _public(self, args: InstanceGroupArgs) -> SecurityGroup:
         """Who reaches the public ports."""
-        public = self._security_group("public", args.region)
+        public = SecurityGroup(self, "public", args.region)
         for source in args.admin_cidrs:
-            self._rule(f"public-ssh-{source}", public, args.region, source, 22, "tcp")
-        self._admit("public", public, args.region, args.allow)
+            public.rule(f"ssh-{source}", source, 22, "tcp")
         return public
-
-    def _admit(self, side: str, group: openstack.networking.SecGroup, region: str, allow: Sequence[Allow]) -> None:
-        for rule in allow:
-            for source in dict.fromkeys(rule.sources):
-                self._rule(
-                    f"{side}-{rule.protocol}-{rule.port}-{source}", group, region, source, rule.port, rule.protocol
-                )
-
-    def _security_group(self, side: str, region: str) -> openstack.networking.SecGroup:
-        name = f"{self.name}-{side}"
-        return openstack.networking.SecGroup(name, name=name, region=region, opts=self.child())
-
-    def _rule(
-        self,
-        name: str,
-        group: openstack.networking.SecGroup,
-        region: str,
-        source: str,
-        port: int | None = None,
-        protocol: str | None = None,
-    ) -> None:
-        openstack.networking.SecGroupRule(
-            f"{self.name}-{name}",
-            region=region,
-            direction="ingress",
-            ethertype="IPv4",
-            security_group_id=group.id,
-            remote_ip_prefix=source,
-            protocol=protocol,
-            port_range_min=port,
-            port_range_max=port,
-            opts=self.child(),
-        )

@@ -1,7 +1,7 @@
 """A place where machines are made: what they have in common is said once."""
 
 from pulumi_casebook.machines.site.exposure import exposure
-from pulumi_casebook.machines.site.service import Exporter, HealthCheck, Monitored, Mount, Service, Usable
+from pulumi_casebook.machines.site.service import Exporter, HealthCheck, Monitored, Mount, Service, Usable, alerts
 from pulumi_casebook.machines.site.site import NameServers, Site, WayOut
 from pulumi_casebook.machines.site.tier import Tier, servers_of
 
@@ -16,6 +16,7 @@ __all__ = [
     "Tier",
     "Usable",
     "WayOut",
+    "alerts",
     "exposure",
     "servers_of",
 ]

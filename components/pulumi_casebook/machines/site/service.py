@@ -3,13 +3,14 @@
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pulumi
 from pydantic import Field
 
 from pulumi_casebook.core.args import Args, InputError, Port
 from pulumi_casebook.core.component import HandedOver
+from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.machine import Machine
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -120,10 +121,18 @@ class Exporter:
 class Monitored:
     """What a component hands to `Monitoring`: its machines, what shows figures on them, and its alert rules.
 
-    `rules` are Prometheus' rules (YAML, a list of `alert:` and `record:` items), from the component's `alerts.yml.j2`.
+    `rules` are Prometheus' (YAML, a list of `alert:` items), of these machines alone, so that those of two components
+    do not mix: see `alerts`. `name` is of one component alone: its kind and its own.
     """
 
     name: str
     machines: Sequence[Machine]
+    rules: str
     exporters: tuple[Exporter, ...] = ()
-    rules: str = ""
+    # Figures that each of the machines writes for its exporter, as PromQL selects them; one that is missing is told.
+    figures: tuple[str, ...] = ()
+
+
+def alerts(beside: str, machines: Iterable[Machine], **values: Any) -> str:
+    """The rules of `templates/alerts.yml.j2` (pass `__file__`); `machines` is in it what `machine=~` takes."""
+    return render(beside, "alerts.yml.j2", machines="|".join(machine.name for machine in machines), **values)

@@ -67,8 +67,6 @@ class Site(Args):
     way_out: WayOut | None = None
     # Name servers in place of the platform's, which a `Resolver` hands over.
     name_servers: NameServers | None = None
-    # Further ports of instances' public addresses: the exporter's, for a monitoring machine elsewhere.
-    allow: Unique[Allow] = ()
     # What was made here.
     machines: list[Machine] = Field(default_factory=list, repr=False)
 
@@ -161,7 +159,7 @@ class Site(Args):
             network=self.network,
             addresses={name: self.plan.address(tier, number) for name, number in names.items()},
             public=open_to_all,
-            allow=[*(self.allow if open_to_all else ()), *allow],
+            allow=allow,
             shared_addresses=shared_addresses,
             ip_forwarding=ip_forwarding,
             ssh_key=self.ssh_key,

@@ -2,28 +2,31 @@
 
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import Args, Cidr, Label, Line, Port, Secret, Unique, Url, shown
+from pulumi_casebook.core.args import Args, Cidr, Label, Line, Minutes, Percent, Positive, Secret, Unique, Url, shown
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.site import Monitored
 
+EXPORTER_PORT = 9100
 PROBED = re.compile(r"https?://[A-Za-z0-9._~:/%?=&+-]+|tcp://[A-Za-z0-9.-]+:[0-9]{1,5}")
-Percent = Annotated[float, Field(gt=0, le=100)]
-Positive = Annotated[float, Field(gt=0)]
 HourMinute = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*$")]
 
 
 class ThresholdsArgs(Args):
-    """What a figure must pass, and for how long, before somebody is told."""
+    """What a figure of a machine or a probe must pass, and for how long, before somebody is told.
+
+    Daemons have theirs among the arguments of their components.
+    """
 
     # For how many minutes.
-    minutes: Annotated[int, Field(ge=1)] = 5
+    minutes: Minutes = 5
     # Memory that processes hold, in % of the machine's; what the cache can give back does not count.
     memory_percent: Percent = 90
     # Processes that run or wait (load average of 5 minutes) per core.
@@ -36,18 +39,8 @@ class ThresholdsArgs(Args):
     network_percent: Percent = 80
     # Speed of links that do not know their own (virtual machines), in Mbit/s.
     link_mbps: Positive = 1000
-    # Minutes without an answer after which a machine is down.
-    down_minutes: Annotated[int, Field(ge=1)] = 2
-    # Age of the last good backup, in hours: a day, and two for the run itself.
-    backup_hours: Positive = 26
-    # Age of the last thinning of a backup on a `BackupServer`, in hours.
-    thinning_hours: Positive = 26
-    # Age of its last verification, in days.
-    verification_days: Positive = 9
-    # Seconds that a database replica is behind.
-    replication_seconds: Positive = 60
-    # Share of the time in which a Galera cluster holds its writes back, in %.
-    flow_control_percent: Percent = 10
+    # Minutes without an answer after which a machine, an exporter or a probed page is down.
+    down_minutes: Minutes = 2
     # Days before a probed page's certificate ends.
     certificate_days: Positive = 14
 
@@ -118,22 +111,15 @@ class NightArgs(Args):
         return self
 
 
-class ExporterArgs(Args):
-    """Figures that a daemon shows by itself: those of an `HaproxyTier`, which opens port 8404 by `metrics_clients`."""
-
-    # Where it runs.
-    machines: Unique[Machine] = Field(min_length=1)
-    # Its port; the path is /metrics.
-    port: Port
-
-
 class MonitoringArgs(ComponentArgs):
-    """One monitoring machine and the machines that it watches."""
+    """One monitoring machine, and the components and machines that it watches."""
 
     # The machine that watches; it is watched as well.
     machine: Machine
-    # The machines that are watched.
-    machines: Unique[Machine] = Field(min_length=1)
+    # What components hand over as `monitored`: their machines are watched, with their figures and by their alerts.
+    watches: Unique[Monitored] = ()
+    # Further machines that are watched; one that a component has brought may be among them.
+    machines: Unique[Machine] = ()
     # Over which addresses. public: the watching machine is adopted, so that its address is known to every firewall.
     over: Literal["private", "public"] = "private"
     # What a figure must pass before somebody is told.
@@ -142,8 +128,6 @@ class MonitoringArgs(ComponentArgs):
     probes: Mapping[Label, str | pulumi.Output[str]] = {}
     # Whether the certificate of a probed page must be valid; its end is watched in any case.
     probes_verify: bool = True
-    # What else shows figures, by name.
-    exporters: Mapping[Label, ExporterArgs] = {}
     # Who is told by mail. With neither mail nor sms, alerts are only shown.
     mail: MailArgs | None = None
     # Who is told by text message.
@@ -170,11 +154,15 @@ class MonitoringArgs(ComponentArgs):
                 raise ValueError(f"{name}={shown(url)}: neither http://..., https://... nor tcp://host:port")
         return value
 
-    @field_validator("exporters")
+    @field_validator("watches")
     @classmethod
-    def _named_otherwise(cls, value: Mapping[str, ExporterArgs]) -> Mapping[str, ExporterArgs]:
-        if taken := sorted({"machines", "prometheus", "probes"} & value.keys()):
-            raise ValueError(f"{taken[0]}: the name of one of Monitoring's own jobs")
+    def _named_otherwise(cls, value: Sequence[Monitored]) -> Sequence[Monitored]:
+        names = ["machines", *(one.name for one in value)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"{twice[0]}: a file of rules has this name; a name is of one component alone")
+        jobs = {exporter.name for one in value for exporter in one.exporters}
+        if taken := sorted({"machines", "prometheus", "probes"} & jobs):
+            raise ValueError(f"{taken[0]}: the name of one of Monitoring's own jobs, not of an exporter")
         return value
 
     @model_validator(mode="after")
@@ -185,17 +173,36 @@ class MonitoringArgs(ComponentArgs):
 
     @model_validator(mode="after")
     def _reachable(self) -> "MonitoringArgs":
-        names = [machine.name for machine in self.machines]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"machines: {name} is given twice")
+        if not (self.machines or self.watches):
+            raise ValueError("watches, machines: nothing to watch")
         if self.over == "public" and self.machine.public_ip is None:
             raise ValueError(
                 f"over=public: the address of {self.machine.name} is not known before it is made, so no firewall "
                 "can let it in; use a Vps or a DedicatedServer, or over=private"
             )
-        exporting = [machine for exporter in self.exporters.values() for machine in exporter.machines]
-        for machine in (self.machine, *self.machines, *exporting):
+        for machine in self.watched.values():
             if self.over == "private" and machine.address is None:
                 raise ValueError(f"over=private: {machine.name} has no private network; give it one, or over=public")
         return self
+
+    @property
+    def watched(self) -> dict[str, Machine]:
+        """All machines that are watched, by name, each once."""
+        brought = [machine for one in self.watches for machine in one.machines]
+        return {machine.name: machine for machine in (self.machine, *self.machines, *brought)}
+
+    @property
+    def source(self) -> str:
+        """From where the machines are asked."""
+        return f"{self.machine.public_ip if self.over == 'public' else self.machine.address}/32"
+
+    @property
+    def jobs(self) -> dict[str, list[tuple[str, int]]]:
+        """Prometheus' jobs, each with the machines and ports that it asks."""
+        found = {"machines": dict.fromkeys((name, EXPORTER_PORT) for name in self.watched)}
+        for one in self.watches:
+            for exporter in one.exporters:
+                found.setdefault(exporter.name, {}).update(
+                    dict.fromkeys((machine.name, exporter.port) for machine in one.machines)
+                )
+        return {job: list(asked) for job, asked in found.items()}

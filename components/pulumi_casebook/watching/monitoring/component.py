@@ -1,21 +1,20 @@
 """Memory, load, disk and network of every machine, kept, drawn and compared with thresholds."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pulumi
 
-from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Configured, Directory, File, Ready, Unit
-from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.watching.monitoring.args import MonitoringArgs, SmsArgs
+from pulumi_casebook.watching.monitoring.args import EXPORTER_PORT, MonitoringArgs, SmsArgs
 
-EXPORTER_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 9100, 9090, 9093
+PROMETHEUS_PORT, ALERTMANAGER_PORT = 9090, 9093
 PROBE_PORT, SMS_PORT = 9115, 9095
+RULES = "/etc/prometheus/rules"
 SMS_PROGRAM = Path(__file__).with_name("programs") / "sms.py"
 # What is no disk. The exporter's own list has overlay as well, which is the root of a machine in a container.
 NO_DISK = (
@@ -27,23 +26,25 @@ NO_DISK = (
 class Monitoring(Component[MonitoringArgs]):
     """Prometheus and Alertmanager on one machine, an exporter on every machine.
 
-    Gives each machine the role `exporter`, whose port is open to the watching machine alone, and the watching one
-    the roles `monitoring` and `monitoring-targets`: the lists of machines and probes, one a line, which Prometheus
-    rereads by itself. So one more machine changes one line there and nothing anywhere else. Roles of their own are
-    `mail` (Postfix, where no mail server is given), `sms`, and `probes`, which asks pages and ports.
+    It knows no daemon: components bring what shows their figures, and their alert rules, as `monitored`. Gives each
+    machine the role `exporter`, which opens its port and those of the machine's daemons to the watching machine alone
+    (before an instance's public address in the platform's firewall, too), and the watching one the roles `monitoring`
+    and `monitoring-targets`: the lists of machines and probes, one a line, which Prometheus rereads by itself. So one
+    more machine changes one line there and nothing anywhere else. Roles of their own are `mail` (Postfix, where no
+    mail server is given), `sms`, and `probes`, which asks pages and ports.
 
     Sources: SOF-7, ERP-8, NRT-11, MED-5; prometheus.io/docs.
     """
 
     @takes(MonitoringArgs)
     def __init__(self, args: MonitoringArgs) -> None:
-        watched = {machine.name: machine for machine in (args.machine, *args.machines)}
-        exporters = [
-            machine.configure(
-                exporter(exporter_access(args.machine, args.over)), role="exporter", opts=self.child()
-            ).applied
-            for machine in watched.values()
-        ]
+        exporters: list[pulumi.Resource] = []
+        for name, machine in args.watched.items():
+            ports = [port for asked in args.jobs.values() for where, port in asked if where == name]
+            access = [Allow(port=port, sources=(args.source,)) for port in dict.fromkeys(ports)]
+            exporters.append(machine.configure(exporter(access), role="exporter", opts=self.child()).applied)
+            if args.over == "public" and machine.security_group:
+                exporters.extend(rule for allow in access for rule in machine.security_group.admit(allow))
         tools = [
             args.machine.configure(configuration, role=configuration.role, secrets=secrets, opts=self.child()).applied
             for configuration, secrets in _tools(args)
@@ -51,23 +52,18 @@ class Monitoring(Component[MonitoringArgs]):
         main = args.machine.configure(
             monitoring(args), role="monitoring", secrets=_secrets(args), opts=self.child(depends_on=tools)
         ).applied
-        self.applied = self._targets(args, watched, [main, *exporters]).applied
+        self.applied = self._targets(args, [main, *exporters]).applied
 
-    def _targets(
-        self, args: MonitoringArgs, watched: Mapping[str, Machine], after: list[pulumi.Resource]
-    ) -> Configured:
-        exporting = {machine.name: machine for e in args.exporters.values() for machine in e.machines}
-        every = {**exporting, **watched}
+    def _targets(self, args: MonitoringArgs, after: list[pulumi.Resource]) -> Configured:
         addresses: dict[str, str | pulumi.Output[str]] = {
             name: str(machine.address) if args.over == "private" else machine.public_address
-            for name, machine in every.items()
+            for name, machine in args.watched.items()
         }
         configuration = _resolved(
             {**addresses, **{f"probe {name}": url for name, url in args.probes.items()}},
             lambda known: targets(
-                {name: Watched(known[name], machine.site) for name, machine in every.items()},
-                {"machines": (list(watched), EXPORTER_PORT)}
-                | {job: ([machine.name for machine in e.machines], e.port) for job, e in args.exporters.items()},
+                {name: Watched(known[name], machine.site) for name, machine in args.watched.items()},
+                args.jobs,
                 {name: known[f"probe {name}"] for name in args.probes},
                 args.wait_seconds,
             ),
@@ -92,20 +88,8 @@ def _resolved(
     return pulumi.Output.all(**values).apply(lambda later: made(later))
 
 
-def exporter_access(monitoring: Machine, over: Literal["private", "public"] = "public") -> Allow:
-    """The port that the watching machine must reach on a watched one.
-
-    The exporter's role opens the machine's own firewall. Where a platform has one before it (an `InstanceGroup`'s
-    security group, for public addresses) give this to `allow` there.
-    """
-    address = monitoring.public_ip if over == "public" else monitoring.address
-    if address is None:
-        raise InputError(f"exporter_access: the {over} address of {monitoring.name} is not known before it is made")
-    return Allow(port=EXPORTER_PORT, sources=(f"{address}/32",))
-
-
-def exporter(access: Allow) -> Configuration:
-    """The role of a watched machine."""
+def exporter(access: Sequence[Allow]) -> Configuration:
+    """The role of a watched machine: an exporter, and who may ask it and the daemons that show figures themselves."""
     options = File(
         path="/etc/default/prometheus-node-exporter",
         content=f'ARGS="--web.listen-address=:{EXPORTER_PORT} '
@@ -116,7 +100,7 @@ def exporter(access: Allow) -> Configuration:
         packages=("prometheus-node-exporter",),
         files=(options,),
         units=(Unit(unit="prometheus-node-exporter.service", restart_on=(options.path,)),),
-        allow=(access,),
+        allow=tuple(access),
         ready=Ready(command=_answers(EXPORTER_PORT, "metrics")),
     )
 
@@ -139,12 +123,21 @@ def monitoring(args: MonitoringArgs) -> Configuration:
             __file__,
             "prometheus.yml.j2",
             interval=args.interval_seconds,
-            exporters=args.exporters,
+            jobs=args.jobs,
             probes=args.probes,
             probe_port=PROBE_PORT,
         ),
     )
-    rules = File(path="/etc/prometheus/rules/machines.yml", content=render(__file__, "rules.yml.j2", t=args.thresholds))
+    rules = (
+        File(path=f"{RULES}/machines.yml", content=render(__file__, "rules.yml.j2", t=args.thresholds)),
+        *(
+            File(
+                path=f"{RULES}/{one.name}.yml",
+                content=render(__file__, "component.yml.j2", t=args.thresholds, one=one),
+            )
+            for one in args.watches
+        ),
+    )
     alertmanager = File(
         path="/etc/prometheus/alertmanager.yml",
         content=render(
@@ -168,11 +161,11 @@ def monitoring(args: MonitoringArgs) -> Configuration:
     return Configuration(
         role="monitoring",
         packages=("prometheus", "prometheus-alertmanager", *(["tzdata"] if args.night else [])),
-        directories=(Directory(path="/etc/prometheus/rules"),),
+        directories=(Directory(path=RULES),),
         files=(
             prometheus_options,
             prometheus,
-            rules,
+            *rules,
             alertmanager_options,
             alertmanager,
             *([password] if args.mail and args.mail.password else []),
@@ -181,7 +174,7 @@ def monitoring(args: MonitoringArgs) -> Configuration:
             # Restarted: a SIGHUP that meets a daemon which has just started ends it.
             Unit(
                 unit="prometheus.service",
-                restart_on=(prometheus_options.path, prometheus.path, rules.path),
+                restart_on=(prometheus_options.path, prometheus.path, *(file.path for file in rules)),
                 check=f"promtool check config {prometheus.path}",
             ),
             Unit(
@@ -201,20 +194,17 @@ def monitoring(args: MonitoringArgs) -> Configuration:
 
 def targets(
     watched: Mapping[str, Watched],
-    jobs: Mapping[str, tuple[list[str], int]],
+    jobs: Mapping[str, Sequence[tuple[str, int]]],
     probes: Mapping[str, str],
     wait_seconds: int,
 ) -> Configuration:
-    """The lists of what is asked (job to names and port); ready when each machine has answered."""
-    lists = {
-        job: render(__file__, "machines.yml.j2", watched={name: watched[name] for name in names}, port=port)
-        for job, (names, port) in jobs.items()
-    }
+    """The lists of what is asked (job to machines and ports); ready when each machine has answered."""
+    lists = {job: render(__file__, "machines.yml.j2", watched=watched, asked=asked) for job, asked in jobs.items()}
     if probes:
         lists["probes"] = render(__file__, "probes.yml.j2", probes=probes)
     ask = f"promtool query instant http://127.0.0.1:{PROMETHEUS_PORT}"
     # A machine that does not answer is named in the message.
-    seen = f"""{ask} 'count(up{{job="machines"}} == 1) >= {len(jobs["machines"][0])}' | grep -q . || """
+    seen = f"""{ask} 'count(up{{job="machines"}} == 1) >= {len(jobs["machines"])}' | grep -q . || """
     seen += f"""{{ {ask} 'up{{job="machines"}} == 0'; false; }}"""
     return Configuration(
         role="monitoring-targets",

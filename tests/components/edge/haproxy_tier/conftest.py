@@ -41,7 +41,7 @@ def database(members: int, **given: Any) -> Callable[[], None]:
                 },
                 "frontends": {"sql": Frontend(port=3306, backend="database")},
                 "clients": [f"{CLIENT}/32"],
-                "metrics_clients": [f"{CLIENT}/32"],
+                "probed_by": [f"{CLIENT}/32"],
                 **given,
             },
         )

@@ -1,7 +1,6 @@
 """The rendered files, judged and run by Prometheus, Alertmanager and the exporter themselves, on this machine."""
 
 import json
-import shutil
 import subprocess
 import time
 import urllib.request
@@ -50,18 +49,10 @@ def test_alertmanager_takes_a_password_from_a_file(tmp_path: Path) -> None:
     assert (etc / "smtp-password").read_text() == "@secret(smtp_password)@\n"
 
 
-@pytest.mark.claim("SOF-7")
-def test_each_alert_fires_past_its_threshold_and_not_before(tmp_path: Path) -> None:
-    rules = installed(tmp_path) / "rules/machines.yml"
-    shutil.copy(rules, tmp_path / "rules.yml")
-    shutil.copy(Path(__file__).with_name("rules_test.yml"), tmp_path)
-    accepted("promtool", "test", "rules", str(tmp_path / "rules_test.yml"))
-
-
 def test_thresholds_are_arguments(tmp_path: Path) -> None:
-    installed(tmp_path, thresholds={"memory_percent": 75, "minutes": 9, "link_mbps": 100, "backup_hours": 2})
+    installed(tmp_path, thresholds={"memory_percent": 75, "minutes": 9, "link_mbps": 100})
     rules = (tmp_path / "etc/prometheus/rules/machines.yml").read_text()
-    for line in ("casebook:memory:percent > 75.0", "for: 9m", "/ 12500000", "_timestamp_seconds > 7200"):
+    for line in ("casebook:memory:percent > 75.0", "for: 9m", "/ 12500000"):
         assert line in rules
 
 
@@ -125,7 +116,12 @@ def test_figures_of_a_machine_arrive_and_one_that_is_down_is_named(tmp_path: Pat
         "--cluster.listen-address=",
     )
     lists = [
-        targets({name: Watched("127.0.0.1", "gra") for name in names}, {"machines": (names, 9100)}, {}, 60)
+        targets(
+            {name: Watched("127.0.0.1", "gra") for name in names},
+            {"machines": [(name, 9100) for name in names]},
+            {},
+            60,
+        )
         for names in (["web-1"], ["web-1", "db-1"])
     ]
     (etc / "machines.yml").write_text(moved(lists[0].files[0].content))

@@ -3,13 +3,25 @@
 import re
 from typing import Any
 
+import pulumi
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from pulumi_casebook import DedicatedServer, InputError, Monitoring, Vps, VrackNetwork, ssh_key
+from pulumi_casebook import (
+    Allow,
+    DedicatedServer,
+    Exporter,
+    InputError,
+    InstanceGroup,
+    Monitored,
+    Monitoring,
+    Vps,
+    VrackNetwork,
+    exposure,
+    ssh_key,
+)
 from pulumi_casebook.machines.configuration.programs.apply import Role, parse
-from pulumi_casebook.watching.monitoring import ExporterArgs, exporter_access
-from tests.harness import UNKNOWN, Registered, declare, declares_the_same, only
+from tests.harness import UNKNOWN, Registered, comes_after, declare, declares_the_same, only
 
 
 def access() -> dict[str, Any]:
@@ -42,8 +54,8 @@ def role(registered: list[Registered], machine: str, name: str) -> Role:
     return parse(only(registered, "Command", f"{machine}-{name}").inputs["stdin"])
 
 
-def files(registered: list[Registered], name: str) -> dict[str, str]:
-    parsed = role(registered, "monitoring", name)
+def files(registered: list[Registered], name: str, machine: str = "monitoring") -> dict[str, str]:
+    parsed = role(registered, machine, name)
     return {path: "\n".join([*file["lines"], ""]) for path, file in parsed["files"].items()}
 
 
@@ -89,7 +101,6 @@ def test_an_exporter_is_open_to_the_watching_machine_alone() -> None:
     def declare_it() -> None:
         watcher = vps()
         seen["address"] = watcher.public_ip
-        assert exporter_access(watcher).sources == (f"{watcher.public_ip}/32",)
         Monitoring("watch", machine=watcher, machines=servers("web-1"), over="public")
 
     firewall = role(declares_the_same(declare_it), "web-1", "exporter")["files"]["/etc/nftables.d/exporter.nft"][
@@ -148,25 +159,96 @@ def test_mail_is_muted_by_night_and_text_messages_by_day() -> None:
     assert "night" not in text
 
 
-def test_probes_and_exporters_may_be_born_with_the_stack() -> None:
+def test_probes_may_be_born_with_the_stack() -> None:
     def declare_it() -> None:
         (haproxy,) = servers("haproxy-1")
-        Monitoring(
-            "watch",
-            machine=vps(),
-            machines=[haproxy],
-            over="public",
-            probes={"site": haproxy.public_address.apply(lambda address: f"http://{address}/")},
-            exporters={"haproxy": ExporterArgs(machines=[haproxy], port=8404)},
-        )
+        page = haproxy.public_address.apply(lambda address: f"http://{address}/")
+        Monitoring("watch", machine=vps(), machines=[haproxy], over="public", probes={"site": page})
+
+    probes = files(declares_the_same(declare_it), "monitoring-targets")["/etc/prometheus/probes.yml"]
+    assert re.search(r'"http://198[0-9.]+/"\], labels: {probe: "site", module: http}', probes)
+
+
+def monitored(name: str, *machines: DedicatedServer, port: int = 8404) -> Monitored:
+    rule = f"- alert: Broken\n  expr: broken{{machine='{machines[0].name}'}} == 1\n"
+    return Monitored(name, machines, rule, exporters=(Exporter("daemon", port),), figures=("broken",))
+
+
+def test_what_is_watched_brings_its_machines_each_once_its_figures_and_its_rules() -> None:
+    seen: dict[str, Any] = {}
+
+    def declare_it() -> None:
+        watcher, (one, two, other) = vps(), servers("one", "two", "other")
+        seen["source"] = f"{watcher.public_ip}/32"
+        watches = [monitored("first", one, two), monitored("second", two, port=8405)]
+        Monitoring("watch", machine=watcher, watches=watches, machines=[watcher, two, other], over="public")
+        seen["open"] = exposure([one, two, other])
 
     registered = declares_the_same(declare_it)
     lists = files(registered, "monitoring-targets")
-    assert re.search(
-        r'"http://198[0-9.]+/"\], labels: {probe: "site", module: http}', lists["/etc/prometheus/probes.yml"]
-    )
-    assert re.search(r'"198[0-9.]+:8404"\], labels: {machine: "haproxy-1"', lists["/etc/prometheus/haproxy.yml"])
-    assert "job_name: haproxy\n" in files(registered, "monitoring")["/etc/prometheus/prometheus.yml"]
+    assert re.findall(r'machine: "([a-z]+)"', lists["/etc/prometheus/machines.yml"]) == [
+        "monitoring",
+        "two",
+        "other",
+        "one",
+    ]
+    asked = re.findall(r':([0-9]+)"\], labels: {machine: "([a-z]+)"', lists["/etc/prometheus/daemon.yml"])
+    assert asked == [("8404", "one"), ("8404", "two"), ("8405", "two")]
+    watching = files(registered, "monitoring")
+    assert "job_name: daemon\n" in watching["/etc/prometheus/prometheus.yml"]
+    rules = {path: text for path, text in watching.items() if "/rules/" in path}
+    assert {path: re.findall("broken{machine='([a-z]+)'}", text) for path, text in rules.items()} == {
+        "/etc/prometheus/rules/machines.yml": [],
+        "/etc/prometheus/rules/first.yml": ["one"],
+        "/etc/prometheus/rules/second.yml": ["two"],
+    }
+    [prometheus] = [
+        unit
+        for unit in role(registered, "monitoring", "monitoring")["services"]
+        if unit["unit"] == "prometheus.service"
+    ]
+    assert set(rules) < set(prometheus["follows"])
+    assert {name: found[seen["source"]] for name, found in seen["open"].items()} == {
+        "one": ["8404/tcp", "9100/tcp"],
+        "two": ["8404/tcp", "8405/tcp", "9100/tcp"],
+        "other": ["9100/tcp"],
+    }
+
+
+@pytest.mark.claim("SOF-7")
+@pytest.mark.parametrize("over", ["public", "private"])
+def test_the_platform_s_firewall_before_an_instance_lets_the_watching_machine_in(over: str) -> None:
+    def declare_it() -> None:
+        network = VrackNetwork(
+            "private", vrack="pn-1001", vlan=8, cidr="10.8.0.0/24", project="0" * 32, regions=["GRA11"]
+        )
+        watcher = DedicatedServer(
+            "watcher", service_name="ns3001.ip-198-18-16.eu", network=network, address="10.8.0.9", **access()
+        )
+        web = InstanceGroup(
+            "web",
+            region="GRA11",
+            flavor="b3-8",
+            network=network,
+            addresses={f"web-{number}": f"10.8.0.{number}" for number in (21, 22)},
+            # As an earlier release had it opened: it is opened once.
+            allow=[Allow(port=9100, sources=(f"{watcher.public_ip}/32",))] if over == "public" else [],
+            **access(),
+        )
+        found = Monitored("daemon-web", web.machines, "", exporters=(Exporter("daemon", 8404),))
+        Monitoring("watch", machine=watcher, watches=[found], over=over)  # type: ignore[arg-type]
+        pulumi.export("watcher", watcher.public_ip)
+
+    registered = declares_the_same(declare_it)
+    rules = [r for r in registered if r.type.endswith("SecGroupRule") and r.inputs.get("portRangeMin") in (8404, 9100)]
+    if over == "private":
+        assert rules == []
+        return
+    assert [(r.name.rpartition("-")[0], r.inputs["remoteIpPrefix"]) for r in rules] == [
+        (f"web-public-tcp-{port}", f"{registered[0].outputs['watcher']}/32") for port in (9100, 8404)
+    ]
+    targets = only(registered, "Command", "watcher-monitoring-targets")
+    assert all(comes_after(registered, targets, rule) for rule in rules)
 
 
 def test_up_need_not_wait_for_the_machines() -> None:
@@ -178,7 +260,7 @@ def test_up_need_not_wait_for_the_machines() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"machines": []}, r"machines=\[\]: Tuple should have at least 1 item"),
+        ({"machines": []}, "watches, machines: nothing to watch"),
         ({"over": "private"}, "over=private: monitoring has no private network; give it one, or over=public"),
         ({"thresholds": {"memory_percent": 120}}, "thresholds.memory_percent=120: Input should be less than or equal"),
         ({"thresholds": {"swap": 1}}, "thresholds.swap: no such field"),
@@ -191,7 +273,15 @@ def test_up_need_not_wait_for_the_machines() -> None:
         ({"night": {"start": "08:00", "end": "08:00"}}, "start=08:00: is the end as well"),
         ({"night": {"time_zone": "Paris"}}, "night.time_zone='Paris': not a time zone"),
         ({"probes": {"site": "www.example.net"}}, "site='www.example.net': neither http"),
-        ({"exporters": {"probes": {"machines": [], "port": 1}}}, "exporters.probes.machines=\\[\\]: Tuple should have"),
+        (
+            {"watches": [Monitored("daemon-a", [], "", exporters=(Exporter("probes", 1),))]},
+            "watches=.*: probes: the name of one of Monitoring's own jobs, not of an exporter",
+        ),
+        (
+            {"watches": [Monitored("daemon-a", [], ""), Monitored("daemon-a", [], "")]},
+            "watches=.*: daemon-a: a file of rules has this name; a name is of one component alone",
+        ),
+        ({"watches": [Monitored("machines", [], "")]}, "watches=.*: machines: a file of rules has this name"),
         ({"wait_seconds": -1}, "wait_seconds=-1: Input should be greater than or equal to 0"),
         ({"viewers_cidrs": ["everyone"]}, "viewers_cidrs.0='everyone': not an IPv4 network"),
     ],

@@ -76,7 +76,6 @@ def site(
                     "https": Frontend(port=443, backend="web", proxy_protocol_from=(NAT,), certificate=certificate),
                 },
                 "clients": [NAT],
-                "metrics_clients": [PLAN.cidr],
                 **(haproxy or {}),
             },
         )

@@ -80,7 +80,8 @@ def test_only_the_tier_in_front_reaches_a_tier(platform: Platform) -> None:
     stranger = platform.boxes["stranger"]
     for address in ("10.8.0.10", "10.8.0.11", "10.8.0.32", "10.8.0.39"):
         assert stranger.run(f"curl -s --max-time 1 http://{address}/; echo $?", check=False) == "28\n", address
-    assert "haproxy_process_" in stranger.run("curl -sS http://10.8.0.10:8404/metrics")
+    assert stranger.run("curl -s --max-time 1 http://10.8.0.10:8404/metrics; echo $?", check=False) == "28\n"
+    assert "haproxy_process_" in platform.boxes["haproxy-1"].run("curl -sS http://127.0.0.1:8404/metrics")
 
 
 @pytest.mark.claim("SOF-3")

@@ -35,7 +35,7 @@ class Settings(TypedDict):
     passphrase: str
     source: str
     expire_days: int | None
-    metric: str | None
+    metric: str
 
 
 class Failed(Exception):
@@ -150,18 +150,17 @@ def part(ahead: bytes, stream: IO[bytes]) -> Iterator[bytes]:
 
 def note_time(settings: Settings) -> None:
     """For Monitoring: when there was a good copy last."""
-    if settings["metric"]:
-        file = Path(settings["metric"])
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}")
-        metric = "casebook_backup_last_success_timestamp_seconds"
-        draft.write_text(f'{metric}{{backup="{settings["archive"]}"}} {int(time.time())}\n')
-        draft.replace(file)
+    file = Path(settings["metric"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}")
+    metric = "casebook_backup_last_success_timestamp_seconds"
+    draft.write_text(f'{metric}{{backup="{settings["archive"]}"}} {int(time.time())}\n')
+    draft.replace(file)
 
 
 def setup(settings: Settings) -> None:
     Storage(settings).copies()
-    if settings["metric"] and not Path(settings["metric"]).exists():
+    if not Path(settings["metric"]).exists():
         note_time(settings)
 
 
