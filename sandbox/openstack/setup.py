@@ -19,7 +19,7 @@ from sandbox.openstack.secrets import Secrets
 from sandbox.shell import run
 
 SNAPSHOT = STATE / "snapshot"
-GIB = 0.7
+GIB = 0.3
 DIRECTORIES = [
     "certificates",
     "cinder",
@@ -83,9 +83,7 @@ def _fill(secrets: Secrets, say: Callable[[str], None]) -> None:
         (DATA / name).mkdir(parents=True)
     for name in ("certificates", "credential", "fernet"):
         (DATA / name).chmod(0o700)
-    with (LOG / "setup.out").open("ab") as out:
-        install = ["mariadb-install-db", *daemons.DATABASE_OPTIONS, "--skip-test-db"]
-        subprocess.run(install, check=True, stdout=out, stderr=out)
+    _run("mariadb-install-db", *daemons.DATABASE_OPTIONS, "--skip-test-db")
     processes.start([daemons.database(durable=False)], 60, say)
     daemons.sql("".join(f"CREATE DATABASE {name} CHARACTER SET utf8mb3;" for name in DATABASES))
     by_name = {service.name: service for service in daemons.services()}
@@ -107,12 +105,18 @@ def _fill(secrets: Secrets, say: Callable[[str], None]) -> None:
 
 def _manage(program: str, *arguments: object, environment: Mapping[str, str] | None = None) -> None:
     """RuntimeError if a project's management command fails."""
+    _run(venv.path() / "bin" / program, *arguments, environment={**daemons.environment(), **(environment or {})})
+
+
+def _run(program: str | pathlib.Path, *arguments: object, environment: Mapping[str, str] | None = None) -> None:
+    """What the program says goes to a file."""
     with (LOG / "setup.out").open("ab") as out:
-        command = [str(word) for word in (venv.path() / "bin" / program, *arguments)]
-        variables = {**os.environ, **daemons.environment(), **(environment or {})}
+        command = [str(word) for word in (program, *arguments)]
+        variables = {**os.environ, **(environment or {})}
         done = subprocess.run(command, check=False, stdout=out, stderr=out, env=variables)
     if done.returncode:
-        raise RuntimeError(f"{program} {' '.join(map(str, arguments[-2:]))} failed; see {LOG}/setup.out")
+        name = pathlib.Path(program).name
+        raise RuntimeError(f"{name} {' '.join(map(str, arguments[-2:]))} failed; see {LOG}/setup.out")
 
 
 def _configured(service: str) -> tuple[str, pathlib.Path]:
