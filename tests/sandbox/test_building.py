@@ -50,7 +50,6 @@ BUILDERS = {
 }
 # Locks, moves and removals by hand: what they are for, since it is not to build something that is kept.
 BY_HAND = {
-    "sandbox/authority.py: ensure": "an authority of an earlier release",
     "sandbox/lifecycle.py: _forget": "a reset removes what machines have",
     "sandbox/lifecycle.py: exclusive": "one command of the sandbox at a time",
     "sandbox/machine.py: destroy": "a machine's end",

@@ -83,6 +83,8 @@ class MysqlPair(Component[MysqlPairArgs]):
             f"{self.name}-tls",
             private_key_pem=key.private_key_pem,
             subject=tls.SelfSignedCertSubjectArgs(common_name=self.name),
+            # Who asks for an address looks whether the certificate has it.
+            ip_addresses=[self.address, *(str(machine.address) for machine in self.machines)],
             validity_period_hours=10 * 365 * 24,
             is_ca_certificate=True,
             allowed_uses=["digital_signature", "server_auth", "client_auth", "cert_signing"],

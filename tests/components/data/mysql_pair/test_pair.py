@@ -288,8 +288,9 @@ def test_figures_for_monitoring(formed: Machines) -> None:
 
 @pytest.mark.parametrize("machines", [{"tls": True}], indirect=True)
 def test_replication_inside_tls(machines: Machines, tmp_path: Path) -> None:
-    subject = ("-subj", "/CN=db", "-keyout", f"{tmp_path}/pair.key", "-out", f"{tmp_path}/pair.crt")
-    sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject)
+    subject = ("-subj", "/CN=db", "-addext", "subjectAltName=IP:10.8.0.80,IP:10.8.0.81")
+    files = ("-keyout", f"{tmp_path}/pair.key", "-out", f"{tmp_path}/pair.crt")
+    sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files)
     first, second = machines
     first.start()
     second.start()
