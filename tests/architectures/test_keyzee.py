@@ -154,6 +154,12 @@ def test_the_second_site_is_the_same_smaller_and_follows(stack: list[Registered]
 
 
 @pytest.mark.claim("KEY-6")
+def test_a_copy_is_made_once_there_is_what_it_copies(stack: list[Registered]) -> None:
+    for member in ("rbx-db-1", "rbx-db-2", "rbx-db-3"):
+        assert comes_after(stack, only(stack, "Command", "gra-db-1-galera"), only(stack, "Command", f"{member}-galera"))
+
+
+@pytest.mark.claim("KEY-6")
 def test_a_site_is_put_to_rest_only_when_it_is_there(stack: list[Registered]) -> None:
     for site in ("rbx", "gra"):
         resting = only(stack, "Command", f"{site}-haproxy-1-drp-site")

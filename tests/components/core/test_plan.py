@@ -16,6 +16,7 @@ def test_addresses_count_from_one_at_the_tier_s_start() -> None:
         "10.8.0.64",
         "10.8.0.72",
     ]
+    assert plan.addresses("haproxy", 2) == ["10.8.0.16", "10.8.0.17"]
     assert plan.range("web") == "10.8.0.64/26"
 
 

@@ -8,15 +8,17 @@ import pytest
 from pulumi_casebook import (
     Certificate,
     FarmServer,
+    HealthCheck,
     InputError,
     Listener,
     LoadBalancerIp,
     Probe,
+    Service,
     VrackNetwork,
     balancer_cidrs,
 )
 from tests.components.web.web_tier.site import NAT, site
-from tests.harness import Registered, declare, declares_the_same, only
+from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 TWO = {"haproxy-1": "10.8.0.10", "haproxy-2": "10.8.0.11"}
 
@@ -223,6 +225,39 @@ def test_refusals(values: dict[str, Any], message: str) -> None:
 def test_refusals_of_parts(make: Any, message: str) -> None:
     with pytest.raises(InputError, match="(?s)" + message.replace("(", r"\(")):
         make()
+
+
+def handed_over(*addresses: str) -> Service:
+    servers = {f"web-{number}": address for number, address in enumerate(addresses, 1)}
+    return Service(pulumi.ComponentResource("a:test:Tier", "web"), "web", servers, 80, HealthCheck(), ("10.8.0.0/24",))
+
+
+def test_a_server_is_what_its_tier_hands_over_and_comes_after_it() -> None:
+    def program() -> None:
+        network = VrackNetwork("private", vrack="pn-1001", vlan=8, cidr="10.8.0.0/24")
+        servers = {"erp-1": FarmServer(to=handed_over("10.8.0.10"), weight=60)}
+        open_to = LoadBalancerIp(
+            "lb", service_name="loadbalancer-0123", network=network, nat_cidr=NAT, servers=servers,
+            listeners=[
+                Listener(port=443),
+                Listener(port=80, allowed_cidrs=["198.18.0.0/24"]),
+                Listener(port=3306, open=False),
+            ],
+        ).open_to  # fmt: skip
+        assert open_to == {"0.0.0.0/0": [443], "198.18.0.0/24": [80]}
+
+    declared = declares_the_same(program)
+    server = only(declared, "TcpFarmServer", "lb-443-erp-1")
+    assert (server.inputs["address"], server.inputs["weight"]) == ("10.8.0.10", 60)
+    assert comes_after(declared, server, only(declared, "Tier", "web"))
+
+
+def test_a_server_is_one() -> None:
+    def program() -> None:
+        FarmServer(to=handed_over("10.8.0.10", "10.8.0.11"))
+
+    with pytest.raises(InputError, match="to: web has 2 servers; a farm's server is one of them"):
+        declare(program, preview=True)
 
 
 def test_a_balancer_of_another_vrack_is_refused() -> None:
