@@ -198,7 +198,7 @@ class SextantErp(Architecture[Settings]):
         else:
             [store] = site.dedicated("backup", {"backup": str(args.backup)})
             kept_on = BackupServer("backups", machine=store)
-        server = [kept_on.monitored] if isinstance(kept_on, BackupServer) else []
+        stored = [kept_on.monitored] if isinstance(kept_on, BackupServer) else []
         # Of both, for either may be the one that is left.
         backups = [
             Backup(
@@ -215,7 +215,7 @@ class SextantErp(Architecture[Settings]):
         Monitoring(
             "monitoring",
             machine=monitoring,
-            watches=[database.monitored, *(backup.monitored for backup in backups), *server],
+            watches=[database.monitored, *(backup.monitored for backup in backups), *stored],
             machines=site.machines,
             over="public",
             mail=args.mail,

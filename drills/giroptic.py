@@ -7,9 +7,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from architectures.giroptic import GiropticOutputs
 from drills import faults
 from drills.canary import CANARY
 from drills.changes import serves
@@ -25,10 +26,7 @@ from sandbox import GATEWAY
 from stacks.deployed_stack import DeployedStack, world
 from stacks.environment import is_account
 
-if TYPE_CHECKING:
-    from architectures.giroptic import GiropticOutputs
-
-Stack: TypeAlias = "DeployedStack[GiropticOutputs]"
+Stack: TypeAlias = DeployedStack[GiropticOutputs]
 RATE = 20  # requests a second, each signs the URLs of one photo
 PHOTO = 3_000_000  # bytes (GIR-7)
 USERS = 3500

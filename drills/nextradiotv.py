@@ -3,7 +3,6 @@
 import functools
 import time
 from collections.abc import Callable
-from fnmatch import filter as matching
 from typing import Any
 
 from drills import faults
@@ -150,7 +149,8 @@ def host_lost(stack: Stack) -> list[Figure]:
     """What one host has by anti-affinity: of each of the first site's tiers that has more than one, the first."""
     FRONTS.at_home(stack)
     here = ("instance", stack.machines["front-1"].site)
-    machines = matching([name for name, where in stack.machines.items() if (where.kind, where.site) == here], "*-1")
+    names = {name for name, where in stack.machines.items() if (where.kind, where.site) == here}
+    machines = sorted(name for name in names if name.endswith("-1") and f"{name.removesuffix('1')}2" in names)
     rate = round(SENSIBLE * highest(made(stack), strangers=True) / 2)
     off = functools.partial(faults.power_loss_of_all, machines=machines)
     began = time.monotonic()

@@ -9,9 +9,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from fnmatch import filter as matching
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from architectures.nextradiotv import NextRadioTvOutputs
 from drills import changes, faults
 from drills.changes import serving
 from drills.deployment import up
@@ -23,10 +24,7 @@ from drills.patience import seconds_until
 from drills.peak import SENSIBLE, bare_nginx, highest, rising
 from stacks.deployed_stack import DeployedStack, world
 
-if TYPE_CHECKING:
-    from architectures.nextradiotv import NextRadioTvOutputs
-
-Stack: TypeAlias = "DeployedStack[NextRadioTvOutputs]"
+Stack: TypeAlias = DeployedStack[NextRadioTvOutputs]
 RATE = 40  # requests a second, ten for each front
 ARTICLES = 40
 PIXEL = bytes.fromhex(
