@@ -142,7 +142,7 @@ def test_an_image_of_object_storage_is_resized_and_the_second_time_from_the_cach
 @pytest.mark.claim("NRT-9")
 @pytest.mark.claim("NRT-10")
 def test_machines_ask_their_own_name_servers_and_leave_by_the_gateway_only(up: dict[str, Any], on: Machine) -> None:
-    for name in ("nginx-1", "office-php", "db-1"):
+    for name in ("nginx-1", "office-php-1", "db-1"):
         servers = re.findall(r"nameserver (\S+)", on(name, "cat /etc/resolv.conf"))
         assert servers == [up["machines"][dns]["private"] for dns in ("dns-1", "dns-2")], name
         route = on(name, "ip route get 203.0.113.1")

@@ -102,7 +102,7 @@ def test_members_differ_by_their_name_alone() -> None:
 @pytest.mark.claim("SOF-6")
 def test_one_more_web_server_is_one_more_line() -> None:
     eight, nine = rendered(webs=8).splitlines(), rendered(webs=9).splitlines()
-    assert [line for line in nine if line not in eight] == ["    server web-9 10.8.0.28:80"]
+    assert [line for line in nine if line not in eight] == ["    server web-9 10.8.0.40:80"]
     assert [line for line in eight if line not in nine] == []
 
 
@@ -221,7 +221,7 @@ def test_a_dead_server_is_found_within_three_seconds() -> None:
         ({"frontends": {"metrics": Frontend(port=80, backend="web")}}, "frontends.metrics: the tier's own"),
         (
             {"frontends": {"a": Frontend(port=80, backend="web", proxy_protocol_from=("10.9.0.0/28",))}},
-            "frontends.a.proxy_protocol_from=10.9.0.0/28: outside allowed_cidrs, so dropped",
+            "frontends.a.proxy_protocol_from=10.9.0.0/28: outside clients, so dropped",
         ),
         (
             {

@@ -50,8 +50,8 @@ def test_one_more_web_server_changes_nothing_on_the_others() -> None:
 
 @pytest.mark.claim("SOF-3")
 def test_a_server_is_ready_once_it_answers_with_the_whole_site() -> None:
-    assert bundle("web-2")["ready"] == (1200, "curl -fsS --max-time 5 http://10.8.0.21/healthz")
-    assert bundle("web-2", first_sync_minutes=60)["ready"] == (3600, "curl -fsS --max-time 5 http://10.8.0.21/healthz")
+    assert bundle("web-2")["ready"] == (1200, "curl -fsS --max-time 5 http://10.8.0.33/healthz")
+    assert bundle("web-2", first_sync_minutes=60)["ready"] == (3600, "curl -fsS --max-time 5 http://10.8.0.33/healthz")
 
 
 def waits_for(declared: list[Registered], name: str) -> set[str]:
