@@ -18,11 +18,15 @@ EXAMPLES = [
 ]
 
 
+def with_application(folder: Path) -> Path:
+    """A folder in which examples find the application that they name."""
+    (folder / "www").mkdir()
+    (folder / "www/index.php").write_text("<?php echo gethostname();\n")
+    return folder
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_it_runs_and_previews_whole(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The folder of an application, where an example has one.
-    (tmp_path / "www").mkdir()
-    (tmp_path / "www/index.php").write_text("<?php echo gethostname();\n")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(with_application(tmp_path))
     code = compile(example, "README.md", "exec")
     declares_the_same(lambda: exec(code, {}))

@@ -16,7 +16,7 @@ from pulumi_casebook.edge.haproxy_tier import Frontend
 from pulumi_casebook.machines.configuration import Configuration
 from pulumi_casebook.recovery.drp_replica_site import SharedFiles
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
-from tests.docs.test_examples import EXAMPLES
+from tests.docs.test_examples import EXAMPLES, with_application
 from tests.harness import declare
 from tests.wrong import Wrong, as_given, complaints, mistakes, put
 
@@ -76,7 +76,7 @@ Examples = dict[type[Component[Any]], list[Args]]
 
 
 @pytest.fixture(name="examples", scope="module")
-def _examples(ssh_key_file: Path) -> Examples:
+def _examples(ssh_key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Examples:
     """The arguments of each component in the READMEs, which are valid."""
     found: Examples = {}
     register = Component._register
@@ -87,6 +87,7 @@ def _examples(ssh_key_file: Path) -> Examples:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CASEBOOK_SSH_KEY_FILE", str(ssh_key_file))
+        patch.chdir(with_application(tmp_path_factory.mktemp("examples")))
         patch.setattr(Component, "_register", noted)
         for example in EXAMPLES:
             code = compile(str(example.values[0]), "README.md", "exec")
