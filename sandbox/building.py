@@ -131,7 +131,8 @@ def room(folder: Path, what: str, gib: float) -> Iterator[None]:
             raise
         # Programs fill the user's caches and the temporary folder, too.
         full = min((folder, Path.home(), Path(tempfile.gettempdir())), key=_free)
-        raise _no_space(full, what, gib, f" ({error})") from error
+        cause = (str(error).splitlines() or [type(error).__name__])[-1]
+        raise _no_space(full, what, gib, f" ({cause})") from error
 
 
 def _no_space(folder: Path, what: str, gib: float, cause: str = "") -> NoSpace:

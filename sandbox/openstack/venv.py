@@ -21,7 +21,7 @@ def make() -> None:
     """Make it, and remove those of earlier locks; RuntimeError with pip's last words."""
     target = path()
     locked = ("--require-hashes", "--requirement", LOCK)
-    building.built(target, lambda draft: venv.fill(draft, target, WHAT, locked), WHAT, 1.5)
+    building.built(target, lambda draft: venv.fill(draft, target, WHAT, locked), WHAT, 1)
     for old in STATE.glob("venv-*"):
         if old != target:
             shutil.rmtree(old)

@@ -229,7 +229,9 @@ def test_refusals_of_parts(make: Any, message: str) -> None:
 
 def handed_over(*addresses: str) -> Service:
     servers = {f"web-{number}": address for number, address in enumerate(addresses, 1)}
-    return Service(pulumi.ComponentResource("a:test:Tier", "web"), "web", servers, 80, HealthCheck(), ("10.8.0.0/24",))
+    tier = pulumi.ComponentResource("a:test:Tier", "web")
+    pulumi.CustomResource("a:test:Server", "web", {}, pulumi.ResourceOptions(parent=tier))
+    return Service(tier, "web", servers, 80, HealthCheck(), ("10.8.0.0/24",))
 
 
 def test_a_server_is_what_its_tier_hands_over_and_comes_after_it() -> None:
@@ -249,7 +251,7 @@ def test_a_server_is_what_its_tier_hands_over_and_comes_after_it() -> None:
     declared = declares_the_same(program)
     server = only(declared, "TcpFarmServer", "lb-443-erp-1")
     assert (server.inputs["address"], server.inputs["weight"]) == ("10.8.0.10", 60)
-    assert comes_after(declared, server, only(declared, "Tier", "web"))
+    assert comes_after(declared, server, only(declared, "a:test:Server", "web"))
 
 
 def test_a_server_is_one() -> None:

@@ -304,8 +304,8 @@ def unknown(_: dict[str, Any]) -> dict[str, Any]:
     [
         (server, "ovh:index/getServer:getServer", "dedicated server 'ns1001.example.net'"),
         (vps, "ovh:Vps/getVps:getVps", "VPS 'vps-1.example.net'"),
-        (group, "openstack:images/getImage:getImage", "image 'Debian 13'"),
-        (group, "openstack:networking/getNetwork:getNetwork", "external network 'Ext-Net'"),
+        (group, "openstack:images/getImage:getImage", "GRA11's image 'Debian 13'"),
+        (group, "openstack:networking/getNetwork:getNetwork", "GRA11's external network 'Ext-Net'"),
     ],
 )
 def test_what_the_account_does_not_have_is_named(program: Any, token: str, what: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_casebook import InputError, PhpTier
+from pulumi_casebook import InputError, Memcached, PhpTier
 from pulumi_casebook.core.debian import PHP
 from tests.components.private import Values, files_of, machines, role_of, written
 from tests.harness import comes_after, declare, declares_the_same, only
@@ -69,7 +69,6 @@ def test_a_folder_with_a_picture_goes_as_one_archive_that_is_always_the_same(fol
         ({"environment": {"A": "one\ntwo"}}, "environment.A='one\\ntwo': one line of text"),
         ({"environment": {"A": "x"}, "secrets": {"A": "y"}}, "secrets.A: also in environment"),
         ({"memory_mb": 64, "request_mb": 128}, "memory_mb=64: not enough for one request of 128 MiB"),
-        ({"sessions": {"a": "10.4.0.41"}, "extensions": ["gd"]}, "needs the extension memcached"),
         ({"server": "nginx"}, "server='nginx': Input should be 'fpm' or 'apache'"),
     ],
 )
@@ -77,3 +76,21 @@ def test_refusals(folder: Path, values: Values, message: str) -> None:
     with pytest.raises(InputError) as refused:
         declare(tier(folder, **values), preview=True)
     assert message in str(refused.value)
+
+
+def test_sessions_need_the_extension_that_speaks_to_memcached(tmp_path: Path) -> None:
+    (tmp_path / "index.php").write_text("<?php\n")
+
+    def program() -> None:
+        cache = Memcached("cache", machines=machines("cache", 41), clients=["10.4.0.0/24"])
+        PhpTier(
+            "php",
+            machines=machines("php", 31),
+            application=tmp_path,
+            clients=["10.4.0.1/32"],
+            sessions=cache.service,
+            extensions=["gd"],
+        )
+
+    with pytest.raises(InputError, match="needs the extension memcached"):
+        declare(program, preview=True)
