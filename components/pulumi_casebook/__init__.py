@@ -19,7 +19,7 @@ from pulumi_casebook.edge.haproxy_tier import Backend, Frontend, HaproxyTier, Ro
 from pulumi_casebook.edge.load_balancer_ip import FarmServer, Listener, LoadBalancerIp, Probe, balancer_cidrs
 from pulumi_casebook.edge.resolver import Resolver
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Repository, Unit
-from pulumi_casebook.machines.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps, dedicated_servers
+from pulumi_casebook.machines.machine import DedicatedServer, Instance, InstanceGroup, Machine, Vps
 from pulumi_casebook.machines.site import (
     Exporter,
     HealthCheck,
@@ -134,7 +134,6 @@ __all__ = [
     "WebHosting",
     "WebTier",
     "balancer_cidrs",
-    "dedicated_servers",
     "exposure",
     "ssh_key",
 ]

@@ -1,6 +1,6 @@
 """Machines: something with an address that takes a configuration."""
 
-from pulumi_casebook.machines.machine.adopted import DedicatedServer, Vps, dedicated_servers, rented_server, rented_vps
+from pulumi_casebook.machines.machine.adopted import DedicatedServer, Vps, rented_server, rented_vps
 from pulumi_casebook.machines.machine.args import DedicatedServerArgs, InstanceGroupArgs, VpsArgs
 from pulumi_casebook.machines.machine.base import Machine
 from pulumi_casebook.machines.machine.instance import Instance, InstanceGroup, offered_image, offered_network
@@ -16,7 +16,6 @@ __all__ = [
     "PrivateMachines",
     "Vps",
     "VpsArgs",
-    "dedicated_servers",
     "offered_image",
     "offered_network",
     "one_after_another",

@@ -1,8 +1,5 @@
 """Machines that the customer already rents: dedicated servers and VPS. Nothing here orders anything."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pulumi
 import pulumi_command as command
 import pulumi_ovh as ovh
@@ -11,7 +8,6 @@ from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.core.local_programs import own_program
 from pulumi_casebook.core.lookup import LookUp
-from pulumi_casebook.core.plan import AddressPlan
 from pulumi_casebook.machines.configuration import File
 from pulumi_casebook.machines.machine.args import DedicatedServerArgs, VpsArgs
 from pulumi_casebook.machines.machine.base import Machine, vrack_files
@@ -82,17 +78,6 @@ class DedicatedServer(Machine):
             # The last of them has the address.
             self.interface = files[-1].path
         self._prepare(args, after, files, via=args.via, resolvers=args.resolvers)
-
-
-def dedicated_servers(plan: AddressPlan, tier: str, services: Mapping[str, str], **arguments: Any) -> list[Machine]:
-    """A tier of dedicated servers (name to service name), at its planned addresses in their order.
-
-    `arguments` are those of each `DedicatedServer`, its `network` among them.
-    """
-    return [
-        DedicatedServer(name, service_name=service, address=plan.address(tier, number), **arguments)
-        for number, (name, service) in enumerate(services.items(), 1)
-    ]
 
 
 class Vps(Machine):
