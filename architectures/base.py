@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from pulumi_casebook import AddressPlan, GaleraCluster, InputError, Machine, MysqlPair
+from pulumi_casebook import AddressPlan, GaleraCluster, InputError, Machine, MysqlPair, VrackNetwork
 from pulumi_casebook.core.args import (
     Args,
     BalancerName,
@@ -137,6 +137,11 @@ class RackSettings(Settings):
         self.plan("private_cidr", self.private_cidr, self.TIERS)
         return self
 
+    @property
+    def address_plan(self) -> AddressPlan:
+        """Where each tier's addresses are."""
+        return AddressPlan(self.private_cidr, **self.TIERS)
+
 
 class ProjectSettings(Settings):
     """Of a stack in a Public Cloud project."""
@@ -149,6 +154,17 @@ class CloudRackSettings(RackSettings):
 
     project: ProjectId = Field(default_factory=_from_environment, validate_default=True)
     flavor: ProviderName = "b3-8"
+
+    def private_network(self, *regions: str) -> VrackNetwork:
+        """The stack's own, for dedicated servers and for the project's instances in these regions."""
+        return VrackNetwork(
+            "private",
+            vrack=self.vrack,
+            vlan=self.vlan,
+            cidr=self.private_cidr,
+            project=self.project,
+            regions=regions,
+        )
 
 
 def published(value: pulumi.Output[T]) -> T:

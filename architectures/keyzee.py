@@ -298,15 +298,8 @@ class Keyzee(Architecture[Settings]):
 
     @takes(Settings)
     def __init__(self, args: Settings) -> None:
-        plan = AddressPlan(args.private_cidr, **args.TIERS)
-        network = VrackNetwork(
-            "private",
-            vrack=args.vrack,
-            vlan=args.vlan,
-            cidr=plan.cidr,
-            project=args.project,
-            regions=[args.primary.region, args.replica.region],
-        )
+        plan = args.address_plan
+        network = args.private_network(args.primary.region, args.replica.region)
         second = AddressPlan(plan.range("replica"), **TIERS)
         followers = second.addresses("database", len(args.replica.databases))
         primary = Built(args, args.primary, network, plan, followers=followers)

@@ -67,7 +67,6 @@ from pulumi_casebook import (
     SwiftStorage,
     Tier,
     Vpn,
-    VrackNetwork,
     exposure,
     ssh_key,
 )
@@ -222,15 +221,8 @@ class NextRadioTv(Architecture[Settings]):
 
     @takes(Settings)
     def __init__(self, args: Settings) -> None:
-        plan = AddressPlan(args.private_cidr, **args.TIERS)
-        network = VrackNetwork(
-            "private",
-            vrack=args.vrack,
-            vlan=args.vlan,
-            cidr=plan.cidr,
-            project=args.project,
-            regions=[args.region, *([args.drp.region] if args.drp else [])],
-        )
+        plan = args.address_plan
+        network = args.private_network(args.region, *([args.drp.region] if args.drp else []))
         office_plan, drp_plan = (AddressPlan(plan.range(part), **ROOMS) for part in ("office", "drp"))
         outside = Site(
             network=network,

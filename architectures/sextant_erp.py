@@ -21,7 +21,6 @@ from pydantic import Field, model_validator
 
 from architectures.base import Architecture, Database, Outputs, RackSettings, locations
 from pulumi_casebook import (
-    AddressPlan,
     Backup,
     BackupServer,
     BucketArgs,
@@ -115,7 +114,7 @@ class SextantErp(Architecture[Settings]):
 
     @takes(Settings)
     def __init__(self, args: Settings) -> None:
-        plan = AddressPlan(args.private_cidr, **args.TIERS)
+        plan = args.address_plan
         network = VrackNetwork("private", vrack=args.vrack, vlan=args.vlan, cidr=plan.cidr)
         site = Site(network=network, plan=plan, admin_cidrs=args.admin_cidrs, install=args.install)
         servers = site.dedicated("server", args.servers)

@@ -31,7 +31,6 @@ from architectures.base import (
     published,
 )
 from pulumi_casebook import (
-    AddressPlan,
     Backend,
     BackOffice,
     Backup,
@@ -48,7 +47,6 @@ from pulumi_casebook import (
     ObjectStorage,
     RetentionArgs,
     Site,
-    VrackNetwork,
     WebTier,
     exposure,
 )
@@ -125,15 +123,8 @@ class SoFoot(Architecture[Settings]):
 
     @takes(Settings)
     def __init__(self, args: Settings) -> None:
-        plan = AddressPlan(args.private_cidr, **args.TIERS)
-        network = VrackNetwork(
-            "private",
-            vrack=args.vrack,
-            vlan=args.vlan,
-            cidr=plan.cidr,
-            project=args.project,
-            regions=[args.region],
-        )
+        plan = args.address_plan
+        network = args.private_network(args.region)
         site = Site(
             network=network,
             plan=plan,
