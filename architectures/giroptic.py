@@ -36,7 +36,7 @@ from pulumi_casebook import (
     exposure,
     ssh_key,
 )
-from pulumi_casebook.core.args import Args, BalancerName, Domain, Label, ProviderName, Vlan, VpsName, VrackName
+from pulumi_casebook.core.args import WORLD, Args, BalancerName, Domain, Label, ProviderName, Vlan, VpsName, VrackName
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.data.swift_storage import ContainerArgs, Region
 from pulumi_casebook.network.cdn import CdnArgs
@@ -44,7 +44,6 @@ from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.network.web_hosting import WebHostingArgs
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 
-WORLD = "0.0.0.0/0"
 TIERS = {"peak": "64/26"}
 
 

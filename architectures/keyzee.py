@@ -54,12 +54,11 @@ from pulumi_casebook import (
     VrackNetwork,
     exposure,
 )
-from pulumi_casebook.core.args import Args, Domain, Label, NasName, ProviderName, ServerName, Vlan
+from pulumi_casebook.core.args import WORLD, Args, Domain, Label, NasName, ProviderName, ServerName, Vlan
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.network.vrack_network import PrivateCidr
 
 APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
-WORLD = "0.0.0.0/0"
 OPEN = [Allow(port=port, sources=[WORLD]) for port in (80, 443)]
 FILES = "/srv/keyzee"
 # Where each tier's addresses are in those of its site.

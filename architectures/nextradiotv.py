@@ -70,14 +70,13 @@ from pulumi_casebook import (
     exposure,
     ssh_key,
 )
-from pulumi_casebook.core.args import Args, Cidr, Domain, Label, ProviderName, ServerName, Unique, Vlan
+from pulumi_casebook.core.args import WORLD, Args, Cidr, Domain, Label, ProviderName, ServerName, Unique, Vlan
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.data.swift_storage import ContainerArgs, Region
 from pulumi_casebook.edge.gateway import WireGuardKey
 from pulumi_casebook.network.vrack_network import PrivateCidr
 
 APPLICATION = Path(__file__).parent / "applications/nextradiotv"
-WORLD = "0.0.0.0/0"
 # OVHcloud's own name server (cdns.ovh.net), near every machine.
 OVHCLOUD_RESOLVER = "213.186.33.99"
 NIGHTLY = "*-*-* 03:15:00"

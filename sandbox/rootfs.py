@@ -27,6 +27,7 @@ PACKAGES = [
     "less",
     "libnfs14",
     "libnss-myhostname",
+    "linux-sysctl-defaults",
     "netbase",
     "nftables",
     "openssh-server",
@@ -62,7 +63,7 @@ FILES = {
 datasource_list: [ConfigDrive, NoCloud, None]
 apt: {preserve_sources_list: true}
 locale: C.UTF-8
-growpart: {mode: off}
+growpart: {mode: "off"}
 resize_rootfs: false
 ssh_genkeytypes: [ed25519]
 """,

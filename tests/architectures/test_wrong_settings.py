@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import architectures
@@ -85,7 +85,7 @@ def build(name: str, given: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.split(".")[1])
-@settings(max_examples=10, derandomize=True, deadline=None, database=None)
+@settings(max_examples=10, derandomize=True, deadline=None, database=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_a_stack_refuses_one_mistake(file: Path, data: Any) -> None:
     name, valid = whole(file)

@@ -22,7 +22,7 @@ import ovh.client
 import pytest
 from ovh.exceptions import ResourceNotFoundError
 
-from sandbox import GATEWAY, SSH_KEY, authority
+from sandbox import GATEWAY, RELEASE, SSH_KEY, authority
 from sandbox.lifecycle import environment
 from sandbox.ovhcloud.store import Object
 from tests.waiting import until
@@ -179,7 +179,7 @@ class TestMachines:
             assert ssh(address, "hostname; sudo id -u; . /etc/os-release; echo $VERSION_ID").split() == [
                 f"web-{number}",
                 "0",
-                "12",
+                str(RELEASE),
             ]
 
     @pytest.mark.usefixtures("estate")

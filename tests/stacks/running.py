@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import ovh
 import ovh.client
 
-from drills.packs.ports import open_ports
+from drills.packs.ports import open_ports, tcp
+from pulumi_casebook.core.args import WORLD
 from sandbox import GATEWAY, authority
 from stacks.deployed_stack import credentials, ssh, world
 from stacks.environment import CHECKOUT
@@ -40,6 +41,11 @@ def make(action: str, stack: str, *options: str, timeout: int = 900) -> str:
 def outputs(stack: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(make("outputs", stack, "--show-secrets"))
     return found
+
+
+def open_to_the_world(up: Mapping[str, Any], name: str) -> set[int]:
+    """The TCP ports of a machine, or what else takes connections, that the output `exposure` says are open to all."""
+    return tcp(up["exposure"][name][WORLD])
 
 
 def project(folder: Path, venv: Path, program: str, environment: dict[str, str]) -> Callable[..., str]:

@@ -14,7 +14,17 @@ from drills.packs.autoscaler import autoscaler
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from stacks.stack_files import stack_file
-from tests.stacks.running import credentials, make, open_ports, outputs, request, ssh, token_of, world
+from tests.stacks.running import (
+    credentials,
+    make,
+    open_ports,
+    open_to_the_world,
+    outputs,
+    request,
+    ssh,
+    token_of,
+    world,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -72,9 +82,9 @@ def test_the_world_reaches_the_ports_that_are_printed_and_no_other(up: dict[str,
     balancer = up["url"].removeprefix("https://")
     machines = [machine["public"] for machine in up["machines"].values()]
     found = open_ports([balancer, GATEWAY, *machines])
-    assert found.pop(balancer) == set(up["exposure"]["the world"]["load balancer"])
+    assert found.pop(balancer) == open_to_the_world(up, "load balancer")
     # The same address has the sandbox's name server and packages, which are no part of the stack.
-    assert found.pop(GATEWAY) - {53, 3142, 3143} == set(up["exposure"]["the world"]["object storage"])
+    assert found.pop(GATEWAY) - {53, 3142, 3143} == open_to_the_world(up, "object storage")
     assert found == {address: set() for address in machines}
 
 

@@ -13,7 +13,7 @@ import architectures
 from sandbox import GATEWAY
 from stacks.clouds import Clouds
 from stacks.deployed_stack import DeployedStack
-from tests.stacks.running import credentials, make, open_ports, outputs, world
+from tests.stacks.running import credentials, make, open_ports, open_to_the_world, outputs, world
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -81,9 +81,7 @@ def test_the_world_sees_80_and_443_of_the_gateway_and_nothing_else(up: dict[str,
         Clouds(credentials()).ovh(f"/dedicated/server/ns310000{n}.ip-198-18-16-{n}.eu")["ip"] for n in range(33, 39)
     ]
     found = open_ports([*gateways.values(), *servers])
-    assert found.pop(gateways["rbx"]) == {
-        int(opening.removesuffix("/tcp")) for opening in up["exposure"]["rbx-gateway-1"]["0.0.0.0/0"]
-    }
+    assert found.pop(gateways["rbx"]) == open_to_the_world(up, "rbx-gateway-1")
     assert found.pop(gateways["gra"]) == set(), "the second site rests"
     assert found == {address: set() for address in servers}
     assert leads_to() == gateways["rbx"]

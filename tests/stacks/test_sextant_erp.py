@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stacks.clouds import Clouds
-from tests.stacks.running import credentials, customer, make, open_ports, outputs, ssh, world
+from tests.stacks.running import credentials, customer, make, open_ports, open_to_the_world, outputs, ssh, world
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -129,7 +129,7 @@ def test_only_what_is_printed_is_open_to_the_world(up: dict[str, Any]) -> None:
     machines = [machine["public"] for machine in up["machines"].values()]
     assert len(machines) == 4
     found = open_ports([balancer, *machines])
-    assert found.pop(balancer) == set(up["exposure"]["the world"]["load balancer"])
+    assert found.pop(balancer) == open_to_the_world(up, "load balancer")
     assert found == {address: set() for address in machines}
 
 

@@ -191,6 +191,7 @@ SshPublicKey = Annotated[
     ),
 ]
 Cidr = Annotated[str, AfterValidator(_cidr)]
+WORLD = "0.0.0.0/0"  # the network of everybody
 Address = Annotated[str, AfterValidator(_address)]
 Label = Annotated[str, AfterValidator(_label)]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pulumi_casebook.core.args import Args
@@ -123,7 +123,14 @@ def test_every_model_has_an_example(examples: Examples) -> None:
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.__name__)
-@settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=10,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 @given(data=st.data())
 def test_a_component_refuses_one_mistake(component: type[Component[Any]], examples: Examples, data: Any) -> None:
     found: list[str] = []
@@ -142,7 +149,7 @@ def test_a_component_refuses_one_mistake(component: type[Component[Any]], exampl
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-@settings(max_examples=10, derandomize=True, deadline=None, database=None)
+@settings(max_examples=10, derandomize=True, deadline=None, database=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_a_model_refuses_one_mistake(model: type[Args], data: Any) -> None:
     valid = as_given(model(**MODELS[model]))

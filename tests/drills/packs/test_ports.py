@@ -9,9 +9,9 @@ from architectures.base import Location, Outputs
 from drills.drill import Figure, NotSeen
 from drills.packs import ports
 from drills.packs.ports import compared, declared, each_tier, figures, interesting
+from pulumi_casebook.core.args import WORLD
 from stacks.deployed_stack import DeployedStack
 
-WORLD = "0.0.0.0/0"
 EXPOSURE = {
     "load balancer": {WORLD: ["80/tcp", "443/tcp"]},
     "web-1": {"10.0.0.16/28": ["80/tcp", "vrrp"], "198.51.100.9/32": ["9100/tcp"]},

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Cidr, Label, Line, Port, SshPublicKey, Unique
+from pulumi_casebook.core.args import WORLD, Address, Args, Cidr, Label, Line, Port, SshPublicKey, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.configuration import Allow
 from pulumi_casebook.machines.machine import Machine
@@ -30,7 +30,7 @@ class Forward(Args):
     # tcp or udp.
     protocol: Literal["tcp", "udp"] = "tcp"
     # From where it is reached.
-    sources: Unique[Cidr] = ("0.0.0.0/0",)
+    sources: Unique[Cidr] = (WORLD,)
 
     @property
     def allow(self) -> Allow:
@@ -51,7 +51,7 @@ class Vpn(Args):
     @property
     def allow(self) -> Allow:
         """What the gateway's machine must let in for it."""
-        return Allow(port=self.port, protocol="udp", sources=("0.0.0.0/0",))
+        return Allow(port=self.port, protocol="udp", sources=(WORLD,))
 
     @property
     def address(self) -> str:
@@ -86,7 +86,7 @@ class GatewayArgs(Served):
     # Who may leave through it.
     clients: Clients = Field(min_length=1)
     # Where they may go.
-    allowed_destinations: Unique[Cidr] = ("0.0.0.0/0",)
+    allowed_destinations: Unique[Cidr] = (WORLD,)
     # Public ports that are those of machines behind it, by name; the gateway's own `allow` must let them in.
     forwards: Mapping[Label, Forward] = {}
     # Administrator -> SSH public key that may jump from here to port 22 of the network, as the user `jump`, and do

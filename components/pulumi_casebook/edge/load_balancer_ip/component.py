@@ -7,7 +7,7 @@ import pulumi_command as command
 import pulumi_ovh as ovh
 from pulumi_ovh import iploadbalancing as iplb
 
-from pulumi_casebook.core.args import InputError
+from pulumi_casebook.core.args import WORLD, InputError
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.local_programs import own_program
 from pulumi_casebook.core.lookup import LookUp
@@ -33,7 +33,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
         self.service_name, self.watched = args.service_name, args.watched
         self.open_to: dict[str, list[int]] = {}
         for listener in args.listeners:
-            for source in listener.allowed_cidrs or ["0.0.0.0/0"] if listener.open else []:
+            for source in listener.allowed_cidrs or [WORLD] if listener.open else []:
                 self.open_to.setdefault(source, []).append(listener.port)
         first = args.listeners[0]
         scheme = "https" if first.port == 443 or first.ends_tls else "http"

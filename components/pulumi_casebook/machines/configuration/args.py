@@ -9,6 +9,7 @@ from pulumi_casebook.core.args import Args, Cidr, Label, Line, Port, Unique
 
 # A path or a word of a machine's configuration: printable, and in one piece.
 ONE_WORD = r"[!-~]+"
+Path = Annotated[Line, Field(pattern=rf"^/{ONE_WORD}$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 
@@ -16,7 +17,7 @@ Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 class File(Args):
     """A text file. `@secret(name)@` in it is replaced on the machine by the role's secret of that name."""
 
-    path: Line = Field(pattern=rf"^/{ONE_WORD}$")
+    path: Path
     content: str
     owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
     mode: str = Field(default="0644", pattern=r"^0[0-7]{3}$")
@@ -46,7 +47,7 @@ class Repository(Args):
 
 
 class Directory(Args):
-    path: Line = Field(pattern=rf"^/{ONE_WORD}$")
+    path: Path
     owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
     mode: str = Field(default="0755", pattern=r"^0[0-7]{3}$")
 
@@ -59,8 +60,8 @@ class Unit(Args):
     """
 
     unit: str = Field(pattern=r"^[A-Za-z0-9@._-]+$")
-    restart_on: Unique[str] = ()
-    reload_on: Unique[str] = ()
+    restart_on: Unique[Path] = ()
+    reload_on: Unique[Path] = ()
     check: Line | None = None
 
     @model_validator(mode="after")

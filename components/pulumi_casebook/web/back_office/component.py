@@ -7,7 +7,7 @@ import html
 import pulumi_random as random
 from pydantic import Field, field_validator
 
-from pulumi_casebook.core.args import Cidr, Label, Line, Unique
+from pulumi_casebook.core.args import WORLD, Cidr, Label, Line, Unique
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
@@ -37,8 +37,8 @@ class BackOfficeArgs(ComponentArgs):
     @field_validator("editors_cidrs")
     @classmethod
     def _not_everyone(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if "0.0.0.0/0" in value:
-            raise ValueError("0.0.0.0/0 is everyone; name the networks where editors work")
+        if WORLD in value:
+            raise ValueError(f"{WORLD} is everyone; name the networks where editors work")
         return value
 
     @field_validator("machine")
