@@ -13,12 +13,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import Any
 
 from pulumi_casebook.machines.configuration.bundle import prefixed_lines
 from stacks.environment import CHECKOUT, Stop, empty_project, is_account, prepare
+from stacks.inventory_file import Inventory, Resources, read, written
 from stacks.stack_files import stack_file
 
 FILES = CHECKOUT / "stacks/inventories"
@@ -29,7 +28,6 @@ AFTER = "(known after up)"
 LOOKED_UP = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 # Programs that go to machines as they are: the inventory names the file instead of repeating it.
 SHIPPED = sorted((CHECKOUT / "components").glob("pulumi_casebook/*/*/programs/*.py"))
-Resources = dict[str, Any]
 
 # Type -> why its loss matters, and the inputs whose change replaces it (None: every input).
 HOLDS_DATA: dict[str, tuple[str, frozenset[str] | None]] = {
@@ -54,43 +52,12 @@ HOLDS_DATA: dict[str, tuple[str, frozenset[str] | None]] = {
 }
 
 
-class Inventory(NamedTuple):
-    """`resources` by "type name"; `losses`: those whose data the last accepted change gave up, each with its reason."""
-
-    resources: Resources
-    losses: dict[str, str]
-
-
 def file_of(stack: str) -> Path:
     return FILES / f"{stack}.yaml"
 
 
 def committed(stack: str) -> Inventory:
     return read(file_of(stack).read_text()) if file_of(stack).exists() else Inventory({}, {})
-
-
-def read(text: str) -> Inventory:
-    found = yaml.safe_load(text)
-    return Inventory(found["resources"], found.get("losses", {}))
-
-
-def written(inventory: Inventory) -> str:
-    content = {**({"losses": inventory.losses} if inventory.losses else {}), "resources": inventory.resources}
-    return "# Written by `make accept`; what each line means: stacks/inventory.py.\n" + yaml.dump(
-        content, Dumper=_Readable, width=118, allow_unicode=True
-    )
-
-
-class _Readable(yaml.SafeDumper):
-    """Texts of several lines as they are, so that a difference is a line."""
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-
-_Readable.add_representer(str, _text)
 
 
 def preview(stack: str, config: Path) -> Resources:
@@ -164,7 +131,7 @@ def plan(old: Resources, new: Resources) -> str:
     lines = [f"  + {key}" for key in sorted(new.keys() - old.keys())]
     lines += [f"  - {key}" for key in sorted(old.keys() - new.keys())]
     lines += [f"  ~ {key}" for key in sorted(old.keys() & new.keys()) if old[key] != new[key]]
-    committed, now = (yaml.dump(one, Dumper=_Readable, width=118).splitlines() for one in (old, new))
+    committed, now = (written(Inventory(one, {})).splitlines() for one in (old, new))
     changed = list(difflib.unified_diff(committed, now, "committed", "now", lineterm="", n=2))
     if len(changed) > 400:
         changed = [*changed[:400], f"... and {len(changed) - 400} lines more"]

@@ -37,8 +37,8 @@ def test_a_difference_shows_the_changed_line_and_the_command_that_accepts_it() -
         inventory.compare("some", changed(RECORD, text="one\n2\nthree"))
     message = str(stop.value)
     assert f"~ {RECORD}" in message
-    assert "-    two" in message
-    assert "+    2" in message
+    assert "-      two" in message
+    assert "+      2" in message
     assert message.endswith("make accept STACK=some")
 
 
