@@ -7,7 +7,7 @@ import pytest
 from sandbox.toolchain.standin import ovh, random_values
 from stacks import inventory
 from stacks.environment import Stop
-from stacks.inventory import Inventory
+from stacks.inventory_file import Inventory, Resources
 from stacks.stack_files import names, stack_file
 
 BUCKET = "ovh:CloudProject/storage:Storage backups"
@@ -21,7 +21,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
         monkeypatch.setattr(inventory, "FILES", tmp_path)
 
 
-def changed(key: str, **inputs: str) -> inventory.Resources:
+def changed(key: str, **inputs: str) -> Resources:
     return {**BEFORE, key: {**BEFORE[key], **inputs}}
 
 
@@ -49,7 +49,7 @@ def test_a_difference_shows_the_changed_line_and_the_command_that_accepts_it() -
         (changed(BUCKET, regionName="SBG"), "replaced, for regionName changed"),
     ],
 )
-def test_data_goes_only_by_name(after: inventory.Resources, why: str) -> None:
+def test_data_goes_only_by_name(after: Resources, why: str) -> None:
     inventory.accept("some", BEFORE, [])
     with pytest.raises(Stop, match=why):
         inventory.compare("some", after)
