@@ -46,15 +46,16 @@ class LookUp(Generic[R]):
 
     def begin(self, parent: pulumi.Resource | None) -> Awaitable[R]:
         """Ask, and go on; who needs the answer later does not wait for one question after the other."""
-        provider = parent.get_provider(self.token) if parent else None
-        asked = _asked.setdefault(get_monitor(), {})
-        key = (self.what, self.name, id(provider))
+        asked, key = _asked.setdefault(get_monitor(), {}), self._key(parent)
         if key not in asked:
             answer = asyncio.ensure_future(self._ask(parent))
             # An answer that nobody asks for any more is no error.
             answer.add_done_callback(lambda done: done.cancelled() or done.exception())
             asked[key] = answer
         return asked[key]
+
+    def _key(self, parent: pulumi.Resource | None) -> tuple[str, str, int]:
+        return self.what, self.name, id(parent.get_provider(self.token) if parent else None)
 
     async def _ask(self, parent: pulumi.Resource | None) -> Any:
         # The SDK's version and where its plugin is downloaded from.
@@ -85,9 +86,7 @@ class LookUp(Generic[R]):
                 )
             pulumi.log.info(f"{self.what} {self.name!r}: {reason}; asked again in {pause} s")
             time.sleep(pause)
-            self._forget(answer)
-
-    def _forget(self, answer: Awaitable[Any]) -> None:
-        asked = _asked[get_monitor()]
-        for key in [key for key, one in asked.items() if one is answer]:
-            del asked[key]
+            # Unless somebody else has asked again.
+            asked, key = _asked[get_monitor()], self._key(parent)
+            if asked.get(key) is answer:
+                del asked[key]

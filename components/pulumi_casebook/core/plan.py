@@ -1,6 +1,7 @@
 """The address plan: (tier, index) to a fixed address, so that adding a machine moves no other."""
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Annotated
@@ -33,21 +34,17 @@ class AddressPlanArgs(Args):
 
     @model_validator(mode="after")
     def _fits(self) -> "AddressPlanArgs":
-        ranges: dict[str, ipaddress.IPv4Network] = {}
         whole = ipaddress.IPv4Network(self.cidr)
         for tier, room in self.tiers.items():
-            first, _, prefix = room.partition("/")
-            start = int(whole.network_address) + int(first)
-            size = 2 ** (32 - int(prefix))
-            if not int(first) or int(first) + size > whole.num_addresses:
+            first, size = int(room.partition("/")[0]), 2 ** (32 - int(room.partition("/")[2]))
+            if not first or first + size > whole.num_addresses:
                 raise ValueError(
                     f"tiers.{tier}={room}: {self.cidr} has the numbers 1 to {whole.num_addresses - 1}; "
                     "0 is the network itself"
                 )
-            ranges[tier] = ipaddress.IPv4Network((start, int(prefix)), strict=False)
-            for other, taken in ranges.items():
-                if other != tier and taken.overlaps(ranges[tier]):
-                    raise ValueError(f"tiers.{tier}={room}: covers {other}={self.tiers[other]}")
+        for (tier, mine), (other, taken) in itertools.combinations(self.ranges.items(), 2):
+            if mine.overlaps(taken):
+                raise ValueError(f"tiers.{other}={self.tiers[other]}: covers {tier}={self.tiers[tier]}")
         return self
 
     @property

@@ -72,11 +72,11 @@ class Site(Args):
 
     @model_validator(mode="after")
     def _planned_inside(self) -> "Site":
+        if self.plan.cidr != self.network.cidr and not self.plan.inside(self.network.cidr):
+            raise ValueError(f"plan: {self.plan.cidr} is outside of the network {self.network.cidr}")
         if self.region:
             # All its instances need it, so it is asked for while other questions are.
             offered_image(IMAGE, self.region).begin(self.network)
-        if self.plan.cidr != self.network.cidr and not self.plan.inside(self.network.cidr):
-            raise ValueError(f"plan: {self.plan.cidr} is outside of the network {self.network.cidr}")
         return self
 
     def behind(self, way_out: WayOut, name_servers: NameServers | None = None) -> "Site":
