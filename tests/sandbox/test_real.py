@@ -21,7 +21,7 @@ from typing import Any
 import openstack
 import pytest
 
-from sandbox import GATEWAY, MACHINES, RUN, SSH_KEY, STATE, lifecycle, packages, processes, wires
+from sandbox import GATEWAY, MACHINES, RUN, SSH_KEY, lifecycle, packages, processes, wires
 from sandbox.machine import CGROUP, MEMORY_SCALE, Machine
 from sandbox.openstack.admin import connection
 from sandbox.shell import FABRIC, ip, namespaces, nft, run
@@ -44,7 +44,7 @@ class Instance:
 
     def ssh(self, command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-        options += ["-o", "ConnectTimeout=2", "-i", str(SSH_KEY)]
+        options += ["-o", "ConnectTimeout=2", "-o", "ServerAliveInterval=5", "-i", str(SSH_KEY)]
         return subprocess.run(
             ["ssh", *options, f"debian@{self.public}", command],
             check=check,
@@ -55,7 +55,7 @@ class Instance:
 
     def wait(self, seconds: float = 300) -> None:
         end = time.monotonic() + seconds
-        while (done := self.ssh("cloud-init status --wait", check=False)).returncode != 0:
+        while (done := self.ssh("timeout 60 cloud-init status --wait", check=False)).returncode != 0:
             said = f"{done.stdout}{done.stderr}".strip()
             assert time.monotonic() < end, f"{self.public} is not there after {seconds} s: {said}"
             time.sleep(0.3)
@@ -255,7 +255,8 @@ def test_stop_leaves_nothing_and_start_brings_all_back(instance: Instance) -> No
     assert [ns for ns in namespaces() if ns == FABRIC or ns.startswith(lifecycle.OWN_NAMESPACES)] == []
     assert f"{MACHINES}/" not in Path("/proc/mounts").read_text()
     assert "table ip sandbox" not in run("nft", "list", "tables")
-    assert str(STATE) not in run("losetup", "--list")
+    # What a check beside this one unshared has a copy of the mounts until it ends.
+    until(lambda: str(MACHINES) not in run("losetup", "--list"), "no disk is attached", seconds=300)
     assert not any(group for machine in lifecycle.machines() for group in CGROUP.glob(f"*/sandbox/{machine.name}"))
     begun = time.monotonic()
     sandbox("start")
