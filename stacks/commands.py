@@ -50,7 +50,7 @@ def execute(action: str, stack: str, values: list[str], rotated: list[str], opti
         make_readable(stack, environment)
     select(stack, environment)
     chosen = ("--stack", stack)
-    file = config_file(stack)
+    file = config_file(stack, changed=bool(values))
     set_values(file, values, environment)
     config = (*chosen, "--config-file", str(file))
     if action == "outputs":

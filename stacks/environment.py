@@ -1,6 +1,7 @@
 """Where a stack is built: on the account that the environment names, else in the sandbox of this machine."""
 
 import contextlib
+import json
 import os
 import shlex
 import subprocess
@@ -16,6 +17,7 @@ HOME = Path(os.environ.get("CASEBOOK_HOME") or "~/.cache/casebook").expanduser()
 ACCOUNT = ("OVH_ENDPOINT", "OVH_APPLICATION_KEY", "OVH_CLIENT_ID", "OVH_ACCESS_TOKEN", "OS_AUTH_URL", "OS_CLOUD")
 OPENSTACK = ("OS_AUTH_URL", "OS_CLOUD")
 OVHCLOUD = ("OVH_APPLICATION_KEY", "OVH_CLIENT_ID", "OVH_ACCESS_TOKEN")
+PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_CONFIG_PASSPHRASE")
 FILES = (Path("/etc/ovh.conf"), Path("~/.ovh.conf").expanduser(), CHECKOUT / "ovh.conf")
 
 
@@ -43,6 +45,32 @@ def check_account() -> None:
         )
 
 
+def chosen_backend() -> str:
+    """Where the operator has Pulumi keep its state: PULUMI_BACKEND_URL, a token of Pulumi Cloud, or `pulumi login`."""
+    if url := os.environ.get("PULUMI_BACKEND_URL"):
+        return url
+    if os.environ.get("PULUMI_ACCESS_TOKEN"):
+        return "https://api.pulumi.com"
+    login = Path(os.environ.get("PULUMI_HOME") or "~/.pulumi").expanduser() / "credentials.json"
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return str(json.loads(login.read_text()).get("current") or "")
+    return ""
+
+
+def check_state(backend: str) -> None:
+    """The state holds the keys and passwords of all machines: where it lies, and what locks it, has no default."""
+    if not backend:
+        raise Stop(
+            "PULUMI_BACKEND_URL: not set, and nobody has logged in; choose where the state of this account's stacks "
+            "lies, for it holds their keys and passwords: `pulumi login s3://...`, `pulumi login` or PULUMI_BACKEND_URL"
+        )
+    if not backend.startswith("https://") and not any(os.environ.get(name) is not None for name in PASSPHRASE):
+        raise Stop(
+            f"PULUMI_CONFIG_PASSPHRASE_FILE: not set, and {backend} has no secrets provider of its own; name a file "
+            "whose passphrase is to lock the secrets in the state, and keep a copy of it elsewhere: without it they are lost"
+        )
+
+
 @contextlib.contextmanager
 def empty_project() -> Iterator[str]:
     """A folder from which pulumi works on the project's state: it writes its encryption salt beside Pulumi.yaml."""
@@ -55,9 +83,11 @@ def module(name: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-m", name, *arguments], cwd=CHECKOUT, text=True)
 
 
-def exports(name: str) -> dict[str, str]:
+def exports(name: str, *options: str) -> dict[str, str]:
     """The variables that `python -m NAME env` prints."""
-    printed = subprocess.run([sys.executable, "-m", name, "env"], cwd=CHECKOUT, text=True, capture_output=True)
+    printed = subprocess.run(
+        [sys.executable, "-m", name, "env", *options], cwd=CHECKOUT, text=True, capture_output=True
+    )
     if printed.returncode:
         raise Stop(printed.stderr.strip() or f"python -m {name} env failed")
     words = shlex.split(printed.stdout)
@@ -83,14 +113,16 @@ def prepare(*, cloud: bool) -> dict[str, str]:
     sandbox = not is_account()
     if not sandbox:
         check_account()
-    running = [module("sandbox.toolchain", "prepare")]
+        check_state(chosen_backend())
+    options = () if sandbox else ("--account",)
+    running = [module("sandbox.toolchain", "prepare", *options)]
     if sandbox and cloud:
         running.append(module("sandbox", "start"))
     # An interrupt reaches them too; both are waited for, so that no half-made thing is left behind unseen.
     statuses = [process.wait() for process in running]
     if any(statuses):
         raise Stop("the stack was not touched; fix the error above, then rerun")
-    environment = {**os.environ, **exports("sandbox.toolchain")}
+    environment = {**os.environ, **exports("sandbox.toolchain", *options)}
     if sandbox:
         environment |= {"CASEBOOK_TARGET": "sandbox", **exports("sandbox"), **backend()}
     # Programs of the package (casebook-...) are called by resources.

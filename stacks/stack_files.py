@@ -23,11 +23,14 @@ def stack_file(stack: str) -> Path:
     return FILES / f"Pulumi.{stack}.yaml"
 
 
-def config_file(stack: str) -> Path:
-    """A copy of the stack's file for Pulumi to write its encryption salt into, so that the checkout stays clean.
+def config_file(stack: str, changed: bool = False) -> Path:
+    """The file that Pulumi is given, and writes its encryption salt into.
 
-    The sandbox has a passphrase of its own, so the salt in a file that was used with a real account is not for it.
+    With an account it is the stack's own, to be committed with its salt; a copy if it is `changed` for one run. In the
+    sandbox, which has a passphrase of its own, it is a copy with the counts that the sandbox can hold.
     """
+    if is_account() and not changed:
+        return stack_file(stack)
     copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
     copy.parent.mkdir(parents=True, exist_ok=True)
     text = stack_file(stack).read_text()

@@ -17,13 +17,14 @@ from sandbox.toolchain import engine, plugins
 from sandbox.toolchain.home import Failures, ToolchainError, casebook_home, pulumi_home, say, toolchain_home
 
 
-def prepare() -> None:
+def prepare(account: bool = False) -> None:
+    """Make all of it ready. `account`: for a real one, so nothing of ours stands in for anything."""
     started = time.monotonic()
     # Two Go programs are built side by side.
     with building.alone(toolchain_home(), "the toolchain"), ThreadPoolExecutor(1) as beside:
         failures = Failures()
-        choosing = beside.submit(engine.choose, failures)
-        found = plugins.choose(choosing.result, failures)
+        choosing = beside.submit(engine.choose, failures, account)
+        found = plugins.choose(choosing.result, failures, account)
         pulumi = choosing.result()
         write(chosen_file(), json.dumps(asdict(pulumi), default=str))
     rows = [("pulumi", pulumi.version, pulumi.source, pulumi.reason)]
@@ -38,8 +39,11 @@ def chosen_file() -> Path:
     return toolchain_home() / "engine.json"
 
 
-def exports() -> dict[str, str]:
-    """What a shell needs to run `pulumi` as the project's commands do."""
+def exports(account: bool = False) -> dict[str, str]:
+    """What a shell needs to run `pulumi` as the project's commands do.
+
+    Without an account that has a state and a passphrase, both beside the sandbox: what they are of is gone with it.
+    """
     try:
         folder = json.loads(chosen_file().read_text())["folder"]
     except (OSError, ValueError, KeyError) as error:
@@ -50,6 +54,8 @@ def exports() -> dict[str, str]:
         result["PATH"] = os.pathsep.join([folder, *path])
     if not os.environ.get("PULUMI_PYTHON_CMD"):
         result["PULUMI_PYTHON_CMD"] = sys.executable
+    if account:
+        return result
     if not (os.environ.get("PULUMI_BACKEND_URL") or os.environ.get("PULUMI_ACCESS_TOKEN")):
         state = casebook_home() / "pulumi-state"
         state.mkdir(parents=True, exist_ok=True)
@@ -70,13 +76,21 @@ def main() -> int:
         prog="python -m sandbox.toolchain", description="Pulumi's CLI and plugins for this project."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("prepare", help="make them ready: found, downloaded or built")
-    commands.add_parser("env", help="print the exports of a prepared shell")
+    for name, what in (
+        ("prepare", "make them ready: found, downloaded or built"),
+        ("env", "print the exports of a prepared shell"),
+    ):
+        one = commands.add_parser(name, help=what)
+        one.add_argument("--account", action="store_true", help="for a real account: nothing that is of the sandbox")
+    given = parser.parse_args()
+    if given.account:
+        # Where `pulumi login` and `pulumi plugin install` put what is theirs.
+        os.environ.setdefault("PULUMI_HOME", str(Path("~/.pulumi").expanduser()))
     try:
-        if parser.parse_args().command == "prepare":
-            prepare()
+        if given.command == "prepare":
+            prepare(given.account)
         else:
-            for name, value in exports().items():
+            for name, value in exports(given.account).items():
                 print(f"export {name}={shlex.quote(value)}")
     except RuntimeError as error:
         say(str(error))

@@ -13,7 +13,7 @@ from sandbox import building
 from sandbox.building import write
 from sandbox.toolchain import golang
 from sandbox.toolchain.download import fetched, unreachable
-from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, say, toolchain_home
+from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, not_had, say, toolchain_home
 
 # Older engines lack stackConfigDir or calls that the installed SDK makes.
 OLDEST = (3, 200)
@@ -42,15 +42,19 @@ class Engine:
         return str(self.folder / "pulumi")
 
 
-def choose(failures: Failures) -> Engine:
+def choose(failures: Failures, official: bool = False) -> Engine:
+    """`official`: what Pulumi publishes, or an error; else one is built where that cannot be had."""
     found, reason = on_path()
     if found:
         return found
     version = installed_version("pulumi")
     downloaded = toolchain_home() / f"pulumi-{version}"
     if not (downloaded / "bin" / "pulumi").exists():
-        why = download(version, downloaded, failures)
+        why = download(version, downloaded, Failures.none() if official else failures)
+        if why and official:
+            raise ToolchainError(not_had(f"pulumi {version}", f"{reason}; {why}"))
         if why:
+            say(f"{why}; building instead")
             return build(f"{reason}; {why}")
     return Engine(downloaded / "bin", version, "Pulumi's download", reason)
 
@@ -91,7 +95,6 @@ def download(version: str, folder: Path, failures: Failures) -> str | None:
         except (OSError, ToolchainError, subprocess.TimeoutExpired) as error:
             why = f"Pulumi's installer failed ({error})"
     failures.add(what, why)
-    say(f"{why}; building instead")
     return why
 
 

@@ -45,6 +45,14 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
+def not_had(what: str, why: str) -> str:
+    return (
+        f"{what} cannot be had ({why}), and a real account is driven by what Pulumi and the vendors publish alone; "
+        "install it by hand (pulumi.com/docs/install, `pulumi plugin install`), or unset the credentials to build in "
+        "the sandbox"
+    )
+
+
 class Failures:
     """Downloads that failed lately. For some hours they are not tried again: a warm run never waits for them."""
 
@@ -60,6 +68,13 @@ class Failures:
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self.known = {}
+
+    @classmethod
+    def none(cls) -> "Failures":
+        """None that is known: everything is tried."""
+        found = cls()
+        found.known = {}
+        return found
 
     def of(self, what: str) -> str | None:
         """Why it failed, if it did so lately."""

@@ -20,7 +20,7 @@ from sandbox.building import write
 from sandbox.toolchain import golang
 from sandbox.toolchain.download import unreachable
 from sandbox.toolchain.engine import INSTALLER, Engine
-from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, pulumi_home, say
+from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, not_had, pulumi_home, say
 
 NAMES = ("openstack", "ovh", "command", "random", "tls")
 # What tells a plugin folder that we filled from one that Pulumi did.
@@ -75,16 +75,17 @@ def wanted(name: str) -> Wanted:
     return Wanted(name, found["version"], found.get("server", ""))
 
 
-def choose(engine: Callable[[], Engine], failures: Failures) -> list[Plugin]:
+def choose(engine: Callable[[], Engine], failures: Failures, official: bool = False) -> list[Plugin]:
     """Every plugin the project's SDKs ask for, made ready side by side.
 
-    engine   answers once there is one; only downloads wait for it
+    engine     answers once there is one; only downloads wait for it
+    official   what Pulumi and the vendors publish, or an error; else ours where that cannot be had
     """
     with ThreadPoolExecutor(len(NAMES)) as pool:
-        return list(pool.map(lambda name: choose_one(wanted(name), engine, failures), NAMES))
+        return list(pool.map(lambda name: choose_one(wanted(name), engine, failures, official), NAMES))
 
 
-def choose_one(plugin: Wanted, engine: Callable[[], Engine], failures: Failures) -> Plugin:
+def choose_one(plugin: Wanted, engine: Callable[[], Engine], failures: Failures, official: bool = False) -> Plugin:
     def chosen(source: str, reason: str) -> Plugin:
         return Plugin(plugin.name, plugin.version, source, reason)
 
@@ -96,9 +97,11 @@ def choose_one(plugin: Wanted, engine: Callable[[], Engine], failures: Failures)
         return chosen("installed", str(plugin.folder))
     if adopt(plugin):
         return chosen("installed", "~/.pulumi")
-    why = download(plugin, engine, failures)
+    why = download(plugin, engine, Failures.none() if official else failures)
     if not why:
         return chosen("Pulumi's download", str(plugin.folder))
+    if official:
+        raise ToolchainError(not_had(plugin.label, why))
     if plugin.name == "openstack":
         place_bridge(plugin)
         return chosen("built from Go modules", why)

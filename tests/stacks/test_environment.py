@@ -1,14 +1,22 @@
 """Which cloud a command means, and what it says when the credentials are half there."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from stacks import environment
 
 
 @pytest.fixture(autouse=True)
-def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*environment.ACCOUNT, "CASEBOOK_TARGET"):
+def _no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*environment.ACCOUNT, *environment.PASSPHRASE, "CASEBOOK_TARGET"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
     monkeypatch.setattr(environment, "FILES", ())
 
 
@@ -44,3 +52,37 @@ def test_both_halves_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OS_CLOUD", "x")
     monkeypatch.setenv("OVH_CLIENT_ID", "x")
     environment.check_account()
+
+
+def test_the_state_lies_where_the_operator_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.chosen_backend() == ""
+    (tmp_path / "credentials.json").write_text("no JSON")
+    assert environment.chosen_backend() == ""
+    (tmp_path / "credentials.json").write_text(json.dumps({"current": "s3://theirs"}))
+    assert environment.chosen_backend() == "s3://theirs"
+    monkeypatch.setenv("PULUMI_ACCESS_TOKEN", "x")
+    assert environment.chosen_backend() == "https://api.pulumi.com"
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///theirs")
+    assert environment.chosen_backend() == "file:///theirs"
+
+
+def test_a_state_has_no_default_place_and_no_default_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(environment.Stop, match=r"PULUMI_BACKEND_URL: not set.*pulumi login"):
+        environment.check_state("")
+    with pytest.raises(environment.Stop, match=r"PULUMI_CONFIG_PASSPHRASE_FILE: not set.*s3://theirs"):
+        environment.check_state("s3://theirs")
+    environment.check_state("https://api.pulumi.com")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
+    environment.check_state("s3://theirs")
+
+
+@pytest.mark.parametrize("action", ["up", "preview", "outputs", "destroy"])
+def test_no_command_on_an_account_begins_without_a_chosen_state(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OS_CLOUD", "OVH_CLIENT_ID"):
+        monkeypatch.setenv(name, "x")
+    command = [sys.executable, "-m", "stacks", action, "sofoot"]
+    done = subprocess.run(command, cwd=environment.CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("casebook: PULUMI_BACKEND_URL: not set"), done.stderr
+    assert done.stderr.count("\n") == 1

@@ -248,6 +248,34 @@ def test_the_environment_leaves_the_users_own_settings(monkeypatch: pytest.Monke
     assert found["PULUMI_HOME"] == "/theirs"
 
 
+PUBLISHED = "a real account is driven by what Pulumi and the vendors publish alone"
+
+
+def test_for_an_account_no_engine_of_ours_stands_in(built: list[str]) -> None:
+    with pytest.raises(ToolchainError, match=rf"^pulumi [0-9.]+ cannot be had \(.*no network.*{PUBLISHED}"):
+        engine.choose(Failures(), official=True)
+    assert not built
+
+
+def test_for_an_account_no_plugin_of_ours_stands_in(script: Script, built: list[str]) -> None:
+    """Not even where one was placed for the sandbox, and though the download failed lately."""
+    script("pulumi", "echo v3.225.0")
+    script("pulumi-language-python", "")
+    command.prepare()
+    assert built == ["openstack"]
+    with pytest.raises(ToolchainError, match=rf"^plugin \w+ [0-9.]+ cannot be had \(.*no network.*{PUBLISHED}"):
+        command.prepare(account=True)
+    for name in plugins.NAMES:
+        script(f"pulumi-resource-{name}", "")
+    command.prepare(account=True)
+
+
+@pytest.mark.usefixtures("built")
+def test_for_an_account_there_is_no_state_and_no_passphrase_of_ours() -> None:
+    command.prepare()
+    assert not {"PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE"} & command.exports(account=True).keys()
+
+
 def test_the_environment_of_nothing_prepared_says_what_to_do() -> None:
     done = subprocess.run([sys.executable, "-m", "sandbox.toolchain", "env"], capture_output=True, text=True)
     assert done.returncode == 1
