@@ -67,7 +67,7 @@ def check_state(backend: str) -> None:
     if not backend.startswith("https://") and not any(os.environ.get(name) is not None for name in PASSPHRASE):
         raise Stop(
             f"PULUMI_CONFIG_PASSPHRASE_FILE: not set, and {backend} has no secrets provider of its own; name a file "
-            "whose passphrase is to lock the secrets in the state, and keep a copy of it elsewhere: without it they are lost"
+            "whose passphrase is to lock the secrets in the state, and keep a copy elsewhere: without it they are lost"
         )
 
 
