@@ -83,8 +83,8 @@ path-exclude=/usr/share/man/*
 path-exclude=/usr/share/locale/*
 """,
 }
-# Where nfs-common would put the client of a kernel that has one.
-MOUNT_NFS, MOUNT_NFS_PROGRAM = "/sbin/mount.nfs", pathlib.Path(__file__).with_name("mount_nfs.py")
+# Where nfs-common would put the client of a kernel that has one: dpkg knows it below /usr, not by the link /sbin.
+MOUNT_NFS, MOUNT_NFS_PROGRAM = "/usr/sbin/mount.nfs", pathlib.Path(__file__).with_name("mount_nfs.py")
 HOST_TRUST = pathlib.Path("/usr/local/share/ca-certificates")
 
 
