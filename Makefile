@@ -12,7 +12,7 @@ PYTHON := .venv/bin/python
 ABREAST := --numprocesses=2 --dist=loadgroup
 
 .PHONY: help up preview outputs destroy shell drill drill-deployment inventory accept sandbox sandbox-status sandbox-stop sandbox-reset \
-	test test-all test-stack test-unit test-tools prepared toolchain lint lock docs bench
+	test test-all test-stack test-unit test-tools prepared toolchain lint lock docs bench mutants
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -92,6 +92,9 @@ docs: .venv/.complete ## write the generated pages and tables anew
 bench: .venv/.complete ## the stack's preview against the same resources declared flat, without latency and with 0.2 s
 	@$(PYTHON) -m benchmarks.preview $(STACK)
 	@$(PYTHON) -m benchmarks.preview $(STACK) 7 0.2
+
+mutants: .venv/.complete test-tools ## slips in what the last commit changed, or in FILES, that no check sees; N=30 a file
+	@$(PYTHON) -m tests.mutants $(FILES) $(if $(N),--sample $(N))
 
 lock: ## resolve the dependencies anew
 	@.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --strip-extras --no-header \
