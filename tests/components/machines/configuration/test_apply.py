@@ -142,6 +142,41 @@ def test_only_what_follows_a_changed_file_is_touched(machine: Machine) -> None:
     assert machine.log() == ["reload nginx.service"]
 
 
+@pytest.fixture
+def service_folder(machine: Machine) -> Path:
+    """/etc/web, which a service's account owns."""
+    folder = machine.root / "etc/web"
+    folder.mkdir(parents=True)
+    if os.getuid() == 0:
+        os.chown(folder, 65534, 65534)
+    return folder
+
+
+def test_a_link_in_the_place_of_the_draft_is_not_written_through(machine: Machine, service_folder: Path) -> None:
+    """CWE-59: who owns the folder would have root write, and give away, a file of its choice."""
+    (machine.root / "secret").write_text("root's\n")
+    (machine.root / "secret").chmod(0o600)
+    (service_folder / ".web.conf.casebook").symlink_to(machine.root / "secret")
+    machine.run("apply", "web", text=f"role web\nfile /etc/web/web.conf {ME} 0644\n| port 80\n")
+    assert machine.text("/etc/web/web.conf") == "port 80\n"
+    assert machine.text("/secret") == "root's\n"
+    assert (machine.root / "secret").stat().st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "line",
+    [f"file /etc/web/more/web.conf {ME} 0644\n| x", f"directory /etc/web/more {ME} 0777"],
+    ids=["file", "directory"],
+)
+def test_a_link_in_a_folder_of_others_leads_nowhere(machine: Machine, service_folder: Path, line: str) -> None:
+    elsewhere = machine.root / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (service_folder / "more").symlink_to(elsewhere)
+    assert "/etc/web/more" in machine.refused("apply", "web", text=f"role web\n{line}\n")
+    assert list(elsewhere.iterdir()) == []
+    assert elsewhere.stat().st_mode & 0o7777 == 0o700
+
+
 def test_an_edit_by_hand_is_taken_back(machine: Machine) -> None:
     machine.run("apply", "web", text=web())
     (machine.root / "etc/web.conf").write_text("edited\n")

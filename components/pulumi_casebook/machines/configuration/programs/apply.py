@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -185,19 +187,48 @@ def store(path: Path, value: Any) -> None:
 
 def write(path: Path, data: bytes, uid: int, gid: int, mode: int) -> None:
     """Replace a file at once: it is the old one or the new one, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.casebook")
+    new = f".{path.name}.casebook"
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            os.fchown(file.fileno(), uid, gid)
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        with opened(path.parent) as folder:
+            remove_file(new, folder)  # of a run that was killed here
+            created = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+            try:
+                with os.fdopen(created, "wb") as file:
+                    os.fchown(file.fileno(), uid, gid)
+                    os.fchmod(file.fileno(), mode)
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
+                remove_file(new, folder)
+                raise
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise Refused(f"{path} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A directory, made where there is none. Where others than root may write on the way, no link is followed: theirs
+    would lead root to a place of their choice."""
+    folder = os.open("/", os.O_DIRECTORY)
+    try:
+        for name in path.parts[1:]:
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=folder)
+            status = os.fstat(folder)
+            follow = 0 if status.st_uid == 0 and not status.st_mode & 0o022 else os.O_NOFOLLOW
+            inner = os.open(name, os.O_DIRECTORY | follow, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def remove_file(name: str, folder: int) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
 
 
 def ids(owner: str) -> tuple[int, int]:
@@ -223,7 +254,8 @@ def held(path: str) -> Held | None:
 
 def put(path: str, holds: Held | None) -> None:
     if holds is None:
-        inside(path).unlink(missing_ok=True)
+        with opened(inside(path).parent) as folder:
+            remove_file(inside(path).name, folder)
     else:
         write(inside(path), holds["data"].encode("latin-1"), holds["uid"], holds["gid"], holds["mode"])
 
@@ -242,9 +274,12 @@ def differing(wanted: Role, secrets: dict[str, str]) -> dict[str, Held]:
 
 def make_directories(wanted: Role) -> None:
     for path, owner, mode in wanted["directories"]:
-        inside(path).mkdir(parents=True, exist_ok=True)
-        os.chown(inside(path), *ids(owner))
-        inside(path).chmod(mode)
+        try:
+            with opened(inside(path)) as folder:
+                os.fchown(folder, *ids(owner))
+                os.fchmod(folder, mode)
+        except OSError as error:
+            raise Refused(f"{path} cannot be made: {error.strerror}") from None
 
 
 # Commands
