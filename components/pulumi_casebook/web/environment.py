@@ -47,7 +47,7 @@ def quoted(value: str) -> str:
 def written(environment: Mapping[str, str], secrets: Iterable[str]) -> list[tuple[str, str]]:
     """(name, value between quotes) for a file of a role that has `quoted_secrets`."""
     values = {name: quoted(value) for name, value in environment.items()}
-    return sorted((values | {name: f"@secret({name})@" for name in secrets}).items())
+    return sorted((values | {name: f"@secret({name}:quoted)@" for name in secrets}).items())
 
 
 def quoted_secrets(secrets: Mapping[str, Any]) -> dict[str, pulumi.Input[str]]:

@@ -131,5 +131,5 @@ def _ssh_files(name: str, account: Account) -> tuple[File, ...]:
             content=render(__file__, "backup.ssh.j2", backup=name, account=account),
         ),
         File(path=f"/etc/casebook/backup-{name}.key", content="@secret(key)@\n", mode="0600"),
-        File(path=f"/etc/casebook/backup-{name}.host", content="backup-server @secret(host_key)@\n", mode="0600"),
+        File(path=f"/etc/casebook/backup-{name}.host", content="backup-server @secret(host_key:line)@\n", mode="0600"),
     )

@@ -163,7 +163,7 @@ def account(name: str, args: BackupServerArgs, client: str, keep: list[str]) -> 
     # sshd reads it as the user that logs in, who is of Debian's group backup.
     key = File(
         path=f"{ACCOUNTS}/backup-{name}.pub",
-        content=f'restrict,command="{PROGRAM} serve {name}" @secret(public_key)@\n',
+        content=f'restrict,command="{PROGRAM} serve {name}" @secret(public_key:line)@\n',
         owner="root:backup",
         mode="0640",
     )

@@ -1,5 +1,6 @@
 """What one machine must hold, as data: nothing here knows a cloud, and all of it is known at preview."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -9,13 +10,22 @@ from pulumi_casebook.core.args import Args, Cidr, Label, Line, Port, Unique
 
 # A path or a word of a machine's configuration: printable, and in one piece.
 ONE_WORD = r"[!-~]+"
+# A secret's place in a file, and how it is written there; casebook-apply knows how.
+SECRET = re.compile(r"@secret\([^):]+(?::([^)]*))?\)@")
+FORMS = ("json", "shell", "cnf", "xml", "quoted", "word", "line")
 Path = Annotated[Line, Field(pattern=rf"^/{ONE_WORD}$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 
 
 class File(Args):
-    """A text file. `@secret(name)@` in it is replaced on the machine by the role's secret of that name."""
+    """A text file, in which the machine puts the role's secrets.
+
+    `@secret(name)@`, alone on its line, is the secret as it is. Within a line it is written as it has to be there, so
+    that nothing in it ends the string or the word: between double quotes of JSON or YAML `@secret(name:json)@`, of
+    MariaDB's option files `:cnf`, of XML `:xml`; between single quotes of a shell `:shell`. `:word` and `:line` are
+    refused by the machine where they are none; `:quoted` brings its quotes (pulumi_casebook.web.environment).
+    """
 
     path: Path
     content: str
@@ -26,6 +36,13 @@ class File(Args):
     def _secret_is_private(self) -> "File":
         if "@secret(" in self.content and self.mode[-1] != "0":
             raise ValueError(f"mode={self.mode}: {self.path} holds a secret; give it a mode that ends in 0")
+        for line in self.content.split("\n"):
+            for secret in SECRET.finditer(line):
+                if secret[1] not in FORMS and (secret[1] or line != secret[0]):
+                    raise ValueError(
+                        f"{self.path}: {secret[0]} in a line: say how it is to be written there, by one of "
+                        f"{', '.join(f':{form}' for form in FORMS)}"
+                    )
         if "Calling __str__ on an Output" in self.content:
             raise ValueError(f"{self.path} was rendered from a value that is not known yet; pass it through apply")
         return self

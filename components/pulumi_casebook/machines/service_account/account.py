@@ -41,7 +41,7 @@ def api_settings() -> dict[str, str]:
     return {
         "url": "https://eu.api.ovh.com/1.0",
         "token": "https://www.ovh.com/auth/oauth2/token",
-        **{name: f"@secret({name})@" for name in SECRETS},
+        **{name: f"@secret({name}:json)@" for name in SECRETS},
     }
 
 

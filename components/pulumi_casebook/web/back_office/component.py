@@ -94,7 +94,7 @@ def configuration(args: BackOfficeArgs) -> Configuration:
     certificate = File(path="/etc/nginx/certificate.pem", content="@secret(certificate)@\n", mode="0600")
     key = File(path="/etc/nginx/key.pem", content="@secret(key)@\n", mode="0600")
     editors = File(
-        path="/etc/nginx/editors", content=f"{args.user}:@secret(password)@\n", owner="root:www-data", mode="0640"
+        path="/etc/nginx/editors", content=f"{args.user}:@secret(password:word)@\n", owner="root:www-data", mode="0640"
     )
     rsyncd = File(
         path="/etc/rsyncd.conf",

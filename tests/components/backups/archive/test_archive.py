@@ -48,7 +48,7 @@ def test_it_declares_a_copy_that_expires_and_no_secret_in_its_bundle() -> None:
     declared = declares_the_same(archive)
     bundle = only(declared, "command:remote:Command", "db-archive-nightly").inputs["stdin"]
     assert '"expire_days": 21' in bundle
-    assert "@secret(passphrase)@" in bundle
+    assert "@secret(passphrase:json)@" in bundle
     secrets = only(declared, "command:remote:Command", "db-archive-nightly-secrets")
     assert "stdin" in secrets.secrets
 

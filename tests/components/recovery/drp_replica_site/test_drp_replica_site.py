@@ -104,7 +104,7 @@ def test_its_account_may_change_records_of_this_zone_and_no_more(declared: list[
 def test_secrets_are_named_only(declared: list[Registered]) -> None:
     role = files(declared, "conductor-drp")
     assert role["/etc/drp.key"] == "@secret(key)@\n"
-    assert json.loads(role["/etc/drp.json"])["api"]["client_secret"] == "@secret(client_secret)@"
+    assert json.loads(role["/etc/drp.json"])["api"]["client_secret"] == "@secret(client_secret:json)@"
     assert "stdin" in only(declared, "Command", "conductor-drp-secrets").secrets
 
 

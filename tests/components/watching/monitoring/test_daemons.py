@@ -37,7 +37,7 @@ def installed(place: Path, **values: Any) -> Path:
 def test_prometheus_and_alertmanager_accept_their_files(tmp_path: Path, values: dict[str, Any]) -> None:
     etc = installed(tmp_path, **values)
     alertmanager = etc / "alertmanager.yml"
-    alertmanager.write_text(alertmanager.read_text().replace("@secret(webhook)@", "https://hooks.example.net"))
+    alertmanager.write_text(alertmanager.read_text().replace("@secret(webhook:json)@", "https://hooks.example.net"))
     assert "SUCCESS" in accepted("amtool", "check-config", str(alertmanager))
     assert "rules found" in accepted("promtool", "check", "config", str(etc / "prometheus.yml"))
 

@@ -89,7 +89,7 @@ def test_sudoers_are_valid(declared: list[Registered], tmp_path: Path) -> None:
 
 def test_no_secret_is_in_the_settings(declared: list[Registered]) -> None:
     role = str(only(declared, "Command", "monitoring-watchdog").inputs["stdin"])
-    assert "@secret(client_secret)@" in role
+    assert "@secret(client_secret:json)@" in role
     assert "stdin" in only(declared, "Command", "monitoring-watchdog-secrets").secrets
 
 

@@ -50,7 +50,7 @@ def test_the_password_is_in_no_bundle_and_its_hash_is_for_nginx_alone() -> None:
     bundled = only(declared, "command:remote:Command", "office-1-back-office").inputs["stdin"]
     assert "drawn-" not in bundled
     assert parse(bundled)["files"]["/etc/nginx/editors"] == {
-        "owner": "root:www-data", "mode": 0o640, "lines": ["editor:@secret(password)@"]
+        "owner": "root:www-data", "mode": 0o640, "lines": ["editor:@secret(password:word)@"]
     }  # fmt: skip
     kept = only(declared, "command:remote:Command", "office-1-back-office-secrets")
     assert hashed(office.outputs["password"]) in kept.inputs["stdin"]

@@ -40,7 +40,7 @@ def test_hidden_files_stay_where_they_are(folder: Path) -> None:
 def test_secrets_are_by_name_and_their_values_nowhere(folder: Path) -> None:
     declared = declare(tier(folder, secrets={"PASSWORD": "much-secret"}), preview=True)
     text = only(declared, "command:remote:Command", "php-31-php").inputs["stdin"]
-    assert "env[PASSWORD] = @secret(PASSWORD)@" in text
+    assert "env[PASSWORD] = @secret(PASSWORD:quoted)@" in text
     assert "much-secret" not in text
     assert "stdin" in only(declared, "command:remote:Command", "php-31-php-secrets").secrets
 

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypedDict
@@ -153,12 +153,49 @@ def filled(path: str, lines: list[str], secrets: dict[str, str]) -> bytes:
     """A file's bytes, its secrets put in."""
 
     def value(found: re.Match[str]) -> str:
-        if found[1] not in secrets:
-            raise Refused(f"{path} wants the secret {found[1]!r}, which this role was not given")
-        return secrets[found[1]]
+        name, _, form = found[1].partition(":")
+        if name not in secrets:
+            raise Refused(f"{path} wants the secret {name!r}, which this role was not given")
+        try:
+            return FORMS[form](secrets[name])
+        except ValueError as error:
+            raise Refused(f"{path}: the secret {name!r} {error}") from None
 
     text = "".join(line + "\n" for line in lines)
     return re.sub(r"@secret\(([^)]+)\)@", value, text).encode()
+
+
+# How a secret is written where it stands: what ends a string, a word or a line there is no part of any secret.
+
+
+def escaped(text: str, replacements: dict[str, str]) -> str:
+    return "".join(replacements.get(character, character) for character in text)
+
+
+def within(pattern: str, what: str, text: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise ValueError(f"is not {what}, which it has to be there")
+    return text
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    # Alone on its line: all of it, as it is.
+    "": str,
+    # Between double quotes of JSON or YAML.
+    "json": lambda text: json.dumps(text)[1:-1],
+    # Between single quotes of a shell.
+    "shell": lambda text: escaped(text, {"'": "'\\''"}),
+    # Between double quotes of MariaDB's option files.
+    "cnf": lambda text: escaped(text, {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}),
+    # Between double quotes of XML.
+    "xml": lambda text: escaped(
+        text, {"&": "&amp;", "<": "&lt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+    ),
+    # Between double quotes, which it brings: pulumi_casebook.web.environment.
+    "quoted": lambda text: within(r'"([^"\\\r\n\0]|\\.)*"', "between quotes", text),
+    "word": lambda text: within(r"[!-~]+", "one word of ASCII", text),
+    "line": lambda text: within(r"[^\x00-\x1f\x7f]+", "one line", text),
+}
 
 
 # Files
@@ -565,7 +602,13 @@ def remove(role: str) -> str:
 
 def without_secrets(text: str, secrets: dict[str, str]) -> str:
     """A message in which no secret, nor a line of one, can be read."""
-    lines = {line: name for name, value in secrets.items() for line in [value, *value.splitlines()] if line.strip()}
+    lines = {
+        line: name
+        for name, value in secrets.items()
+        for written in [value, *(FORMS[form](value) for form in ("json", "shell", "cnf", "xml"))]
+        for line in [written, *written.splitlines()]
+        if line.strip()
+    }
     for line in sorted(lines, key=len, reverse=True):
         text = text.replace(line, f"(secret {lines[line]})")
     return text
