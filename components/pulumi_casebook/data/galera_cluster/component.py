@@ -12,7 +12,7 @@ import pulumi_tls as tls
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit, program
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Monitored, Service, alerts, servers_of
 
@@ -156,7 +156,7 @@ def peer(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuration:
     """What a machine needs to speak with the other members, whether its server runs or not."""
     values = {"own": machine.address}
     files = (
-        File(path=INSTALLED, content=PROGRAM.read_text(), mode="0755"),
+        *program(PROGRAM, INSTALLED),
         *_certificate_files("mysql"),
         File(path=UNIT, content=render(__file__, "galera.service.j2")),
         File(path=SOCKET, content=render(__file__, "galera.socket.j2", **values)),

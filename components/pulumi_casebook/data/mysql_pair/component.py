@@ -11,7 +11,7 @@ import pulumi_tls as tls
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
+from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit, program
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Monitored, Service, alerts
 
@@ -111,8 +111,8 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
     sysctl = File(path=SYSCTL, content=render(__file__, "sysctl.conf.j2"))
     unit = File(path=UNIT, content=render(__file__, "mysql-pair.service.j2", args=args))
     stop = File(path=STOP, content=render(__file__, "mariadb.service.conf.j2"))
-    program = File(path=INSTALLED, content=PROGRAM.read_text(), mode="0755")
     pair = (
+        *program(PROGRAM, INSTALLED),
         File(path=SETTINGS, content=json.dumps(settings(args, machine, peer, primary), indent=1), mode="0600"),
         File(path=PEER_OPTIONS, content=render(__file__, "peer.cnf.j2", **values), mode="0600"),
     )
@@ -125,7 +125,7 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
         role="mysql",
         packages=("mariadb-server",),
         directories=(Directory(path="/var/lib/mysql-pair", mode="0700"),),
-        files=(server, sysctl, unit, stop, program, *pair, *certificate),
+        files=(server, sysctl, unit, stop, *pair, *certificate),
         units=(
             Unit(unit="systemd-sysctl.service", restart_on=(SYSCTL,)),
             Unit(
@@ -133,7 +133,7 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
                 restart_on=(SERVER, *(file.path for file in certificate)),
                 check="mariadbd --user=mysql --help --verbose >/dev/null",
             ),
-            Unit(unit="mysql-pair.service", restart_on=(UNIT, INSTALLED, *(file.path for file in pair))),
+            Unit(unit="mysql-pair.service", restart_on=(UNIT, *(file.path for file in pair))),
         ),
         allow=(Allow(port=args.port, sources=(*args.allowed_cidrs, f"{peer.address}/32")),),
         ready=Ready(command=f"{INSTALLED} ready", seconds=120),

@@ -11,6 +11,7 @@ from pulumi_casebook.machines.configuration.args import (
 )
 from pulumi_casebook.machines.configuration.bundle import bundle
 from pulumi_casebook.machines.configuration.component import ApplyProgram, Configured, Reachable
+from pulumi_casebook.machines.configuration.program import program
 
 __all__ = [
     "Allow",
@@ -24,4 +25,5 @@ __all__ = [
     "Repository",
     "Unit",
     "bundle",
+    "program",
 ]

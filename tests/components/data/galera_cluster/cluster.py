@@ -5,13 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pulumi_casebook.data.galera_cluster.component as component
 from tests.components.data.mysql_pair.pair import Network
+from tests.components.installed import installed
 from tests.waiting import until
 
 PASSWORD = "application0password"
@@ -28,13 +28,13 @@ class Member:
         self.data = data
         if data:
             shutil.copytree(data, folder / "data")
-        program = f"{sys.executable} {component.PROGRAM} run"
+        self.program = installed(component.PROGRAM, component.INSTALLED, folder)
         self.starter = folder / "start"
         # As systemd does, it starts what does not run yet.
         self.starter.write_text(
             f"#!/bin/sh\ncd {folder}; grep -qs ') [^Z] ' /proc/$(cat server.pid)/stat && exit 0\n"
             f"exec setsid --fork sh -c 'echo $$ >server.pid; "
-            f"exec ip netns exec {self.namespace} env GALERA={folder}/settings.json {program}' "
+            f"exec ip netns exec {self.namespace} env GALERA={folder}/settings.json {' '.join(self.program)} run' "
             ">>server.log 2>&1 </dev/null\n"
         )
         self.starter.chmod(0o755)
@@ -57,7 +57,7 @@ class Member:
     def start_keeper(self) -> None:
         environment = {**os.environ, "GALERA": f"{self.folder}/settings.json"}
         with (self.folder / "keeper.log").open("ab") as log:
-            command = self.inside(sys.executable, str(component.PROGRAM), "keep")
+            command = self.inside(*self.program, "keep")
             self.keeper = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
     def start_server(self) -> None:
@@ -120,7 +120,7 @@ class Member:
         return self.sql(f"SHOW STATUS LIKE 'wsrep_{name}'").partition("\t")[2]
 
     def galera(self, *arguments: str) -> tuple[bool, str]:
-        command = self.inside(sys.executable, str(component.PROGRAM), *arguments)
+        command = self.inside(*self.program, *arguments)
         environment = {**os.environ, "GALERA": f"{self.folder}/settings.json"}
         done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment)
         assert "Traceback" not in done.stderr, done.stderr

@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from pulumi_casebook.data.galera_cluster.programs.galera import FRESH, kept
+from pulumi_casebook.data.galera_cluster.programs.api import FRESH, kept
 
 
 def test_those_who_wait_for_an_answer_share_it() -> None:

@@ -4,11 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pulumi_casebook.data.mysql_pair.component as component
+from tests.components.installed import installed
 from tests.waiting import until
 
 SERVICE = "10.8.0.89"
@@ -77,6 +77,7 @@ class Node:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir()
         self.socket = folder / "sock"
+        self.program = installed(component.PROGRAM, component.INSTALLED, folder)
         for file, text in files.items():
             (folder / file).write_text(text)
         self.empty = data
@@ -93,7 +94,7 @@ class Node:
 
     def start_keeper(self, environment: dict[str, str] | None = None) -> None:
         with (self.folder / "keeper.log").open("ab") as log:
-            command = self.inside(sys.executable, str(component.PROGRAM), "keep")
+            command = self.inside(*self.program, "keep")
             self.processes["keeper"] = subprocess.Popen(
                 command, stdout=log, stderr=log, env=self.environment() | (environment or {})
             )
@@ -148,7 +149,7 @@ class Node:
 
     def pair(self, *arguments: str) -> tuple[bool, str]:
         """What mysql-pair says to a command, and whether it was content."""
-        command = self.inside(sys.executable, str(component.PROGRAM), *arguments)
+        command = self.inside(*self.program, *arguments)
         done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=self.environment())
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode == 0, (done.stdout + done.stderr).strip()

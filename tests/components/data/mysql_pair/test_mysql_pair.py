@@ -48,7 +48,9 @@ def test_what_a_machine_gets_is_readable_at_preview(snapshot: SnapshotAssertion)
     made = declare(program(tls=True), preview=True, datacenters=DATACENTERS)
     text = only(made, "Command", "db-1-mysql").inputs["stdin"]
     role, files = parse(text), parse(text)["files"]
-    files["/usr/local/sbin/mysql-pair"]["lines"] = ["(the program)"]
+    for path, file in files.items():
+        if path.startswith("/usr/local/"):
+            file["lines"] = ["(the program)"]
     assert role["packages"] == ["mariadb-server"]
     assert files == snapshot
 

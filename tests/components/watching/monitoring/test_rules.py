@@ -19,8 +19,8 @@ import yaml
 import pulumi_casebook
 from pulumi_casebook.backups.archive.programs import archive
 from pulumi_casebook.backups.backup.programs import backup_server
-from pulumi_casebook.data.galera_cluster.programs.galera import Galera
-from pulumi_casebook.data.mysql_pair.programs.mysql_pair import Pair
+from pulumi_casebook.data.galera_cluster.programs import keeper as galera
+from pulumi_casebook.data.mysql_pair.programs import keeper as mysql_pair
 from pulumi_casebook.watching.monitoring.component import prober
 from sandbox.ports import free_port
 from tests.components.watching.monitoring.test_daemons import Start, start
@@ -127,14 +127,16 @@ def of_our_programs(place: Path) -> Iterator[str]:
     """What programs of components write for the exporter."""
     settings = {"metrics": str(place), "votes": 3}
     here = SimpleNamespace(writable=True)
-    Galera.measure(
+    server = SimpleNamespace(figures=dict)
+    sites = SimpleNamespace(elsewhere=["db-9"], lag=lambda _: "0")
+    galera.measure(
         SimpleNamespace(  # type: ignore[arg-type]
-            settings=settings, name="db-1", elsewhere=["db-9"], figures=dict, ill=lambda _: "", lag=lambda _: "0"
+            settings=settings, name="db-1", server=server, sites=sites, ill=lambda _: ""
         ),
         {"db-1": here},  # type: ignore[dict-item]
     )
     status = {"role": "writer", "lag": 0}
-    Pair.measure(SimpleNamespace(settings=settings, two_way=False, status=lambda: status))  # type: ignore[arg-type]
+    mysql_pair.measure(SimpleNamespace(settings=settings, two_way=False, status=lambda: status))  # type: ignore[arg-type]
     archive.note_time({"archive": "monthly", "metric": str(place / "archive.prom")})  # type: ignore[typeddict-item]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backup_server, "METRICS", place)

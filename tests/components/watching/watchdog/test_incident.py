@@ -14,7 +14,6 @@ import ovh
 import pytest
 import uvicorn
 
-from pulumi_casebook.data.mysql_pair.component import PROGRAM as MYSQL_PAIR
 from pulumi_casebook.machines.service_account import URN
 from pulumi_casebook.watching.watchdog.component import ADDRESS_ACTIONS, BALANCER_ACTIONS, PROGRAM
 from sandbox.ovhcloud.app import create_app
@@ -102,7 +101,7 @@ def order(node: Node) -> list[str]:
     """As ssh gives orders: one string of words; 255 where the machine cannot be reached."""
     (node.folder / "systemctl").write_text(f"#!/bin/sh\nkill -9 $(cat {node.folder}/pid) || true\n")
     (node.folder / "systemctl").chmod(0o755)
-    run = " ".join(node.inside(sys.executable, str(MYSQL_PAIR)))
+    run = " ".join(node.inside(*node.program))
     environment = f"MYSQL_PAIR={node.folder}/settings.json PATH={node.folder}:$PATH"
     return ["sh", "-c", f"[ ! -e {node.folder}/off ] || exit 255; exec env {environment} {run} $1", "order"]
 

@@ -1,0 +1,98 @@
+"""This machine as the replica of the other: it follows, or copies, or says why it may not."""
+
+from pathlib import Path
+from typing import Any
+
+from pulumi_casebook.data.mysql_pair.programs.accounts import make_accounts
+from pulumi_casebook.data.mysql_pair.programs.server import Server
+from pulumi_casebook.machines.configuration.programs.runtime import WHOLE, Refused, load, quoted
+
+
+class Replica:
+    def __init__(self, settings: dict[str, Any], here: Server, peer: Server) -> None:
+        self.settings, self.here, self.peer = settings, here, peer
+        self.seeding = Path(settings["state"]) / "seeding"
+        self.two_way: bool = settings["two_way"]
+        self.attached = False
+
+    def replicate(self) -> str:
+        status = self.here.replication()
+        if self.seeding.exists():
+            self.seed()
+        elif not (status and status["Master_Host"] == self.settings["peer"]["address"]):
+            if self.blank():
+                self.seed()
+            else:
+                if self.here.record() is None or not self.two_way:
+                    self.refuse_own_transactions()
+                self.here.ask("SET GLOBAL gtid_slave_pos=@@GLOBAL.gtid_current_pos;")
+        elif self.attached:
+            if status["Last_IO_Errno"] == "1236":
+                if self.two_way:  # not so if the other was made anew: it has this machine's transactions as data
+                    self.attach()
+                raise Refused(
+                    f"the writer no longer has what {self.here.name} lacks; here: mysql-pair rejoin --discard"
+                )
+            if status["Last_SQL_Errno"] != "0":
+                raise Refused(
+                    f"{self.here.name} has stopped at what {self.peer.name} wrote: {status['Last_SQL_Error']} Mend the "
+                    "rows, then here: mysql-pair rejoin; or replace all data of the machine that is wrong by the "
+                    "other's, there: mysql-pair rejoin --discard"
+                )
+            self.here.ask("START REPLICA;")
+            return "replica"
+        self.attach()
+        return "replica"
+
+    def blank(self) -> bool:
+        return not self.here.transactions() and not self.here.databases()
+
+    def refuse_own_transactions(self) -> None:
+        """Errors: this machine holds what the writer does not."""
+        given = self.peer.transactions()
+        more = [
+            f"{domain}-{server}-{number}"
+            for (domain, server), number in self.here.transactions().items()
+            if number > given.get((domain, server), 0)
+        ]
+        if more:
+            raise Refused(
+                f"{self.here.name} holds transactions, up to {', '.join(more)}, that the writer {self.peer.name} "
+                "lacks; save what matters of them (mariadb-binlog shows them), then: mysql-pair rejoin --discard"
+            )
+        if self.here.record() is None:
+            raise Refused(
+                f"{self.here.name} holds data ({', '.join(self.here.databases())}) and was never part of this pair; "
+                "to replace it by the writer's: mysql-pair rejoin --discard"
+            )
+
+    def attach(self) -> None:
+        peer = self.settings["peer"]
+        tls = "MASTER_SSL=1, MASTER_SSL_CA=" + quoted(self.settings["tls"]) if self.settings["tls"] else "MASTER_SSL=0"
+        # What this machine wrote itself need not come back.
+        own = "SET GLOBAL gtid_slave_pos=@@GLOBAL.gtid_current_pos;" if self.two_way else ""
+        self.here.ask(
+            f"STOP REPLICA; {own} CHANGE MASTER TO MASTER_HOST={quoted(peer['address'])}, MASTER_PORT={peer['port']}, "
+            f"MASTER_USER='pair', MASTER_PASSWORD={quoted(self.settings['pair_password'])}, "
+            f"MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2, MASTER_HEARTBEAT_PERIOD=5, {tls}; START REPLICA;"
+        )
+        self.attached = True
+
+    def seed(self) -> None:
+        """Replace this server's data by the writer's, as of one of its transactions."""
+        self.seeding.touch()  # a load that breaks off is begun anew
+        self.here.ask("STOP REPLICA; RESET REPLICA ALL;")
+        drop = "".join(f"DROP DATABASE `{name}`;" for name in self.here.databases())
+        self.here.ask(f"SET sql_log_bin=0; {drop} RESET MASTER; SET GLOBAL gtid_slave_pos='';")
+        # Accounts first: what the databases' views and routines name as their definer.
+        self.load("--system=users", "--insert-ignore")
+        self.load(*WHOLE, "--databases", *self.peer.databases())
+        make_accounts(self.settings, self.here)
+        self.seeding.unlink()
+
+    def load(self, *what: str) -> None:
+        load("the writer's", [*self.peer.options, *what], [*self.here.options, "--init-command=SET sql_log_bin=0"])
+
+    def apply_all(self, position: str) -> None:
+        if self.here.value(f"MASTER_GTID_WAIT({quoted(position)}, 50)") != "0":
+            raise Refused(f"not everything up to {position} has been applied; run the command again")
