@@ -260,7 +260,7 @@ class Built:
         self.front = HaproxyTier(
             site.named("front"),
             machines=haproxies,
-            virtual=shared,
+            virtual_addresses=shared,
             clients=[WORLD],
             backends={
                 "proxies": Backend(to=proxies.service),

@@ -414,7 +414,7 @@ def platform(
     sql = HaproxyTier(
         site.named("sql"),
         machines=haproxies,
-        virtual={"sql": writer},
+        virtual_addresses={"sql": writer},
         clients=[applications],
         # Multi-master, as the document has it: whoever writes may be asked to try again (error 1213).
         backends={"galera": Backend(to=database.service.of(members), balance="leastconn")},
@@ -458,7 +458,7 @@ def public_front(site: Site, size: int, pages: Service) -> tuple[HaproxyTier, Ti
     front = HaproxyTier(
         site.named("front"),
         machines=machines,
-        virtual=virtual,
+        virtual_addresses=virtual,
         clients=[WORLD],
         backends={"nginx": Backend(to=pages)},
         frontends={"http": Frontend(port=80, backend="nginx")},

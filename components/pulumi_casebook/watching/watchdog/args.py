@@ -31,7 +31,7 @@ class WatchdogArgs(ComponentArgs):
     # Additional IPs that follow the machine that writes; that machine is among their holders.
     addresses: Unique[FailoverIp] = ()
     # How many looks in a row, without an answer from the writer, make an incident.
-    looks: int = Field(default=4, ge=2, le=100)
+    failure_threshold: int = Field(default=4, ge=2, le=100)
     # Seconds between two looks.
     interval: int = Field(default=5, ge=1, le=60)
     # Where alerts go: an Alertmanager, such as Monitoring's on the same machine; None: to the journal alone.

@@ -100,7 +100,7 @@ def test_no_secret_is_in_the_settings(declared: list[Registered]) -> None:
         ({"watched": False}, "front is not declared with watched=True"),
         ({"inside": True}, "erp-1 is one of the pair; what takes it takes its watchdog"),
         ({"fronts": {"erp-3": "10.9.0.18"}}, "fronts.erp-3: no machine of the pair"),
-        ({"looks": 1}, "looks=1: .*greater than or equal to 2"),
+        ({"failure_threshold": 1}, "failure_threshold=1: .*greater than or equal to 2"),
     ],
 )
 def test_what_could_make_two_writers_or_nothing_is_refused(changes: dict[str, Any], message: str) -> None:
