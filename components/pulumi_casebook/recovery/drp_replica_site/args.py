@@ -67,7 +67,7 @@ class DrpReplicaSiteArgs(ComponentArgs):
 
     # Where the commands are given, and from where the sites' machines take orders: a machine of the second site that
     # no client reaches.
-    conductor: Machine
+    controller: Machine
     # The site that serves from the first day.
     primary: DrpSite
     # The site that follows.
@@ -98,11 +98,11 @@ class DrpReplicaSiteArgs(ComponentArgs):
                 if other := places.get(name):
                     raise ValueError(f"{site}: {name} has a part already ({other}); a machine has one")
                 places[name] = site
-        if self.conductor.address is None:
-            raise ValueError(f"conductor: {self.conductor.name} has no address in the private network to come from")
-        if places.get(self.conductor.name) == "primary":
+        if self.controller.address is None:
+            raise ValueError(f"controller: {self.controller.name} has no address in the private network to come from")
+        if places.get(self.controller.name) == "primary":
             raise ValueError(
-                f"conductor: {self.conductor.name} is of the first site; what takes that takes its commands"
+                f"controller: {self.controller.name} is of the first site; what takes that takes its commands"
             )
         return self
 
