@@ -308,7 +308,7 @@ class Keyzee(Architecture[Settings]):
             zone=args.zone,
             subdomain="www",
             targets={"front": primary.door.public_address},
-            watched=True,
+            externally_managed=True,
         )
 
         # The second site takes over by one command (KEY-6).

@@ -271,7 +271,9 @@ class NextRadioTv(Architecture[Settings]):
         editing, office_sql = platform(office, "office", args.office, database, office_databases, images)
         office_front = office.instance("front", allow=[journalists.allow])
         # With a second site the records are its controller's to move.
-        www = DnsRoundRobin("www", zone=args.zone, subdomain="www", targets=addresses, watched=args.drp is not None)
+        www = DnsRoundRobin(
+            "www", zone=args.zone, subdomain="www", targets=addresses, externally_managed=args.drp is not None
+        )
         host = f"office.{args.zone}"
         office_door = HaproxyTier(
             "office-front",

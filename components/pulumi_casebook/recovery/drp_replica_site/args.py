@@ -72,7 +72,7 @@ class DrpReplicaSiteArgs(ComponentArgs):
     primary: DrpSite
     # The site that follows.
     replica: DrpSite
-    # The name that clients ask for, declared with `watched=True`; its records lead to the first site.
+    # The name that clients ask for, declared with `externally_managed=True`; its records lead to the first site.
     record: DnsRoundRobin
     # Name of a record -> the second site's public address, to which it moves.
     addresses: Mapping[Label, Address | pulumi.Output[str]] = Field(min_length=1)
@@ -115,9 +115,10 @@ class DrpReplicaSiteArgs(ComponentArgs):
 
     @model_validator(mode="after")
     def _record(self) -> "DrpReplicaSiteArgs":
-        if not self.record.watched:
+        if not self.record.externally_managed:
             raise ValueError(
-                f"record: {self.record.name} is not declared with watched=True: the next `up` would move it back"
+                f"record: {self.record.name} is not declared with externally_managed=True: the next `up` would move it "
+                "back"
             )
         if self.addresses.keys() != self.record.targets.keys():
             raise ValueError(

@@ -29,7 +29,7 @@ def drp_site(database: GaleraCluster, door: Machine) -> DrpSite:
     return DrpSite(database=database, rests=[StandbyUnits(machines=[door])], files=door)
 
 
-def program(follows: bool = True, watched: bool = True, **changes: Any) -> None:
+def program(follows: bool = True, externally_managed: bool = True, **changes: Any) -> None:
     network = VrackNetwork("private", vrack="pn-1002", vlan=0, cidr="10.20.0.0/24")
 
     def server(name: str, number: int) -> DedicatedServer:
@@ -51,7 +51,11 @@ def program(follows: bool = True, watched: bool = True, **changes: Any) -> None:
         "primary": drp_site(near, doors["near-door"]),
         "replica": drp_site(far, doors["far-door"]),
         "record": DnsRoundRobin(
-            "www", zone="casebook.example", subdomain="www", targets={"door": "198.18.16.40"}, watched=watched
+            "www",
+            zone="casebook.example",
+            subdomain="www",
+            targets={"door": "198.18.16.40"},
+            externally_managed=externally_managed,
         ),
         "addresses": {"door": "198.18.16.41"},
         "files": SharedFiles(path="/srv/files"),
@@ -148,7 +152,7 @@ def test_units_are_valid(declared: list[Registered], tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"follows": False}, r"replica\.database: far does not follow near; give it replica_of=near\.source"),
-        ({"watched": False}, r"record: www is not declared with watched=True"),
+        ({"externally_managed": False}, r"record: www is not declared with externally_managed=True"),
         ({"addresses": {"window": "198.18.16.41"}}, r"addresses: for window; the records of www are door"),
         ({"near_controller": True}, r"controller: near-door is of the first site"),
         ({"door_is_member": True}, r"replica: far-db-1 has a part already \(replica\)"),

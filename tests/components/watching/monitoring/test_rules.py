@@ -23,8 +23,8 @@ from pulumi_casebook.data.galera_cluster.programs.galera import Galera
 from pulumi_casebook.data.mysql_pair.programs.mysql_pair import Pair
 from pulumi_casebook.watching.monitoring.component import prober
 from sandbox.ports import free_port
+from tests.components.watching.monitoring.monitored import rules
 from tests.components.watching.monitoring.test_daemons import Start, start
-from tests.components.watching.monitoring.watched import rules
 from tests.waiting import until
 
 __all__ = ["start"]
