@@ -27,7 +27,7 @@ def test_a_cache_listens_on_its_private_address_and_not_on_udp() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"memory_mb": 8}, "memory_mb=8: Input should be greater than or equal to 16"),
+        ({"memory_mib": 8}, "memory_mib=8: Input should be greater than or equal to 16"),
         ({"clients": []}, "clients=[]"),
         ({"machines": []}, "machines=[]"),
     ],

@@ -64,7 +64,7 @@ class Site:
         self.net, self.folder = net, folder
 
     def declare(self) -> None:
-        cache = Memcached("cache", machines=machines("cache", 41), clients=[CIDR], memory_mb=32)
+        cache = Memcached("cache", machines=machines("cache", 41), clients=[CIDR], memory_mib=32)
         environment: Values = {
             "environment": {"PLACE": "Roubaix"},
             "secrets": {"PASSWORD": PASSWORD},
@@ -103,7 +103,7 @@ class Site:
             trusted_proxies=[FRONT],
             proxy_protocol=True,
             to=apache.service,
-            request_filter=RequestFilter(paths=("/internal",), body_mb=1),
+            request_filter=RequestFilter(paths=("/internal",), body_mib=1),
         )
 
     def get(self, path: str, options: str = "", port: str = "10.4.0.21") -> str:
