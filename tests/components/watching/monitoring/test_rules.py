@@ -138,7 +138,7 @@ def of_our_programs(place: Path) -> Iterator[str]:
     archive.note_time({"archive": "monthly", "metric": str(place / "archive.prom")})  # type: ignore[typeddict-item]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backup_server, "METRICS", place)
-        for figure in ("thinned", "verified"):
+        for figure in ("pruned", "verified"):
             backup_server.note(backup_server.Account("pages", place, []), figure)
     for file in place.glob("*.prom"):
         yield file.read_text()
