@@ -211,7 +211,7 @@ class Built:
             "DATABASE_USER": self.database.user,
         }
         secrets = {"DATABASE_PASSWORD": self.database.password}
-        # A password that was drawn anew is one that every member takes already.
+        # A password that was rotated is one that every member takes already.
         after_database = pulumi.ResourceOptions(depends_on=[self.database])
 
         # The keys, and the mobile application with its files (KEY-3, KEY-5).
