@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_casebook import InputError, Memcached
-from tests.components.private import Values, files_of, machines, role_of
+from tests.components.tier_fixtures import Values, files_of, machines, role_of
 from tests.harness import comes_after, declare, declares_the_same, only
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from pulumi_casebook import Images, Memcached, NginxTier, PageCache, PhpTier, RequestFilter
 from pulumi_casebook.core.debian import PHP
-from tests.components.private import CIDR, Network, Values, machines, network, written
-from tests.components.web.web_tier.boxes import Box
+from tests.components.tier_fixtures import CIDR, Network, Values, machines, network, written
+from tests.components.web.web_tier.namespaces import Box
 from tests.waiting import until
 
 PAGES = {

@@ -7,7 +7,7 @@ import pytest
 
 from pulumi_casebook import InputError, Memcached, PhpTier
 from pulumi_casebook.core.debian import PHP
-from tests.components.private import Values, files_of, machines, role_of, written
+from tests.components.tier_fixtures import Values, files_of, machines, role_of, written
 from tests.harness import comes_after, declare, declares_the_same, only
 
 POOL = f"/etc/php/{PHP}/fpm/pool.d/www.conf"

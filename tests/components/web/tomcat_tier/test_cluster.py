@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pulumi_casebook import InputError, TomcatTier
-from tests.components.private import Network, machines, network, written
+from tests.components.tier_fixtures import Network, machines, network, written
 from tests.harness import declare
 
 KEYS = """<%@ page contentType="text/plain" %><%
