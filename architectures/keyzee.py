@@ -9,7 +9,7 @@ haproxy-1 ─────┴───── haproxy-2         one address for bo
    │ 8080 ▶ keys-1 … (Tomcat)           mobile-1 … (Apache, PHP) ── NAS-HA
    │ 3306 ▶ db-1, db-2, db-3            Galera, on dedicated servers over vRack
                ║ vRack: data and files, in step
-          the same in Gravelines, smaller, at rest: `drp takeover` on gra-conductor
+          the same in Gravelines, smaller, at rest: `drp failover` on gra-conductor
 """
 
 from collections.abc import Mapping, Sequence
@@ -138,8 +138,8 @@ class Commands(OutputModel):
     """How the other site is let serve, and on which machine."""
 
     machine: str
-    takeover: str = "sudo drp takeover"
-    handback: str = "sudo drp handback"
+    failover: str = "sudo drp failover"
+    failback: str = "sudo drp failback"
 
 
 class KeyzeeOutputs(Outputs):
@@ -211,7 +211,7 @@ class Built:
             "DATABASE_USER": self.database.user,
         }
         secrets = {"DATABASE_PASSWORD": self.database.password}
-        # A password that was drawn anew is one that every member takes already.
+        # A password that was rotated is one that every member takes already.
         after_database = pulumi.ResourceOptions(depends_on=[self.database])
 
         # The keys, and the mobile application with its files (KEY-3, KEY-5).
@@ -260,7 +260,7 @@ class Built:
         self.front = HaproxyTier(
             site.named("front"),
             machines=haproxies,
-            virtual=shared,
+            virtual_addresses=shared,
             clients=[WORLD],
             backends={
                 "proxies": Backend(to=proxies.service),
@@ -308,14 +308,15 @@ class Keyzee(Architecture[Settings]):
             zone=args.zone,
             subdomain="www",
             targets={"front": primary.door.public_address},
-            watched=True,
+            externally_managed=True,
         )
 
         # The second site takes over by one command (KEY-6).
-        conductor = replica.site.instance("conductor")
+        # Its tier keeps the name that it was made with: another one would replace the machine.
+        controller = replica.site.instance("conductor")
         DrpReplicaSite(
             "drp",
-            conductor=conductor,
+            controller=controller,
             primary=primary.part,
             replica=replica.part,
             record=www,
@@ -343,7 +344,7 @@ class Keyzee(Architecture[Settings]):
         self.outputs = KeyzeeOutputs(
             url=f"https://{www.host}",
             gateways={name: published(built.door.public_address) for name, built in places.items()},
-            drp=Commands(machine=conductor.name),
+            drp=Commands(machine=controller.name),
             database=Database.of(primary.database, primary.address),
             replica_database=Database.of(replica.database, replica.address),
             machines=locations(machines),

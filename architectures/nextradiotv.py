@@ -270,8 +270,10 @@ class NextRadioTv(Architecture[Settings]):
         front, fronts, addresses = public_front(site, args.public.front, pages)
         editing, office_sql = platform(office, "office", args.office, database, office_databases, images)
         office_front = office.instance("front", allow=[journalists.allow])
-        # With a second site the records are its conductor's to move.
-        www = DnsRoundRobin("www", zone=args.zone, subdomain="www", targets=addresses, watched=args.drp is not None)
+        # With a second site the records are its controller's to move.
+        www = DnsRoundRobin(
+            "www", zone=args.zone, subdomain="www", targets=addresses, externally_managed=args.drp is not None
+        )
         host = f"office.{args.zone}"
         office_door = HaproxyTier(
             "office-front",
@@ -414,7 +416,7 @@ def platform(
     sql = HaproxyTier(
         site.named("sql"),
         machines=haproxies,
-        virtual={"sql": writer},
+        virtual_addresses={"sql": writer},
         clients=[applications],
         # Multi-master, as the document has it: whoever writes may be asked to try again (error 1213).
         backends={"galera": Backend(to=database.service.of(members), balance="leastconn")},
@@ -458,7 +460,7 @@ def public_front(site: Site, size: int, pages: Service) -> tuple[HaproxyTier, Ti
     front = HaproxyTier(
         site.named("front"),
         machines=machines,
-        virtual=virtual,
+        virtual_addresses=virtual,
         clients=[WORLD],
         backends={"nginx": Backend(to=pages)},
         frontends={"http": Frontend(port=80, backend="nginx")},
@@ -491,7 +493,7 @@ def workshop(args: Settings) -> Machine:
 
 
 def second_site(site: Site, args: Settings, drp: Drp, first: DrpSite, www: DnsRoundRobin, images: str) -> None:
-    """The same architecture, smaller, in step with the first over the vRack; `drp takeover` on its gateway (NRT-18)."""
+    """The same architecture, smaller, in step with the first over the vRack; `drp failover` on its gateway (NRT-18)."""
     site, gateway = behind_gateway(site, args, forwards={})
     members = site.dedicated("database", drp.database_servers)
     database = GaleraCluster(
@@ -507,7 +509,7 @@ def second_site(site: Site, args: Settings, drp: Drp, first: DrpSite, www: DnsRo
     _, fronts, addresses = public_front(site, drp.sizes.front, pages)
     DrpReplicaSite(
         "drp",
-        conductor=gateway,
+        controller=gateway,
         primary=first,
         replica=DrpSite(database=database, rests=[StandbyUnits(machines=fronts)]),
         record=www,

@@ -181,7 +181,7 @@ class SextantErp(Architecture[Settings]):
                 Listener(port=80, protocol="http", probe=HEALTH, proxy_protocol=None),
                 Listener(port=3306, probe=Probe(type="mysql"), proxy_protocol=None, open=False),
             ],
-            watched=True,
+            externally_managed=True,
         )
 
         if args.backup_storage:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from pydantic.fields import FieldInfo
+
 from pulumi_casebook.core.args import Args
 from pulumi_casebook.core.component import Component, ComponentArgs
 
@@ -55,7 +57,7 @@ def table(model: type[Args]) -> str:
         if name in ComponentArgs.model_fields:
             continue
         annotation, meaning = _written(model, name)
-        default = "required" if field.is_required() else f"`{_default(field.get_default(call_default_factory=True))}`"
+        default = "required" if field.is_required() else f"`{_default(field)}`"
         cells = (f"`{name}`", f"`{annotation}`", default, meaning)
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
@@ -65,7 +67,11 @@ def _sentence(model: type[Args]) -> str:
     return " ".join((model.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _default(value: object) -> str:
+def _default(field: FieldInfo) -> str:
+    # What a function looks up on this computer is not everybody's default.
+    if inspect.isfunction(field.default_factory):
+        return f"{field.default_factory.__name__}()"
+    value = field.get_default(call_default_factory=True)
     if isinstance(value, Args):
         return f"{type(value).__name__}()"
     return "[]" if value == () else repr(value)

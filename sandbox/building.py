@@ -66,7 +66,7 @@ def alone(target: Path, what: str) -> Iterator[None]:
         lock = file.open("w")
     except OSError as error:
         raise RuntimeError(
-            f"{file.parent} cannot be written ({error.strerror}); mend that{_elsewhere(file.parent)}, and run the same "
+            f"{file.parent} cannot be written ({error.strerror}); fix that{_elsewhere(file.parent)}, and run the same "
             "command again"
         ) from error
     with lock:

@@ -113,7 +113,7 @@ class Sites(NamedTuple):
     def home(self, stack: DeployedStack) -> None:
         """The first site serves again, by command."""
         self.in_step(stack, "primary", 900)
-        self.command(stack, "handback")
+        self.command(stack, "failback")
 
     def at_home(self, stack: DeployedStack) -> None:
         """The first site serves, and the second is in step."""
@@ -125,7 +125,7 @@ class Sites(NamedTuple):
     def taken_over(self, stack: DeployedStack) -> Iterator[float]:
         """For `outage`: as it is rehearsed, for both sites are whole."""
         moment = time.time()
-        self.command(stack, "takeover")
+        self.command(stack, "failover")
         yield moment
 
     @contextlib.contextmanager
@@ -156,7 +156,7 @@ class Sites(NamedTuple):
 
         def meanwhile(moment: float) -> list[Figure]:
             commanded = time.time()
-            self.command(stack, "takeover")
+            self.command(stack, "failover")
             took = time.time() - commanded
             time.sleep(SERVES)
             return [

@@ -96,7 +96,7 @@ def main() -> int:
         say(str(error))
         return 1
     except OSError as error:
-        say(f"{error.filename or 'the toolchain'}: {error.strerror or error}; mend that and run this again")
+        say(f"{error.filename or 'the toolchain'}: {error.strerror or error}; fix that and run this again")
         return 1
     except KeyboardInterrupt:
         say("interrupted; run it again and it goes on where it was")

@@ -73,7 +73,7 @@ def explained(note: str, output: str) -> str:
     if re.search(r"dial tcp|no such host|i/o timeout|connection re(fused|set)|TLS handshake|proxyconnect", output):
         return (
             f"{note} cannot be built: its Go modules cannot be fetched ({last}); "
-            "mend the network or GOPROXY and run this again"
+            "fix the network or GOPROXY and run this again"
         )
     return f"{note} cannot be built: {last}"
 

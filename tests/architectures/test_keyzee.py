@@ -76,7 +76,7 @@ def test_what_is_open_follows_from_the_roles(stack: list[Registered]) -> None:
     # The HAProxies have no public address: the gateway passes clients on to them as they are.
     doors = ("rbx-gateway-1", "rbx-haproxy-1", "rbx-haproxy-2", "gra-gateway-1", "gra-haproxy-1")
     assert to_the_world == {name: ["80/tcp", "443/tcp"] for name in doors}
-    # Administrators jump through the gateway; the conductor gives orders where something rests.
+    # Administrators jump through the gateway; the controller gives orders where something rests.
     for name in ("rbx-keys-1", "rbx-mobile-2", "rbx-proxy-1"):
         assert "10.12.1.96/32" not in exposure[name]
     for name in ("rbx-haproxy-1", "rbx-db-1", "rbx-mobile-1", "gra-haproxy-1"):
@@ -167,7 +167,7 @@ def test_a_site_is_put_to_rest_only_when_it_is_there(stack: list[Registered]) ->
 
 
 @pytest.mark.claim("KEY-6")
-def test_a_takeover_is_not_undone_by_the_next_up(stack: list[Registered]) -> None:
+def test_a_failover_is_not_undone_by_the_next_up(stack: list[Registered]) -> None:
     record = only(stack, "ZoneRecord", "www-front")
     assert (record.inputs["subdomain"], record.inputs["ttl"]) == ("www", 60)
     assert record.ignore_changes == ("target",)

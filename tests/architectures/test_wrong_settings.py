@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import architectures
 from tests.harness import declare
-from tests.wrong import Wrong, complaints, mistakes, put
+from tests.invalid_inputs import Wrong, complaints, mistakes, put
 
 FILES = sorted((Path(__file__).parents[2] / "stacks").glob("Pulumi.*.yaml"))
 PROJECT = "0123456789ab4cdef0123456789abcde"

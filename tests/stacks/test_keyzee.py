@@ -194,11 +194,11 @@ def test_the_second_site_holds_the_same_and_is_ready(up: dict[str, Any], on: Mac
 
 
 @pytest.mark.claim("KEY-6")
-def test_takeover_and_hand_back_are_a_command_each_and_lose_nothing(up: dict[str, Any], on: Machine) -> None:
+def test_failover_and_failback_are_a_command_each_and_lose_nothing(up: dict[str, Any], on: Machine) -> None:
     gateways = up["gateways"]
     assert reserve("last-of-rbx")
     assert keep("last-of-rbx")
-    print(on("gra-conductor", "sudo drp takeover", timeout=600))
+    print(on("gra-conductor", "sudo drp failover", timeout=600))
     until(lambda: leads_to() == gateways["gra"], "the name")
     assert "last-of-rbx" in reserved()
     assert ask("/photos/last-of-rbx") == (200, "jpeg last-of-rbx")
@@ -210,7 +210,7 @@ def test_takeover_and_hand_back_are_a_command_each_and_lose_nothing(up: dict[str
     assert leads_to() == gateways["gra"]
 
     until(lambda: json.loads(on("gra-conductor", "sudo drp status"))["primary"]["follows"], "the first does not follow")
-    print(on("gra-conductor", "sudo drp handback", timeout=600))
+    print(on("gra-conductor", "sudo drp failback", timeout=600))
     until(lambda: leads_to() == gateways["rbx"], "the name")
     assert {"last-of-rbx", "first-of-gra"} <= set(reserved())
     assert ask("/photos/first-of-gra") == (200, "jpeg first-of-gra")
@@ -228,7 +228,7 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
         on(name, f"sudo systemctl kill --signal=KILL mariadb; sudo systemctl stop {GALERA}")
     began = time.monotonic()
     try:
-        print(on("gra-conductor", "sudo drp takeover", timeout=600))
+        print(on("gra-conductor", "sudo drp failover", timeout=600))
         until(lambda: reserve("after-the-loss"), "no write in the second site")
         print(f"a write succeeds again {time.monotonic() - began:.0f} s after the loss")
         assert "before-the-loss" in reserved()
@@ -240,7 +240,7 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
         "the first does not follow",
         seconds=300,
     )
-    on("gra-conductor", "sudo drp handback", timeout=600)
+    on("gra-conductor", "sudo drp failback", timeout=600)
     assert {"before-the-loss", "after-the-loss"} <= set(reserved())
 
 

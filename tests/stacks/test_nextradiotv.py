@@ -227,10 +227,10 @@ def test_the_second_site_comes_up_beside_the_first_and_follows_it(up: dict[str, 
     make("up", "nextradiotv", *(word for value in DRP for word in ("--set", f"drp.{value}")), timeout=3000)
     both = DeployedStack.named("nextradiotv")
     assert set(up["machines"]) < set(both.machines)
-    conductor = "drp-gateway"
+    controller = "drp-gateway"
 
     def follows() -> bool:
-        status = json.loads(both.on(conductor, "sudo drp status"))
+        status = json.loads(both.on(controller, "sudo drp status"))
         return bool(status["serves"] == "primary" and status["replica"]["follows"])
 
     until(follows, "the second site does not follow")

@@ -139,10 +139,10 @@ def test_a_second_up_changes_nothing() -> None:
 
 
 @pytest.mark.claim("ERP-7")
-def test_the_hourly_backup_has_run_is_thinned_and_restored(up: dict[str, Any]) -> None:
+def test_the_hourly_backup_has_run_is_pruned_and_restored(up: dict[str, Any]) -> None:
     server = up["machines"]["erp-2"]["public"]
     ssh(server, "sudo backup-database-erp-2 run")
-    # The clock advanced: a month and more of earlier hours, thinned as the hourly timer does.
+    # The clock advanced: a month and more of earlier hours, pruned as the hourly timer does.
     ssh(
         server,
         'for hours in $(seq 1 26) 48 72 120 144 170 200 340 500 670 900; do echo "$hours" | sudo backup-database-erp-2'
@@ -155,7 +155,7 @@ def test_the_hourly_backup_has_run_is_thinned_and_restored(up: dict[str, Any]) -
     # They have arrived when they say: a snapshot whose time is not the server's would be refused.
     arrived = "".join(f"touch --date={one['time']} {one['id']}\n" for one in made)
     ssh(store, f"sudo sh -c 'cd /srv/backup/database-erp-2/repository/snapshots\n{arrived}'")
-    ssh(store, "sudo backup-server thin database-erp-2", timeout=300)
+    ssh(store, "sudo backup-server prune database-erp-2", timeout=300)
     kept = json.loads(ssh(server, "sudo backup-database-erp-2 restic snapshots --json --no-lock"))
     ages = sorted((time.time() - parsed(one["time"])) / 3600 for one in kept)
     assert sum(age < 24.5 for age in ages) >= 24, "24 hourly of the previous day"

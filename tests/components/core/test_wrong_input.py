@@ -20,7 +20,7 @@ from pulumi_casebook.recovery.drp_replica_site import SharedFiles
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 from tests.docs.test_examples import EXAMPLES, with_application
 from tests.harness import declare
-from tests.wrong import Wrong, as_given, complaints, mistakes, put
+from tests.invalid_inputs import Wrong, as_given, complaints, mistakes, put
 
 
 def derived(base: type[Any]) -> list[type[Any]]:

@@ -102,7 +102,7 @@ def test_the_second_site_takes_over_while_the_first_is_off(events: list[str]) ->
     looked: list[bool] = []
 
     def look() -> list[Figure]:
-        looked.append(("db-1", "sudo drp takeover") in stack.asked)
+        looked.append(("db-1", "sudo drp failover") in stack.asked)
         return []
 
     figures = Sites("db-1", ["front-1"], ["front-2"]).first_site_lost(stack, there=look)

@@ -32,12 +32,12 @@ class BackupServerArgs(ComponentArgs):
     directory: str = Field(default="/srv/backup", pattern=r"^/[A-Za-z0-9._/-]+$")
     # The port of the SSH server that machines reach; administrators keep theirs.
     port: Port = 2222
-    # When repositories are thinned to what their retention keeps: a calendar expression of systemd.
-    thinning: Annotated[str, AfterValidator(calendar)] = "*:50"
+    # When repositories are pruned to what their retention keeps: a calendar expression of systemd.
+    pruning: Annotated[str, AfterValidator(calendar)] = "*:50"
     # When every byte of them is read and compared.
     verification: Annotated[str, AfterValidator(calendar)] = "Sun 05:30"
-    # Age of a repository's last thinning, in hours, at which somebody is told.
-    thinning_hours: Positive = 26
+    # Age of a repository's last pruning, in hours, at which somebody is told.
+    pruning_hours: Positive = 26
     # Age of its last verification, in days.
     verification_days: Positive = 9
 
@@ -56,7 +56,7 @@ class BackupServer(Component[BackupServerArgs]):
 
     Each backup has a Unix user, an SSH key and a repository of its own. What the key opens is restic's protocol in
     append-only form (`rclone serve restic --stdio --append-only`), and nothing else: no shell, no other files, no
-    deletion. So whoever breaks into a machine cannot take its backups away. The server thins them, on its own clock.
+    deletion. So whoever breaks into a machine cannot take its backups away. The server prunes them, on its own clock.
 
     Declares the server's SSH key (`tls.PrivateKey`), the role `backup-server`, and per backup a role `backup-of-NAME`.
     Attribute: `monitored`.
@@ -125,13 +125,13 @@ def configuration(args: BackupServerArgs) -> Configuration:
         for name in (
             "backup-server.service",
             "backup-server-admit@.service",
-            "backup-server-thin.service",
-            "backup-server-thin.timer",
+            "backup-server-prune.service",
+            "backup-server-prune.timer",
             "backup-server-verify.service",
             "backup-server-verify.timer",
         )
     }
-    timers = ("backup-server-thin.timer", "backup-server-verify.timer")
+    timers = ("backup-server-prune.timer", "backup-server-verify.timer")
     return Configuration(
         role="backup-server",
         packages=("openssh-server", "rclone", "restic"),

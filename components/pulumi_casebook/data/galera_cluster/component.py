@@ -166,7 +166,7 @@ def peer(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuration:
         File(path=SETTINGS, content=json.dumps(settings(name, args, machine), indent=1) + "\n"),
         File(
             path=ACCOUNTS,
-            content=json.dumps({who: f"@secret({who})@" for who in PASSWORDS}) + "\n",
+            content=json.dumps({who: f"@secret({who}:json)@" for who in PASSWORDS}) + "\n",
             mode="0600",
         ),
         File(path=ELSEWHERE, content=render(__file__, "elsewhere.cnf.j2", args=args), mode="0600"),

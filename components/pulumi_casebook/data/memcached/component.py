@@ -20,9 +20,9 @@ class MemcachedArgs(Served):
     # Who may connect: the machines of the application. Memcached asks nobody for a password.
     clients: Clients = Field(min_length=1)
     # What each may hold, in MiB, beside the program itself.
-    memory_mb: int = Field(default=256, ge=16)
+    memory_mib: int = Field(default=256, ge=16)
     # The largest thing it keeps, in MiB.
-    item_mb: int = Field(default=1, ge=1, le=128)
+    item_mib: int = Field(default=1, ge=1, le=128)
     # Clients at once, for each.
     max_connections: int = Field(default=4096, ge=16)
     # TCP; UDP is off.
@@ -51,7 +51,7 @@ def configuration(args: MemcachedArgs, machine: Machine) -> Configuration:
     settings = File(path=SETTINGS, content=render(__file__, "memcached.conf.j2", args=args, address=machine.address))
     restart = started_again("memcached.service")
     # It answers, and with the memory that it was given.
-    asked = rf'printf "stats\r\nquit\r\n" >&3; grep -q "limit_maxbytes {args.memory_mb << 20}" <&3'
+    asked = rf'printf "stats\r\nquit\r\n" >&3; grep -q "limit_maxbytes {args.memory_mib << 20}" <&3'
     return Configuration(
         role="memcached",
         packages=("memcached",),

@@ -223,21 +223,21 @@ class HaproxyTierArgs(Served):
     clients: Clients = Field(min_length=1)
     # Name -> an address of the private network that members hand on to each other (VRRP). The first prefers the first
     # member, the second the second, and so on: as many as members, and all of them serve.
-    virtual: Mapping[Label, Address] = Field(default_factory=dict)
+    virtual_addresses: Mapping[Label, Address] = Field(default_factory=dict)
     # Seconds that a member must have been well before it takes back the addresses that prefer it.
-    return_after: int = Field(default=60, ge=0, le=1000)
+    preempt_delay_seconds: int = Field(default=60, ge=0, le=1000)
     # Metrics (Prometheus, at /metrics) and statistics, for a `Monitoring` that watches the tier.
     metrics_port: Port = 8404
     # Minutes without an answer after which a server is down, and somebody is told.
     down_minutes: Minutes = 2
-    # Load balancers that ask there whether a member is well, with `probe`.
+    # Load balancers that ask there whether a member is well: the health check of `service`.
     probed_by: Clients = ()
     # How long anything may take.
     timeouts: Timeouts = Timeouts()
     # Connections at once for each member.
     maxconn: int = Field(default=20000, ge=10, le=1_000_000)
     # Seconds that a reload leaves to the connections it finds.
-    drain: int = Field(default=300, ge=1)
+    hard_stop_seconds: int = Field(default=300, ge=1)
     # Also log requests that went well; the journal of a busy site then fills.
     log_requests: bool = False
 
@@ -277,11 +277,11 @@ class HaproxyTierArgs(Served):
 
     @model_validator(mode="after")
     def _virtual_addresses(self) -> "HaproxyTierArgs":
-        if self.virtual and len(self.machines) < 2:
-            raise ValueError("virtual: an address moves between two machines or more, this tier has one")
+        if self.virtual_addresses and len(self.machines) < 2:
+            raise ValueError("virtual_addresses: an address moves between two machines or more, this tier has one")
         numbers: dict[int, str] = {}
-        for name, address in self.virtual.items():
-            where = f"virtual.{name}={address}"
+        for name, address in self.virtual_addresses.items():
+            where = f"virtual_addresses.{name}={address}"
             for machine in self.machines:
                 if address == machine.address:
                     raise ValueError(f"{where}: {machine.name}'s own; take one that no machine has")

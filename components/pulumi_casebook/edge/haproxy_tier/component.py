@@ -21,17 +21,17 @@ class HaproxyTier(Component[HaproxyTierArgs]):
     """HAProxy 3.0 (Debian 13) on machines that share the work: losing one loses its connections, nothing else.
 
     Declares the role `haproxy` on each machine, one machine after the other. A change is a reload: open connections
-    end on the old process, new ones come to the new one, none is refused. With `virtual`, keepalived 2.2 (VRRP) moves
-    addresses from a member that is lost, has no HAProxy or sees no server to one that is well.
+    end on the old process, new ones come to the new one, none is refused. With `virtual_addresses`, keepalived 2.3
+    (VRRP) moves addresses from a member that is lost, has no HAProxy or sees no server to one that is well.
 
     Attributes, known at preview: `service`, the members for what stands in front, with the page by which a balancer in
-    `probed_by` finds out that one hangs; `virtual`, the addresses that move, by name; `monitored`. Sources: SOF-1,
-    SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server side TLS.
+    `probed_by` finds out that one hangs; `virtual_addresses`, the addresses that move, by name; `monitored`. Sources:
+    SOF-1, SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server side TLS.
     """
 
     @takes(HaproxyTierArgs)
     def __init__(self, args: HaproxyTierArgs) -> None:
-        self.virtual = args.virtual
+        self.virtual_addresses = args.virtual_addresses
         usable = HealthCheck(path="/usable", port=args.metrics_port)
         self.service = Service(
             self,
@@ -80,8 +80,8 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
     allow = [Allow(port=port, sources=sources) for port, sources in sorted(open_to.items())]
     allow.append(Allow(port=args.metrics_port, sources=cidrs_of(args.probed_by)))
     allow.extend([Allow(port=PEERS_PORT, sources=others)] if peers else [])
-    allow.extend([Allow(protocol="vrrp", sources=others)] if args.virtual else [])
-    moving = virtual_files(args, member) if args.virtual else ()
+    allow.extend([Allow(protocol="vrrp", sources=others)] if args.virtual_addresses else [])
+    moving = virtual_files(args, member) if args.virtual_addresses else ()
     return Configuration(
         role="haproxy",
         packages=("haproxy", *(("curl", "keepalived") if moving else ())),
@@ -109,7 +109,7 @@ def virtual_files(args: HaproxyTierArgs, member: str) -> tuple[File, ...]:
         "own": addresses[own],
         "others": [address for address in addresses if address != addresses[own]],
         "metrics_port": args.metrics_port,
-        "return_after": args.return_after,
+        "preempt_delay_seconds": args.preempt_delay_seconds,
         "device": DEVICE,
         "virtual": [
             {
@@ -119,7 +119,7 @@ def virtual_files(args: HaproxyTierArgs, member: str) -> tuple[File, ...]:
                 # The member that the address prefers has 250, the one after it less, and so on around the tier.
                 "priority": 250 - 240 * ((own - number) % len(names)) // len(names),
             }
-            for number, (name, address) in enumerate(args.virtual.items())
+            for number, (name, address) in enumerate(args.virtual_addresses.items())
         ],
     }
     return (

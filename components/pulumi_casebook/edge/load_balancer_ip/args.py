@@ -137,7 +137,7 @@ class LoadBalancerIpArgs(ComponentArgs):
     # False where another stack, or a person, has put the balancer into the vRack already.
     attach_vrack: bool = True
     # True where a Watchdog moves weights and takes servers out: after the first `up` both are its own.
-    watched: bool = False
+    externally_managed: bool = False
 
     @model_validator(mode="before")
     @classmethod

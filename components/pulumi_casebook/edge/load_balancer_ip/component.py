@@ -22,15 +22,15 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
     frontend, and a farm server for each server; one `IpLoadBalancing.Refresh`, which puts them in force; and one
     local `Command`, whose deletion does the same for whatever was deleted. A certificate is a `Command` of its own.
 
-    Attributes, known at preview: `ipv4`, `url` (of the first listener), `service_name`, `watched`; `open_to`, its
-    open ports by network, for an `exposure`.
+    Attributes, known at preview: `ipv4`, `url` (of the first listener), `service_name`, `externally_managed`;
+    `open_to`, its open ports by network, for an `exposure`.
     Sources: SOF-1, SOF-2, GIR-2; api.ovh.com /ipLoadbalancing; provider issues #58 to #60 (refresh), #584, #1232.
     """
 
     @takes(LoadBalancerIpArgs)
     def __init__(self, args: LoadBalancerIpArgs) -> None:
         self.ipv4 = self._find(args)
-        self.service_name, self.watched = args.service_name, args.watched
+        self.service_name, self.externally_managed = args.service_name, args.externally_managed
         self.open_to: dict[str, list[int]] = {}
         for listener in args.listeners:
             for source in listener.allowed_cidrs or [WORLD] if listener.open else []:
@@ -176,7 +176,9 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
             backup=server.backup,
             probe=True,
             proxy_protocol_version=listener.proxy_protocol,
-            opts=self.child(depends_on=[clean], ignore_changes=["weight", "status"] if args.watched else None),
+            opts=self.child(
+                depends_on=[clean], ignore_changes=["weight", "status"] if args.externally_managed else None
+            ),
         )
         settings = server.model_dump_json(exclude={"to", "address"})
         self._keep(f"server {name}", made, pulumi.Output.concat(server.address, f" {settings}"))

@@ -58,8 +58,9 @@ class Site(Args):
     ssh_key: SshKey = Field(default_factory=ssh_key, repr=False)
     # Before the names of its machines and tiers, where a program has several sites: gra-web-1.
     name: Label | None = None
-    # Where instances run, and what they are.
+    # Where instances run.
     region: ProviderName | None = None
+    # Their size, by OVHcloud's name, where a tier has none of its own.
     flavor: ProviderName = "b3-8"
     # The system that dedicated servers get at the first `up`, which wipes them; None: they are used as they are.
     install: System | None = None

@@ -19,7 +19,7 @@ class DnsRoundRobinArgs(ComponentArgs):
     # Seconds for which resolvers keep an answer, and so may keep an address that was taken out.
     ttl: int = 60
     # True where a DrpReplicaSite moves the records: after the first `up` their addresses are its own.
-    watched: bool = False
+    externally_managed: bool = False
 
     @field_validator("ttl")
     @classmethod

@@ -11,7 +11,7 @@ class DnsRoundRobin(Component[DnsRoundRobinArgs]):
     """An A record for each target in a zone of the account; the zone itself is adopted.
 
     Declares `Domain.ZoneRecord` NAME-TARGET. Attributes, known at preview: `host`, the name that clients ask for;
-    `zone`, `subdomain`, `watched`; and `targets`.
+    `zone`, `subdomain`, `externally_managed`; and `targets`.
     Sources: NRT-1; api.ovh.com /domain/zone.
     """
 
@@ -25,7 +25,8 @@ class DnsRoundRobin(Component[DnsRoundRobinArgs]):
             ovh.domain.GetZoneResult,
             hint="check zone, and that the credentials are of the account that manages it",
         ).result(self)
-        self.zone, self.subdomain, self.targets, self.watched = args.zone, args.subdomain, args.targets, args.watched
+        self.zone, self.subdomain, self.targets = args.zone, args.subdomain, args.targets
+        self.externally_managed = args.externally_managed
         self.host = f"{args.subdomain}.{args.zone}".lstrip(".")
         for name, address in args.targets.items():
             ovh.domain.ZoneRecord(
@@ -35,5 +36,5 @@ class DnsRoundRobin(Component[DnsRoundRobinArgs]):
                 fieldtype="A",
                 target=address,
                 ttl=args.ttl,
-                opts=self.child(ignore_changes=["target"] if args.watched else None),
+                opts=self.child(ignore_changes=["target"] if args.externally_managed else None),
             )

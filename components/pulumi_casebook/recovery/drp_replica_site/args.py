@@ -67,12 +67,12 @@ class DrpReplicaSiteArgs(ComponentArgs):
 
     # Where the commands are given, and from where the sites' machines take orders: a machine of the second site that
     # no client reaches.
-    conductor: Machine
+    controller: Machine
     # The site that serves from the first day.
     primary: DrpSite
     # The site that follows.
     replica: DrpSite
-    # The name that clients ask for, declared with `watched=True`; its records lead to the first site.
+    # The name that clients ask for, declared with `externally_managed=True`; its records lead to the first site.
     record: DnsRoundRobin
     # Name of a record -> the second site's public address, to which it moves.
     addresses: Mapping[Label, Address | pulumi.Output[str]] = Field(min_length=1)
@@ -98,11 +98,11 @@ class DrpReplicaSiteArgs(ComponentArgs):
                 if other := places.get(name):
                     raise ValueError(f"{site}: {name} has a part already ({other}); a machine has one")
                 places[name] = site
-        if self.conductor.address is None:
-            raise ValueError(f"conductor: {self.conductor.name} has no address in the private network to come from")
-        if places.get(self.conductor.name) == "primary":
+        if self.controller.address is None:
+            raise ValueError(f"controller: {self.controller.name} has no address in the private network to come from")
+        if places.get(self.controller.name) == "primary":
             raise ValueError(
-                f"conductor: {self.conductor.name} is of the first site; what takes that takes its commands"
+                f"controller: {self.controller.name} is of the first site; what takes that takes its commands"
             )
         return self
 
@@ -115,9 +115,10 @@ class DrpReplicaSiteArgs(ComponentArgs):
 
     @model_validator(mode="after")
     def _record(self) -> "DrpReplicaSiteArgs":
-        if not self.record.watched:
+        if not self.record.externally_managed:
             raise ValueError(
-                f"record: {self.record.name} is not declared with watched=True: the next `up` would move it back"
+                f"record: {self.record.name} is not declared with externally_managed=True: the next `up` would move it "
+                "back"
             )
         if self.addresses.keys() != self.record.targets.keys():
             raise ValueError(

@@ -18,10 +18,10 @@ from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.recovery.drp_replica_site.args import DrpReplicaSiteArgs, DrpSite
 
 PROGRAM, PART = (Path(__file__).with_name("programs") / name for name in ("drp.py", "drp_site.py"))
-CONDUCTOR, SITE, GALERA = (f"/usr/local/sbin/{name}" for name in ("drp", "drp-site", "galera"))
+CONTROLLER, SITE, GALERA = (f"/usr/local/sbin/{name}" for name in ("drp", "drp-site", "galera"))
 SETTINGS, PART_SETTINGS, KEY, STATE = "/etc/drp.json", "/etc/drp-site.json", "/etc/drp.key", "/var/lib/drp"
 RSYNC = 8730
-# What the conductor may order.
+# What the controller may order.
 DATABASE_ORDERS = ("status", "promote", "promote --other-is-off")
 SITE_ORDERS = ("status", "serve", "rest", "copy")
 # OVHcloud's names of the calls that it makes.
@@ -29,11 +29,11 @@ ACTIONS = ("dnsZone:apiovh:record/get", "dnsZone:apiovh:record/edit", "dnsZone:a
 
 
 class DrpReplicaSite(Component[DrpReplicaSiteArgs]):
-    """Keeps a second site in step with the first, at rest; `drp takeover` lets it serve, `drp handback` the first.
+    """Keeps a second site in step with the first, at rest; `drp failover` lets it serve, `drp failback` the first.
 
     Declares an SSH key; on each machine that has a part the role `drp-access`, which lets that key give a few orders
     and nothing else; on machines with services or files the role `drp-site`; a service account (`Me.APIOAuth2Client`)
-    and the `Iam.Policy` that allows it the zone's records; on the conductor the role `drp`.
+    and the `Iam.Policy` that allows it the zone's records; on the controller the role `drp`.
 
     Sources: KEY-6, NRT-18; help.ovhcloud.com "How to use service accounts to connect to OVHcloud APIs".
     """
@@ -57,8 +57,8 @@ class DrpReplicaSite(Component[DrpReplicaSiteArgs]):
         )
         names = sorted(args.addresses)
         public = pulumi.Output.all(*(args.record.targets[n] for n in names), *(args.addresses[n] for n in names))
-        args.conductor.configure(
-            public.apply(lambda found: conductor(args, *_halves(names, found))),
+        args.controller.configure(
+            public.apply(lambda found: controller(args, *_halves(names, found))),
             role="drp",
             secrets={"key": key.private_key_openssh, **account},
             opts=self.child(depends_on=[*parts, args.record]),
@@ -67,7 +67,7 @@ class DrpReplicaSite(Component[DrpReplicaSiteArgs]):
     def _grant(
         self, args: DrpReplicaSiteArgs, key: tls.PrivateKey, machine: Machine, program: str, orders: tuple[str, ...]
     ) -> pulumi.Resource:
-        source, public = str(args.conductor.address), key.public_key_openssh
+        source, public = str(args.controller.address), key.public_key_openssh
         return take_orders(machine, "drp", source, public, program, orders, self.child()).applied
 
 
@@ -111,7 +111,7 @@ def site_part(
     )
 
 
-def conductor(args: DrpReplicaSiteArgs, primary: Mapping[str, str], replica: Mapping[str, str]) -> Configuration:
+def controller(args: DrpReplicaSiteArgs, primary: Mapping[str, str], replica: Mapping[str, str]) -> Configuration:
     """The machine where the commands are given. `primary`, `replica`: record -> public address."""
     settings = {
         "sites": {"primary": described(args.primary, primary), "replica": described(args.replica, replica)},
@@ -125,7 +125,7 @@ def conductor(args: DrpReplicaSiteArgs, primary: Mapping[str, str], replica: Map
     files = (
         File(path=KEY, content="@secret(key)@", mode="0600"),
         File(path=SETTINGS, content=json.dumps(settings, indent=1) + "\n", mode="0600"),
-        File(path=CONDUCTOR, content=PROGRAM.read_text(), mode="0755"),
+        File(path=CONTROLLER, content=PROGRAM.read_text(), mode="0755"),
         library(),
         File(path=f"{UNITS}/drp.service", content=render(__file__, "drp.service.j2")),
         File(path=f"{UNITS}/drp.timer", content=render(__file__, "drp.timer.j2", interval=args.interval)),
@@ -136,7 +136,7 @@ def conductor(args: DrpReplicaSiteArgs, primary: Mapping[str, str], replica: Map
         directories=(Directory(path=STATE, mode="0700"),),
         files=files,
         units=(Unit(unit="drp.timer", restart_on=tuple(file.path for file in files)),),
-        ready=Ready(command=f"{CONDUCTOR} keep", seconds=180),
+        ready=Ready(command=f"{CONTROLLER} keep", seconds=180),
     )
 
 

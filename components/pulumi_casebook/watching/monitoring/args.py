@@ -114,11 +114,11 @@ class NightArgs(Args):
 class MonitoringArgs(ComponentArgs):
     """One monitoring machine, and the components and machines that it watches."""
 
-    # The machine that watches; it is watched as well.
+    # The machine that watches; it is monitored as well.
     machine: Machine
-    # What components hand over as `monitored`: their machines are watched, with their figures and by their alerts.
+    # What components hand over as `monitored`: their machines are monitored, with their figures and by their alerts.
     watches: Unique[Monitored] = ()
-    # Further machines that are watched; one that a component has brought may be among them.
+    # Further machines that are monitored; one that a component has brought may be among them.
     machines: Unique[Machine] = ()
     # Over which addresses. public: the watching machine is adopted, so that its address is known to every firewall.
     over: Literal["private", "public"] = "private"
@@ -126,7 +126,7 @@ class MonitoringArgs(ComponentArgs):
     thresholds: ThresholdsArgs = ThresholdsArgs()
     # Pages and ports that are asked from the watching machine, by name: "https://www.example.net/", "tcp://10.8.0.9:3306".
     probes: Mapping[Label, str | pulumi.Output[str]] = {}
-    # Whether the certificate of a probed page must be valid; its end is watched in any case.
+    # Whether the certificate of a probed page must be valid; its end is monitored in any case.
     probes_verify: bool = True
     # Who is told by mail. With neither mail nor sms, alerts are only shown.
     mail: MailArgs | None = None
@@ -180,14 +180,14 @@ class MonitoringArgs(ComponentArgs):
                 f"over=public: the address of {self.machine.name} is not known before it is made, so no firewall "
                 "can let it in; use a Vps or a DedicatedServer, or over=private"
             )
-        for machine in self.watched.values():
+        for machine in self.monitored_machines.values():
             if self.over == "private" and machine.address is None:
                 raise ValueError(f"over=private: {machine.name} has no private network; give it one, or over=public")
         return self
 
     @property
-    def watched(self) -> dict[str, Machine]:
-        """All machines that are watched, by name, each once."""
+    def monitored_machines(self) -> dict[str, Machine]:
+        """All machines that are monitored, by name, each once."""
         brought = [machine for one in self.watches for machine in one.machines]
         return {machine.name: machine for machine in (self.machine, *self.machines, *brought)}
 
@@ -199,7 +199,7 @@ class MonitoringArgs(ComponentArgs):
     @property
     def jobs(self) -> dict[str, list[tuple[str, int]]]:
         """Prometheus' jobs, each with the machines and ports that it asks."""
-        found = {"machines": dict.fromkeys((name, EXPORTER_PORT) for name in self.watched)}
+        found = {"machines": dict.fromkeys((name, EXPORTER_PORT) for name in self.monitored_machines)}
         for one in self.watches:
             for exporter in one.exporters:
                 found.setdefault(exporter.name, {}).update(

@@ -39,7 +39,7 @@ class Monitoring(Component[MonitoringArgs]):
     @takes(MonitoringArgs)
     def __init__(self, args: MonitoringArgs) -> None:
         exporters: list[pulumi.Resource] = []
-        for name, machine in args.watched.items():
+        for name, machine in args.monitored_machines.items():
             ports = [port for asked in args.jobs.values() for where, port in asked if where == name]
             access = [Allow(port=port, sources=(args.source,)) for port in dict.fromkeys(ports)]
             exporters.append(machine.configure(exporter(access), role="exporter", opts=self.child()).applied)
@@ -57,12 +57,12 @@ class Monitoring(Component[MonitoringArgs]):
     def _targets(self, args: MonitoringArgs, after: list[pulumi.Resource]) -> Configured:
         addresses: dict[str, str | pulumi.Output[str]] = {
             name: str(machine.address) if args.over == "private" else machine.public_address
-            for name, machine in args.watched.items()
+            for name, machine in args.monitored_machines.items()
         }
         configuration = _resolved(
             {**addresses, **{f"probe {name}": url for name, url in args.probes.items()}},
             lambda known: targets(
-                {name: Watched(known[name], machine.site) for name, machine in args.watched.items()},
+                {name: Target(known[name], machine.site) for name, machine in args.monitored_machines.items()},
                 args.jobs,
                 {name: known[f"probe {name}"] for name in args.probes},
                 args.wait_seconds,
@@ -71,7 +71,7 @@ class Monitoring(Component[MonitoringArgs]):
         return args.machine.configure(configuration, role="monitoring-targets", opts=self.child(depends_on=after))
 
 
-class Watched(NamedTuple):
+class Target(NamedTuple):
     """Where a machine is."""
 
     address: str
@@ -89,7 +89,7 @@ def _resolved(
 
 
 def exporter(access: Sequence[Allow]) -> Configuration:
-    """The role of a watched machine: an exporter, and who may ask it and the daemons that show figures themselves."""
+    """The role of a monitored machine: an exporter, and who may ask it and the daemons that show figures themselves."""
     options = File(
         path="/etc/default/prometheus-node-exporter",
         content=f'ARGS="--web.listen-address=:{EXPORTER_PORT} '
@@ -193,13 +193,13 @@ def monitoring(args: MonitoringArgs) -> Configuration:
 
 
 def targets(
-    watched: Mapping[str, Watched],
+    machines: Mapping[str, Target],
     jobs: Mapping[str, Sequence[tuple[str, int]]],
     probes: Mapping[str, str],
     wait_seconds: int,
 ) -> Configuration:
     """The lists of what is asked (job to machines and ports); ready when each machine has answered."""
-    lists = {job: render(__file__, "machines.yml.j2", watched=watched, asked=asked) for job, asked in jobs.items()}
+    lists = {job: render(__file__, "machines.yml.j2", machines=machines, asked=asked) for job, asked in jobs.items()}
     if probes:
         lists["probes"] = render(__file__, "probes.yml.j2", probes=probes)
     ask = f"promtool query instant http://127.0.0.1:{PROMETHEUS_PORT}"

@@ -22,7 +22,7 @@ class WatchdogArgs(ComponentArgs):
     machine: Machine
     # The pair whose replica it promotes; it needs `lease_seconds`.
     database: MysqlPair
-    # The balancer in front of both machines, declared with `watched=True`.
+    # The balancer in front of both machines, declared with `externally_managed=True`.
     load_balancer: LoadBalancerIp | None = None
     # Machine of the pair -> the balancer's server that goes with it; where none is given, its own address.
     fronts: Mapping[Label, Address] = Field(default_factory=dict)
@@ -31,7 +31,7 @@ class WatchdogArgs(ComponentArgs):
     # Additional IPs that follow the machine that writes; that machine is among their holders.
     addresses: Unique[FailoverIp] = ()
     # How many looks in a row, without an answer from the writer, make an incident.
-    looks: int = Field(default=4, ge=2, le=100)
+    failure_threshold: int = Field(default=4, ge=2, le=100)
     # Seconds between two looks.
     interval: int = Field(default=5, ge=1, le=60)
     # Where alerts go: an Alertmanager, such as Monitoring's on the same machine; None: to the journal alone.
@@ -54,10 +54,10 @@ class WatchdogArgs(ComponentArgs):
                 raise ValueError(f"addresses: {address.name} has no place on {missing[0]}; add it to its machines")
         if self.machine.public_ip is None or any(machine.public_ip is None for machine in self.database.machines):
             raise ValueError("machine: the watchdog and the pair meet on public addresses that are known beforehand")
-        if self.load_balancer and not self.load_balancer.watched:
+        if self.load_balancer and not self.load_balancer.externally_managed:
             raise ValueError(
-                f"load_balancer: {self.load_balancer.name} is not declared with watched=True, so the next `up` would "
-                "put its weights back"
+                f"load_balancer: {self.load_balancer.name} is not declared with externally_managed=True, so the next "
+                "`up` would put its weights back"
             )
         return self
 

@@ -110,7 +110,7 @@ def settings(args: WatchdogArgs) -> dict[str, object]:
             }
             for machine in args.machines
         },
-        "looks": args.looks,
+        "failure_threshold": args.failure_threshold,
         "interval": args.interval,
         "lease": args.database.lease_seconds,
         # In so many seconds a writer whose lease is over has stopped: mysql-pair looks every 3 s, for 8 at most.

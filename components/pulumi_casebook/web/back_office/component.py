@@ -32,7 +32,7 @@ class BackOfficeArgs(ComponentArgs):
     # Shown to the editors.
     title: Line = Field(default="Back office", min_length=1, max_length=100)
     # The largest file that an editor can send.
-    upload_megabytes: int = Field(default=2048, ge=1)
+    upload_mib: int = Field(default=2048, ge=1)
 
     @field_validator("editors_cidrs")
     @classmethod
@@ -89,7 +89,7 @@ def configuration(args: BackOfficeArgs) -> Configuration:
     """What the machine must hold."""
     nginx = File(
         path="/etc/nginx/nginx.conf",
-        content=render(__file__, "nginx.conf.j2", title=args.title, megabytes=args.upload_megabytes),
+        content=render(__file__, "nginx.conf.j2", title=args.title, upload_mib=args.upload_mib),
     )
     certificate = File(path="/etc/nginx/certificate.pem", content="@secret(certificate)@\n", mode="0600")
     key = File(path="/etc/nginx/key.pem", content="@secret(key)@\n", mode="0600")

@@ -36,7 +36,7 @@ class PageCache(Args):
     # Requests that carry one of these cookies get pages of their own, which are not kept.
     private_cookies: Unique[Cookie] = ("PHPSESSID", "session")
     # On each member's disk.
-    size_mb: int = Field(default=2048, ge=16)
+    size_mib: int = Field(default=2048, ge=16)
 
 
 class Images(Args):
@@ -51,11 +51,11 @@ class Images(Args):
     # Of JPEG and WebP.
     quality: int = Field(default=85, ge=1, le=100)
     # The largest stored image that is resized.
-    source_mb: int = Field(default=20, ge=1, le=512)
+    source_mib: int = Field(default=20, ge=1, le=512)
     # How long an image is kept, in days; one that changes gets another name.
     days: int = Field(default=30, ge=1)
     # On each member's disk: stored images and resized ones.
-    size_mb: int = Field(default=10240, ge=32)
+    size_mib: int = Field(default=10240, ge=32)
     # Who resolves the origin's name, where it is one: nginx asks them itself, for a storage's addresses change.
     resolvers: Unique[Address] = ()
 
@@ -93,7 +93,7 @@ class RequestFilter(Args):
     # A client whose User-Agent has one of these words in it gets no answer at all.
     user_agents: Unique[Word] = ("sqlmap", "nikto", "masscan", "nmap", "zgrab", "acunetix", "dirbuster")
     # A larger body is answered with 413.
-    body_mb: int = Field(default=16, ge=1)
+    body_mib: int = Field(default=16, ge=1)
     # A client that asks more often than this is answered with 429; None: as often as it likes.
     requests_per_second: int | None = Field(default=None, ge=1)
 

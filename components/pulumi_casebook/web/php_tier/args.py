@@ -38,27 +38,27 @@ class PhpTierArgs(Served):
     # The Memcached tier that keeps sessions, so that any member knows every visitor.
     sessions: Service | None = None
     # What of a machine's memory requests may take together, in MiB.
-    memory_mb: int = Field(default=2048, ge=64)
+    memory_mib: int = Field(default=2048, ge=64)
     # What one request may take, in MiB (PHP's memory_limit).
-    request_mb: int = Field(default=64, ge=8)
-    # Requests at once; None: as many as fit in memory_mb.
+    request_mib: int = Field(default=64, ge=8)
+    # Requests at once; None: as many as fit in memory_mib.
     processes: int | None = Field(default=None, ge=1, le=4096)
     # How long a request may take; a reload waits as long for those that it finds.
     request_seconds: int = Field(default=30, ge=1, le=3600)
     # The largest upload.
-    upload_mb: int = Field(default=16, ge=1)
+    upload_mib: int = Field(default=16, ge=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> "PhpTierArgs":
         check_environment(self.environment, self.secrets)
         for service in (*self.uses, *([self.sessions] if self.sessions else [])):
             service.check_open_to("uses", self.machines)
-        if self.processes is None and self.memory_mb < self.request_mb:
-            raise ValueError(f"memory_mb={self.memory_mb}: not enough for one request of {self.request_mb} MiB")
+        if self.processes is None and self.memory_mib < self.request_mib:
+            raise ValueError(f"memory_mib={self.memory_mib}: not enough for one request of {self.request_mib} MiB")
         if self.sessions and "memcached" not in self.extensions:
             raise ValueError("sessions: are kept in Memcached, which needs the extension memcached")
         return self
 
     @property
     def workers(self) -> int:
-        return self.processes or self.memory_mb // self.request_mb
+        return self.processes or self.memory_mib // self.request_mib

@@ -39,7 +39,7 @@ class TomcatTierArgs(Served):
     # The same, secret: encrypted in state, in a file that root alone reads.
     secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
     # What of a machine's memory Tomcat may take, in MiB; three quarters of it are Java's heap.
-    memory_mb: int = Field(default=1024, ge=256)
+    memory_mib: int = Field(default=1024, ge=256)
     # Requests at once, for each.
     threads: int = Field(default=200, ge=4, le=10000)
     # How long a session lives without a request, in minutes.

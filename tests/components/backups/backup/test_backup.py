@@ -176,7 +176,7 @@ def test_a_machine_has_its_key_alone_and_the_server_none() -> None:
     assert holders == {
         "private-key-of-content-key": {"db-backup-content-secrets"},
         "private-key-of-backups-host": {"store-backup-server-secrets"},
-        # Thinning reads what it thins.
+        # Pruning reads what it prunes.
         "drawn-content-repository": {"db-backup-content-secrets", "store-backup-of-content-secrets"},
     }
 

@@ -148,7 +148,7 @@ def test_a_stolen_key_takes_nothing_away(pair: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.claim("ERP-7")
-def test_thinning_keeps_what_is_printed(pair: Server) -> None:
+def test_pruning_keeps_what_is_printed(pair: Server) -> None:
     """Forty days of it: three an hour apart or less on some days, then one now and then."""
     done(pair.machine("setup"))
     now = datetime.datetime.now(datetime.UTC).replace(minute=0, second=0, microsecond=0, tzinfo=None)
@@ -165,7 +165,7 @@ def test_thinning_keeps_what_is_printed(pair: Server) -> None:
     for name, claimed in pair.snapshots().items():
         arrived = claimed.replace(tzinfo=datetime.UTC).timestamp()
         os.utime(pair.repository / "snapshots" / name, (arrived, arrived))
-    done(pair.server("thin"))
+    done(pair.server("prune"))
 
     newest = max(times)
     week, month = (newest - datetime.timedelta(days=d) for d in (7, 31))
@@ -176,40 +176,40 @@ def test_thinning_keeps_what_is_printed(pair: Server) -> None:
     assert 8 < len(kept) <= 13 < len(times)
     assert set(pair.snapshots().values()) == kept
     assert re.fullmatch(
-        r'casebook_backup_thinned_timestamp_seconds\{backup="content"\} \d+\n',
-        (pair.place / "metrics/backup-thinned-content.prom").read_text(),
+        r'casebook_backup_pruned_timestamp_seconds\{backup="content"\} \d+\n',
+        (pair.place / "metrics/backup-pruned-content.prom").read_text(),
     )
     done(pair.server("verify", "content"))
 
 
 def test_false_times_do_not_drive_out_true_ones(pair: Server) -> None:
-    """Who has the key of a machine can add snapshots of any time. Thinning then waits for somebody to look."""
+    """Who has the key of a machine can add snapshots of any time. Pruning then waits for somebody to look."""
     done(pair.machine("setup"))
     done(pair.machine("run"))
-    done(pair.server("thin"))
+    done(pair.server("prune"))
     for claimed in ("2099-01-01 00:00:00", "2020-01-01 00:00:00"):
         done(pair.machine("restic", "backup", "--quiet", "--tag", "files", "--time", claimed, "/etc/hosts"))
-        refused = pair.server("thin")
+        refused = pair.server("prune")
         assert refused.returncode != 0
         assert f"claims {claimed}, arrived 20" in refused.stderr
         false = next(name for name, time in pair.snapshots().items() if f"{time:%F %T}" == claimed)
         done(pair.server("restic", "content", "forget", "--quiet", false))
-    done(pair.server("thin"))
+    done(pair.server("prune"))
     assert len(pair.snapshots()) == 1
 
 
-def test_who_comes_while_it_is_thinned_waits(pair: Server) -> None:
+def test_who_comes_while_it_is_pruned_waits(pair: Server) -> None:
     done(pair.machine("setup"))
     lock = pair.place / "srv/backup/content/lock"
-    with subprocess.Popen(["flock", lock, "sleep", "3"]) as thinning:
+    with subprocess.Popen(["flock", lock, "sleep", "3"]) as pruning:
         time.sleep(0.5)
         begun = time.monotonic()
         done(pair.machine("run"))
         assert time.monotonic() - begun > 2
-        assert thinning.wait() == 0
+        assert pruning.wait() == 0
 
 
-def test_one_that_fails_does_not_keep_the_others_from_being_thinned(pair: Server) -> None:
+def test_one_that_fails_does_not_keep_the_others_from_being_pruned(pair: Server) -> None:
     done(pair.machine("setup"))
     accounts = pair.place / "etc/casebook/backup-server"
     broken = pair.place / "srv/backup/archive/repository"
@@ -218,8 +218,8 @@ def test_one_that_fails_does_not_keep_the_others_from_being_thinned(pair: Server
     settings = (accounts / "content.json").read_text()
     (accounts / "archive.json").write_text(settings.replace("/content", "/archive"))
     (accounts / "archive.password").write_text("p")
-    refused = pair.server("thin")
+    refused = pair.server("prune")
     assert refused.returncode != 0
     assert "archive" in refused.stderr
-    assert (pair.place / "metrics/backup-thinned-content.prom").exists()
-    assert not (pair.place / "metrics/backup-thinned-archive.prom").exists()
+    assert (pair.place / "metrics/backup-pruned-content.prom").exists()
+    assert not (pair.place / "metrics/backup-pruned-archive.prom").exists()

@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_casebook import InputError, Memcached
-from tests.components.private import Values, files_of, machines, role_of
+from tests.components.tier_fixtures import Values, files_of, machines, role_of
 from tests.harness import comes_after, declare, declares_the_same, only
 
 
@@ -27,7 +27,7 @@ def test_a_cache_listens_on_its_private_address_and_not_on_udp() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"memory_mb": 8}, "memory_mb=8: Input should be greater than or equal to 16"),
+        ({"memory_mib": 8}, "memory_mib=8: Input should be greater than or equal to 16"),
         ({"clients": []}, "clients=[]"),
         ({"machines": []}, "machines=[]"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pulumi_casebook import InputError, Nas
-from tests.components.private import Values, files_of, machines, role_of
+from tests.components.tier_fixtures import Values, files_of, machines, role_of
 from tests.harness import comes_after, declare, declares_the_same, only
 
 ACCESS = "ovh:Dedicated/nasHAPartitionAccess:NasHAPartitionAccess"

@@ -12,7 +12,7 @@ import pytest
 
 from pulumi_casebook import Vpn
 from tests.components.edge.gateway.program import ADDRESS, INSIDE, files, gateway
-from tests.components.web.web_tier.boxes import Box
+from tests.components.web.web_tier.namespaces import Box
 from tests.harness import declares_the_same
 from tests.waiting import until
 

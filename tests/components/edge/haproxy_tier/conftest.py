@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from pulumi_casebook import Backend, Frontend, HaproxyTier, HealthCheck, VrackNetwork
+from pulumi_casebook import AddressPlan, Backend, Frontend, HaproxyTier, HealthCheck, VrackNetwork
 from pulumi_casebook.machines.configuration.programs.apply import parse
-from tests.components.web.web_tier.boxes import Box
-from tests.components.web.web_tier.site import PLAN, servers
+from tests.components.web.web_tier.namespaces import Box
+from tests.components.web.web_tier.site import servers
 from tests.harness import declare, only
 from tests.waiting import until
 
+PLAN = AddressPlan("10.8.0.0/24", haproxy="16/28")
 CLIENT = "10.8.0.99"
 SERVERS = {f"db-{n}": f"10.8.0.8{n}" for n in (1, 2, 3)}
 SERVER = Path(__file__).with_name("server.py")
@@ -28,7 +29,7 @@ def database(members: int, **given: Any) -> Callable[[], None]:
         network = VrackNetwork("private", vrack="pn-1001", vlan=8, cidr=PLAN.cidr)
         HaproxyTier(
             "sql",
-            machines=servers(network, "haproxy", members, 100),
+            machines=servers(network, "haproxy", members, 100, PLAN),
             **{
                 "backends": {
                     "database": Backend(

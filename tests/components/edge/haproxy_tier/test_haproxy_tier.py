@@ -54,7 +54,7 @@ EVERYTHING = {
         ),
     },
     "log_requests": True,
-    "virtual": {"front-1": "10.8.0.100", "front-2": "10.8.0.101", "front-3": "10.8.0.102"},
+    "virtual_addresses": {"front-1": "10.8.0.100", "front-2": "10.8.0.101", "front-3": "10.8.0.102"},
 }
 
 
@@ -164,11 +164,13 @@ def test_the_port_of_an_instance_must_know_the_address() -> None:
             frontends={"http": Frontend(port=80, backend="web")},
             backends={"web": Backend(servers={"web-1": "10.8.0.20"})},
             clients=[NAT],
-            virtual={"www": "10.8.0.100"},
+            virtual_addresses={"www": "10.8.0.100"},
         )
 
     declare(lambda: program(shared_addresses=["10.8.0.100"]), preview=True)
-    with pytest.raises(InputError, match=r"virtual.www=10.8.0.100: the port of front-1 would drop it; name it in"):
+    with pytest.raises(
+        InputError, match=r"virtual_addresses.www=10.8.0.100: the port of front-1 would drop it; name it in"
+    ):
         declare(program, preview=True)
 
 
@@ -231,9 +233,9 @@ def test_a_dead_server_is_found_within_three_seconds() -> None:
             "frontends.a: its backends must be of one mode, and options of HTTP need http",
         ),
         ({"machines": []}, "machines=[]"),
-        ({"virtual": {"a": "10.8.0.10"}}, "virtual.a=10.8.0.10: haproxy-1's own"),
-        ({"virtual": {"a": "10.8.0.100", "b": "10.8.1.100"}}, "VRRP's router id, and 100 is that of a"),
-        ({"virtual": {"a": "10.8.0.255"}}, "VRRP's router id, and 255 is of no use"),
+        ({"virtual_addresses": {"a": "10.8.0.10"}}, "virtual_addresses.a=10.8.0.10: haproxy-1's own"),
+        ({"virtual_addresses": {"a": "10.8.0.100", "b": "10.8.1.100"}}, "VRRP's router id, and 100 is that of a"),
+        ({"virtual_addresses": {"a": "10.8.0.255"}}, "VRRP's router id, and 255 is of no use"),
         ({"clients": ["0.0.0.0"]}, None),
         ({"clients": ["anyone"]}, "clients.0='anyone': not an IPv4 network"),
     ],

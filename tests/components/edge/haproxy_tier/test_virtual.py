@@ -29,7 +29,9 @@ def plug(tier: Tier, member: str) -> None:
 
 @pytest.mark.claim("NRT-3")
 @pytest.mark.claim("SOF-10")
-@pytest.mark.parametrize("tier", [(3, {"virtual": THREE, "return_after": 6})], indirect=True, ids=["three"])
+@pytest.mark.parametrize(
+    "tier", [(3, {"virtual_addresses": THREE, "preempt_delay_seconds": 6})], indirect=True, ids=["three"]
+)
 def test_the_address_of_a_lost_member_serves_from_another_and_comes_back_once(tier: Tier) -> None:
     until(lambda: holders(tier) == MEMBERS, "the addresses are not spread over the members")
 
@@ -58,7 +60,7 @@ def test_the_address_of_a_lost_member_serves_from_another_and_comes_back_once(ti
 
 
 @pytest.mark.parametrize(
-    "tier", [(2, {"virtual": {"sql": FIRST}, "return_after": 0})], indirect=True, ids=["one address"]
+    "tier", [(2, {"virtual_addresses": {"sql": FIRST}, "preempt_delay_seconds": 0})], indirect=True, ids=["one address"]
 )
 def test_the_only_address_stays_where_it_is(tier: Tier) -> None:
     until(lambda: tier.holder(FIRST), "nobody has the address")

@@ -296,7 +296,11 @@ def test_a_certificate_is_uploaded_by_a_command_and_a_closed_listener_only_probe
             Listener(port=3306, probe=Probe(type="mysql"), open=False),
         ]
         LoadBalancerIp(
-            "lb", service_name="loadbalancer-0123", servers={"a": "198.18.24.3"}, listeners=listeners, watched=True
+            "lb",
+            service_name="loadbalancer-0123",
+            servers={"a": "198.18.24.3"},
+            listeners=listeners,
+            externally_managed=True,
         )
 
     declared = declares_the_same(program)

@@ -9,7 +9,7 @@ import pytest
 
 from pulumi_casebook import DedicatedServer, InputError, Resolver, Vps, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import parse
-from tests.components.web.web_tier.boxes import Box
+from tests.components.web.web_tier.namespaces import Box
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 from tests.waiting import until
 

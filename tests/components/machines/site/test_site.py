@@ -21,7 +21,7 @@ from pulumi_casebook import (
 from pulumi_casebook.machines.configuration import Allow, Configuration
 from pulumi_casebook.machines.forced_commands import take_orders
 from pulumi_casebook.machines.units import started_again
-from tests.components.private import written
+from tests.components.tier_fixtures import written
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 ROOM = {"gateway": "1/32", "database": "8/29", "writer": "16/29", "web": "32/28", "front": "48/28"}

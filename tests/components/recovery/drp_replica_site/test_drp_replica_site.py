@@ -29,7 +29,7 @@ def drp_site(database: GaleraCluster, door: Machine) -> DrpSite:
     return DrpSite(database=database, rests=[StandbyUnits(machines=[door])], files=door)
 
 
-def program(follows: bool = True, watched: bool = True, **changes: Any) -> None:
+def program(follows: bool = True, externally_managed: bool = True, **changes: Any) -> None:
     network = VrackNetwork("private", vrack="pn-1002", vlan=0, cidr="10.20.0.0/24")
 
     def server(name: str, number: int) -> DedicatedServer:
@@ -45,19 +45,23 @@ def program(follows: bool = True, watched: bool = True, **changes: Any) -> None:
     near = cluster("near", 20, followers=["10.20.0.31", "10.20.0.32", "10.20.0.33"])
     far = cluster("far", 30, **({"replica_of": near.source} if follows else {}))
     doors = {name: server(name, number) for number, name in enumerate(("near-door", "far-door"), 40)}
-    conductor = server("conductor", 50)
+    controller = server("controller", 50)
     given: dict[str, Any] = {
-        "conductor": conductor,
+        "controller": controller,
         "primary": drp_site(near, doors["near-door"]),
         "replica": drp_site(far, doors["far-door"]),
         "record": DnsRoundRobin(
-            "www", zone="casebook.example", subdomain="www", targets={"door": "198.18.16.40"}, watched=watched
+            "www",
+            zone="casebook.example",
+            subdomain="www",
+            targets={"door": "198.18.16.40"},
+            externally_managed=externally_managed,
         ),
         "addresses": {"door": "198.18.16.41"},
         "files": SharedFiles(path="/srv/files"),
     }
-    if changes.pop("near_conductor", False):
-        given["conductor"] = doors["near-door"]
+    if changes.pop("near_controller", False):
+        given["controller"] = doors["near-door"]
     if changes.pop("door_is_member", False):
         given["replica"] = drp_site(far, far.machines[0])
     DrpReplicaSite("drp", **{**given, **changes})
@@ -76,7 +80,7 @@ def files(declared: list[Registered], name: str) -> dict[str, str]:
 
 
 @pytest.mark.claim("KEY-6")
-def test_each_machine_takes_these_orders_from_the_conductor_and_no_others(declared: list[Registered]) -> None:
+def test_each_machine_takes_these_orders_from_the_controller_and_no_others(declared: list[Registered]) -> None:
     for name, program_, orders in (
         ("far-db-1", "galera", ["status", "promote", "promote --other-is-off"]),
         ("near-door", "drp-site", ["status", "serve", "rest", "copy"]),
@@ -102,10 +106,10 @@ def test_its_account_may_change_records_of_this_zone_and_no_more(declared: list[
 
 
 def test_secrets_are_named_only(declared: list[Registered]) -> None:
-    role = files(declared, "conductor-drp")
+    role = files(declared, "controller-drp")
     assert role["/etc/drp.key"] == "@secret(key)@\n"
     assert json.loads(role["/etc/drp.json"])["api"]["client_secret"] == "@secret(client_secret:json)@"
-    assert "stdin" in only(declared, "Command", "conductor-drp-secrets").secrets
+    assert "stdin" in only(declared, "Command", "controller-drp-secrets").secrets
 
 
 def test_the_sites_differ_in_who_begins(declared: list[Registered]) -> None:
@@ -132,7 +136,7 @@ def test_files_are_offered_to_the_other_site_alone(declared: list[Registered]) -
 
 
 def test_units_are_valid(declared: list[Registered], tmp_path: Path) -> None:
-    found = files(declared, "near-door-drp-site") | files(declared, "conductor-drp")
+    found = files(declared, "near-door-drp-site") | files(declared, "controller-drp")
     units = []
     for path, text in found.items():
         if path.startswith("/etc/systemd/system/"):
@@ -148,9 +152,9 @@ def test_units_are_valid(declared: list[Registered], tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"follows": False}, r"replica\.database: far does not follow near; give it replica_of=near\.source"),
-        ({"watched": False}, r"record: www is not declared with watched=True"),
+        ({"externally_managed": False}, r"record: www is not declared with externally_managed=True"),
         ({"addresses": {"window": "198.18.16.41"}}, r"addresses: for window; the records of www are door"),
-        ({"near_conductor": True}, r"conductor: near-door is of the first site"),
+        ({"near_controller": True}, r"controller: near-door is of the first site"),
         ({"door_is_member": True}, r"replica: far-db-1 has a part already \(replica\)"),
         ({"files": None}, r"primary\.files: each site has a machine for files"),
         ({"interval": 1}, r"interval=1: .*greater than or equal to 5"),

@@ -1,4 +1,4 @@
-"""The conductor's decisions: two sites that answer as theirs would, and the sandbox's API with their zone."""
+"""The controller's decisions: two sites that answer as theirs would, and the sandbox's API with their zone."""
 
 import json
 import os
@@ -26,7 +26,7 @@ ZONE, NEAR, FAR = "/domain/zone/casebook.example", "127.0.0.1", "127.0.0.2"
 pytestmark = pytest.mark.claim("KEY-6")
 
 # In ssh's place: USER@MACHINE and the order's words. What the sites are is a file; who is off does not answer.
-# The conductor asks several machines at once: they take turns.
+# The controller asks several machines at once: they take turns.
 MACHINES = """
 import fcntl, json, os, sys
 turn = open(sys.argv[0])
@@ -133,13 +133,13 @@ def _sites(tmp_path: Path, account: Any) -> Iterator[Sites]:
 
 
 def test_a_switch_is_a_command_either_way(sites: Sites) -> None:
-    well, said = sites.run("takeover")
+    well, said = sites.run("failover")
     assert well, said
     assert (sites["near-door"], sites["far-door"], sites["writer"]) == ("rest", "serve", "far")
     acts = [order for order in sites["orders"] if not order.endswith("status")]
     assert acts == ["near-door rest", "far-door copy", "far-db promote", "far-door serve"]
     assert (sites.leads_to(), sites.leads_to("other")) == ([FAR], [NEAR])
-    well, said = sites.run("handback")
+    well, said = sites.run("failback")
     assert well, said
     assert (sites["near-door"], sites["far-door"], sites["writer"], sites.leads_to()) == (
         "serve",
@@ -151,12 +151,12 @@ def test_a_switch_is_a_command_either_way(sites: Sites) -> None:
 
 def test_a_site_that_is_lost_is_replaced_and_put_to_rest_when_it_is_back(sites: Sites) -> None:
     sites.set(off=["near-db", "near-door"])
-    well, said = sites.run("takeover")
+    well, said = sites.run("failover")
     assert well, said
     assert "files are as they were 7 s ago" in said
     assert "far-db promote --other-is-off" in sites["orders"]
     assert (sites["far-door"], sites.leads_to()) == ("serve", [FAR])
-    well, said = sites.run("handback")
+    well, said = sites.run("failback")
     assert not well
     assert "near-door of primary do not answer" in said
     sites.set(off=[])
@@ -169,7 +169,7 @@ def test_a_site_that_is_lost_is_replaced_and_put_to_rest_when_it_is_back(sites: 
 def test_nothing_is_done_while_something_answers_at_a_site_that_cannot_be_ordered(sites: Sites) -> None:
     sites.set(off=["near-db", "near-door"])
     with socket.create_server((NEAR, sites.front)):
-        well, said = sites.run("takeover")
+        well, said = sites.run("failover")
     assert not well
     assert "both sites would write" in said
     assert (sites["writer"], sites["far-door"], sites.leads_to()) == ("near", "rest", [NEAR])
@@ -177,7 +177,7 @@ def test_nothing_is_done_while_something_answers_at_a_site_that_cannot_be_ordere
 
 def test_a_promotion_that_fails_leaves_the_old_site_serving(sites: Sites) -> None:
     sites.set(stuck=True)
-    well, said = sites.run("takeover")
+    well, said = sites.run("failover")
     assert not well
     assert "not everything has been applied yet" in said
     assert (sites["near-door"], sites["far-door"], sites.leads_to()) == ("serve", "rest", [NEAR])
@@ -185,7 +185,7 @@ def test_a_promotion_that_fails_leaves_the_old_site_serving(sites: Sites) -> Non
 
 def test_who_cannot_reach_the_api_does_nothing(sites: Sites) -> None:
     sites.set(off=["near-db", "near-door"])
-    well, _ = sites.run("takeover", url=f"http://127.0.0.1:{free_port()}")
+    well, _ = sites.run("failover", url=f"http://127.0.0.1:{free_port()}")
     assert not well
     assert sites["orders"] == []
 

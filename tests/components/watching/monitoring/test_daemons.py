@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pulumi_casebook.watching.monitoring.component import Watched, targets
+from pulumi_casebook.watching.monitoring.component import Target, targets
 from sandbox.ports import free_port
 from tests.components.watching.monitoring.test_monitoring import EVERYTHING, files, program, role
 from tests.harness import declares_the_same
@@ -117,7 +117,7 @@ def test_figures_of_a_machine_arrive_and_one_that_is_down_is_named(tmp_path: Pat
     )
     lists = [
         targets(
-            {name: Watched("127.0.0.1", "gra") for name in names},
+            {name: Target("127.0.0.1", "gra") for name in names},
             {"machines": [(name, 9100) for name in names]},
             {},
             60,

@@ -23,8 +23,8 @@ from pulumi_casebook.data.galera_cluster.programs import keeper as galera
 from pulumi_casebook.data.mysql_pair.programs import keeper as mysql_pair
 from pulumi_casebook.watching.monitoring.component import prober
 from sandbox.ports import free_port
+from tests.components.watching.monitoring.monitored import rules
 from tests.components.watching.monitoring.test_daemons import Start, start
-from tests.components.watching.monitoring.watched import rules
 from tests.waiting import until
 
 __all__ = ["start"]
@@ -140,7 +140,7 @@ def of_our_programs(place: Path) -> Iterator[str]:
     archive.note_time({"archive": "monthly", "metric": str(place / "archive.prom")})  # type: ignore[typeddict-item]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backup_server, "METRICS", place)
-        for figure in ("thinned", "verified"):
+        for figure in ("pruned", "verified"):
             backup_server.note(backup_server.Account("pages", place, []), figure)
     for file in place.glob("*.prom"):
         yield file.read_text()

@@ -113,7 +113,7 @@ class Running:
         api = {"url": f"{balancer.url}/1.0", "token": f"{balancer.url}/auth/oauth2/token", **balancer.credential}
         settings = {
             "machines": {node.name: {"front": ADDRESSES[node.name], "order": order(node)} for node in nodes},
-            "looks": 3,
+            "failure_threshold": 3,
             "interval": 0.3,
             "lease": LEASE,
             "settled": 4,

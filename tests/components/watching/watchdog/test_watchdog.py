@@ -24,7 +24,7 @@ NAMES = {"erp-1": "ns31000010.ip-198-18-16-10.eu", "erp-2": "ns31000009.ip-198-1
 ADDRESSES = {"erp-1": "10.9.0.16", "erp-2": "10.9.0.17"}
 
 
-def program(lease: int | None = 20, watched: bool = True, **changes: Any) -> None:
+def program(lease: int | None = 20, externally_managed: bool = True, **changes: Any) -> None:
     everywhere: dict[str, Any] = {"ssh_key": ssh_key(), "admin_cidrs": ["198.18.0.1/32"]}
     network = VrackNetwork("private", vrack="pn-1001", vlan=0, cidr="10.9.0.0/24")
     machines = [
@@ -37,7 +37,7 @@ def program(lease: int | None = 20, watched: bool = True, **changes: Any) -> Non
     )  # fmt: skip
     balancer = LoadBalancerIp(
         "front", service_name="loadbalancer-0123", network=network, nat_cidr="10.9.0.240/28", servers=ADDRESSES,
-        listeners=[Listener(port=80)], watched=watched,
+        listeners=[Listener(port=80)], externally_managed=externally_managed,
     )  # fmt: skip
     given: dict[str, Any] = {
         "machine": Vps("monitoring", service_name="vps-0a1b2c02.vps.ovh.net", **everywhere),
@@ -97,10 +97,10 @@ def test_no_secret_is_in_the_settings(declared: list[Registered]) -> None:
     ("changes", "message"),
     [
         ({"lease": None}, "database has no lease_seconds"),
-        ({"watched": False}, "front is not declared with watched=True"),
+        ({"externally_managed": False}, "front is not declared with externally_managed=True"),
         ({"inside": True}, "erp-1 is one of the pair; what takes it takes its watchdog"),
         ({"fronts": {"erp-3": "10.9.0.18"}}, "fronts.erp-3: no machine of the pair"),
-        ({"looks": 1}, "looks=1: .*greater than or equal to 2"),
+        ({"failure_threshold": 1}, "failure_threshold=1: .*greater than or equal to 2"),
     ],
 )
 def test_what_could_make_two_writers_or_nothing_is_refused(changes: dict[str, Any], message: str) -> None:

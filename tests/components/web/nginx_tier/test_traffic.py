@@ -12,8 +12,8 @@ import pytest
 
 from pulumi_casebook import Images, Memcached, NginxTier, PageCache, PhpTier, RequestFilter
 from pulumi_casebook.core.debian import PHP
-from tests.components.private import CIDR, Network, Values, machines, network, written
-from tests.components.web.web_tier.boxes import Box
+from tests.components.tier_fixtures import CIDR, Network, Values, machines, network, written
+from tests.components.web.web_tier.namespaces import Box
 from tests.waiting import until
 
 PAGES = {
@@ -64,7 +64,7 @@ class Site:
         self.net, self.folder = net, folder
 
     def declare(self) -> None:
-        cache = Memcached("cache", machines=machines("cache", 41), clients=[CIDR], memory_mb=32)
+        cache = Memcached("cache", machines=machines("cache", 41), clients=[CIDR], memory_mib=32)
         environment: Values = {
             "environment": {"PLACE": "Roubaix"},
             "secrets": {"PASSWORD": PASSWORD},
@@ -103,7 +103,7 @@ class Site:
             trusted_proxies=[FRONT],
             proxy_protocol=True,
             to=apache.service,
-            request_filter=RequestFilter(paths=("/internal",), body_mb=1),
+            request_filter=RequestFilter(paths=("/internal",), body_mib=1),
         )
 
     def get(self, path: str, options: str = "", port: str = "10.4.0.21") -> str:

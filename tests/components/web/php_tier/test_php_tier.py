@@ -7,7 +7,7 @@ import pytest
 
 from pulumi_casebook import InputError, Memcached, PhpTier
 from pulumi_casebook.core.debian import PHP
-from tests.components.private import Values, files_of, machines, role_of, written
+from tests.components.tier_fixtures import Values, files_of, machines, role_of, written
 from tests.harness import comes_after, declare, declares_the_same, only
 
 POOL = f"/etc/php/{PHP}/fpm/pool.d/www.conf"
@@ -46,7 +46,7 @@ def test_secrets_are_by_name_and_their_values_nowhere(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "workers"), [({"memory_mb": 1024, "request_mb": 32}, 32), ({"memory_mb": 1024, "processes": 7}, 7)]
+    ("values", "workers"), [({"memory_mib": 1024, "request_mib": 32}, 32), ({"memory_mib": 1024, "processes": 7}, 7)]
 )
 def test_processes_fit_into_the_memory(folder: Path, values: Values, workers: int) -> None:
     assert f"pm.max_children = {workers}\n" in files_of(role_of(tier(folder, **values), "php-31-php"))[POOL]
@@ -68,7 +68,7 @@ def test_a_folder_with_a_picture_goes_as_one_archive_that_is_always_the_same(fol
         ({"environment": {"HTTP_PROXY": "x"}}, "HTTP_… are the headers that a client sent"),
         ({"environment": {"A": "one\ntwo"}}, "environment.A='one\\ntwo': one line of text"),
         ({"environment": {"A": "x"}, "secrets": {"A": "y"}}, "secrets.A: also in environment"),
-        ({"memory_mb": 64, "request_mb": 128}, "memory_mb=64: not enough for one request of 128 MiB"),
+        ({"memory_mib": 64, "request_mib": 128}, "memory_mib=64: not enough for one request of 128 MiB"),
         ({"server": "nginx"}, "server='nginx': Input should be 'fpm' or 'apache'"),
     ],
 )

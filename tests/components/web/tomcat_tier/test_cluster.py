@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pulumi_casebook import InputError, TomcatTier
-from tests.components.private import Network, machines, network, written
+from tests.components.tier_fixtures import Network, machines, network, written
 from tests.harness import declare
 
 KEYS = """<%@ page contentType="text/plain" %><%
@@ -30,7 +30,7 @@ def tier(folder: Path, **values: Any) -> Callable[[], None]:
             clients=["10.4.0.1/32"],
             environment={"PLACE": "Roubaix"},
             secrets={"PASSWORD": 'of "quotes" and $'},
-            **{"drain_seconds": 1, "memory_mb": 256, **values},
+            **{"drain_seconds": 1, "memory_mib": 256, **values},
         )
 
     return program
@@ -95,7 +95,7 @@ def test_a_member_that_restarts_is_left_alone_first(pair: Network, application: 
     pair["client"].start(f"while :; do {once}; sleep 0.1; done")
     pair["client"].start("curl -sS 'http://10.4.0.11:8080/slow.jsp' >/run/slow")
     # Another amount of memory: each restarts, the second after the first is ready again.
-    pair.configure(tier(application, memory_mb=288), SECRETS)
+    pair.configure(tier(application, memory_mib=288), SECRETS)
     assert pair["client"].run("cat /run/slow").strip() == "done"
     health = pair["client"].run("uniq /run/health").split()
     assert health[:4] == ["200", "503", "000", "200"], health

@@ -11,7 +11,7 @@ import pytest
 
 from pulumi_casebook.machines.configuration.programs.apply import parse
 from pulumi_casebook.web.back_office.component import hashed
-from tests.components.web.web_tier.boxes import Box
+from tests.components.web.web_tier.namespaces import Box
 from tests.components.web.web_tier.site import PLAN, site
 from tests.harness import declare
 from tests.waiting import until

@@ -23,13 +23,15 @@ PLAN = AddressPlan("10.8.0.0/24", office="2/31", haproxy="10/31", web="32/28", b
 NAT = PLAN.range("balancer")
 
 
-def servers(network: VrackNetwork, tier: str, count: int, first: int) -> list[DedicatedServer]:
+def servers(
+    network: VrackNetwork, tier: str, count: int, first: int, plan: AddressPlan = PLAN
+) -> list[DedicatedServer]:
     return [
         DedicatedServer(
             f"{tier}-{number}",
             service_name=f"ns{first + number}.ip-198-18-16.eu",
             network=network,
-            address=PLAN.address(tier, number),
+            address=plan.address(tier, number),
             ssh_key=ssh_key(),
             admin_cidrs=[ADMINS],
         )

@@ -187,7 +187,7 @@ def restore(settings: Settings, target: Path, wanted: str | None) -> None:
             if name.split("/")[1] == copy and not name.endswith("/complete"):
                 storage.read(name, into)
     if sink.wait():
-        raise Failed(f"{copy} could not be restored; its parts are there, see what was said above")
+        raise Failed(f"{copy} could not be restored; its parts are there; see the error above")
 
 
 def main() -> int:

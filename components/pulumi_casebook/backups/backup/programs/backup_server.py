@@ -2,7 +2,7 @@
 """The storage server of backups: what it does for the machines, and what an operator does with it.
 
 backup-server list             the backups, their newest snapshot and their size
-backup-server thin [NAME]      forget what the retention no longer keeps, and free its space (a timer does)
+backup-server prune [NAME]     forget what the retention no longer keeps, and free its space (a timer does)
 backup-server verify [NAME]    read every byte of a repository and report damage (a timer does)
 backup-server restic NAME ...  anything else that restic can do, on a repository
 backup-server admit NAME       make the user and the folder of a backup (done at installation)
@@ -119,7 +119,7 @@ def implausible(account: Account) -> list[str]:
     return found
 
 
-def thin(account: Account) -> None:
+def prune(account: Account) -> None:
     if not (account.repository / "config").exists():
         return  # the machine has not made it yet
     with alone(account):
@@ -127,11 +127,11 @@ def thin(account: Account) -> None:
         restic(account, "unlock", "--remove-all")
         if strange := implausible(account):
             raise Refused(
-                f"{account.name} is not thinned, for snapshots have false times: {'; '.join(strange)}. If the machine "
+                f"{account.name} is not pruned, for snapshots have false times: {'; '.join(strange)}. If the machine "
                 f"was not broken into: backup-server restic {account.name} forget ID"
             )
         restic(account, "forget", "--quiet", "--group-by", "tags", "--prune", *account.keep)
-    note(account, "thinned")
+    note(account, "pruned")
 
 
 def verify(account: Account) -> None:
@@ -148,7 +148,7 @@ def each(action: str, wanted: list[Account]) -> None:
     failures = []
     for account in wanted:
         try:
-            {"thin": thin, "verify": verify}[action](account)
+            {"prune": prune, "verify": verify}[action](account)
         except Refused as refusal:
             failures.append(str(refusal))
     if failures:
@@ -178,7 +178,7 @@ def admit(account: Account) -> None:
     account.directory.chmod(0o700)
     os.chown(account.directory, person.pw_uid, person.pw_gid)
     # Their age is counted from here until there is a success.
-    for figure in ("thinned", "verified"):
+    for figure in ("pruned", "verified"):
         if not (METRICS / f"backup-{figure}-{account.name}.prom").exists():
             note(account, figure)
 
@@ -194,9 +194,9 @@ def main(words: list[str]) -> None:
         case ["list"]:
             for account in accounts():
                 show(account)
-        case [("thin" | "verify") as action]:
+        case [("prune" | "verify") as action]:
             each(action, accounts())
-        case [("thin" | "verify") as action, name]:
+        case [("prune" | "verify") as action, name]:
             each(action, accounts(name))
         case ["restic", name, _, *_]:
             with alone(accounts(name)[0]):

@@ -2,8 +2,8 @@
 """Two sites, of which one serves and the other is in step: sees both, and lets the other one serve.
 
     drp status       both sites as they are; JSON
-    drp takeover     the second site serves, from now on
-    drp handback     the first site serves again
+    drp failover     the second site serves, from now on
+    drp failback     the first site serves again
     drp keep         what drp.timer runs: whoever writes serves, the other rests, the name leads to the one that serves
 
 Who serves is who writes, a row of the databases' own that both clusters hold; this program keeps nothing that matters.
@@ -226,7 +226,7 @@ def say(words: str) -> None:
 
 def main() -> None:
     word = sys.argv[1] if len(sys.argv) == 2 else ""
-    if word not in ("status", "takeover", "handback", "keep"):
+    if word not in ("status", "failover", "failback", "keep"):
         sys.exit(__doc__)
     try:
         drp = Drp(json.loads(SETTINGS.read_text()))
@@ -237,7 +237,7 @@ def main() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time
             if word == "keep":
                 drp.keep()
-            elif word == "takeover":
+            elif word == "failover":
                 drp.switch(drp.replica, alone=True)
             else:
                 drp.switch(drp.primary, alone=False)

@@ -195,11 +195,13 @@ class Watchdog:
             if len(writers) > 1:
                 raise Failed(f"{' and '.join(one.name for one in writers)} both write; their keepers end that")
             self.severed = self.severed + 1 if len(writers) == 1 and self.seen_here_alone(writers[0]) else 0
-            if self.severed >= self.settings["looks"]:
+            if self.severed >= self.settings["failure_threshold"]:
                 self.incident()
             elif writers and not self.severed:
                 self.balance(writers[0])
-            elif not writers and all(one.silent >= self.settings["looks"] for one in self.machines.values()):
+            elif not writers and all(
+                one.silent >= self.settings["failure_threshold"] for one in self.machines.values()
+            ):
                 self.incident()
         except Failed as error:
             troubles["watchdog"] = str(error)

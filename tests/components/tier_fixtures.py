@@ -8,7 +8,7 @@ from typing import Any
 
 from pulumi_casebook import DedicatedServer, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import Role, parse
-from tests.components.web.web_tier.boxes import Box
+from tests.components.web.web_tier.namespaces import Box
 from tests.harness import declare, only
 
 CIDR = "10.4.0.0/24"
