@@ -18,7 +18,7 @@ INSTALLED, SETTINGS, KEY = "/usr/local/sbin/watchdog", "/etc/watchdog.json", "/e
 UNIT = "/etc/systemd/system/watchdog.service"
 STATE = "/var/lib/watchdog"
 # What it may order a machine of the pair to do.
-ORDERS = ("watched", "promote --peer-is-off", "stop", "rejoin")
+ORDERS = ("renew-lease", "promote --peer-is-off", "stop", "rejoin")
 # OVHcloud's names of the calls that it makes.
 BALANCER_ACTIONS = (
     *(

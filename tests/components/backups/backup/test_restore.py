@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.components.backups.backup.test_backup import files
+from tests.components.installed import with_secrets
 from tests.waiting import until
 
 METRIC = re.compile(r'casebook_backup_last_success_timestamp_seconds\{backup="content"\} (\d+)\n')
@@ -37,8 +38,13 @@ def on_this_machine(tmp_path: Path) -> Callable[..., Run]:
         program.chmod(0o755)
         environment.parent.mkdir(exist_ok=True)
         settings = rendered["/etc/casebook/backup-content.env"]
-        given = {"repository": str(tmp_path / "repository"), "password": "p", "access_key": "a", "secret_key": "s"}
-        settings = re.sub(r"@secret\((\w+)\)@", lambda name: given[name[1]], settings)
+        given = {
+            "repository": str(tmp_path / "repository"),
+            "password": "it's; touch /stolen; '",
+            "access_key": "a",
+            "secret_key": "s",
+        }
+        settings = with_secrets(settings, given)
         environment.write_text(settings.replace("/var/cache/backup-content", str(tmp_path / "cache")))
 
         def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ import pytest
 from sandbox.ports import free_port
 from tests.components.backups.backup.test_backup import role, texts, to_server
 from tests.components.backups.backup.test_restore import done
+from tests.components.installed import with_secrets
 
 
 class Server:
@@ -49,7 +50,7 @@ class Server:
 
     def _put(self, path: str, text: str, secrets: dict[str, str]) -> None:
         """A rendered file, all that it names moved below this place."""
-        text = re.sub(r"@secret\((\w+)\)@", lambda name: secrets[name[1]], text)
+        text = with_secrets(text, secrets)
         for old, new in (
             ("/etc/casebook", f"{self.place}/etc/casebook"),
             ("/usr/local/sbin/backup", f"{self.place}/usr/local/sbin/backup"),

@@ -13,13 +13,14 @@ from pulumi_casebook.data.galera_cluster.component import member, peer
 from tests.components.data.galera_cluster.cluster import PASSWORD, Member
 from tests.components.data.mysql_pair.conftest import empty_server
 from tests.components.data.mysql_pair.pair import CLIENT, Network, sh
+from tests.components.installed import with_secrets
 
 __all__ = ["empty_server"]
 SECRETS = {
     "application": PASSWORD,
-    "replica": "replica0password",
+    "replica": "replica'0\"pass#word\\",
     "sst": "sst0password",
-    "health": "health0password",
+    "health": "health'0\"pass#word\\",
     "valid-until": "2036",
 }
 
@@ -44,8 +45,7 @@ def arguments(members: int = 3, arbitrators: int = 0, **values: Any) -> GaleraCl
 
 def moved(text: str, folder: Path) -> str:
     """A file's text with its secrets, and the paths of a test in the place of a machine's."""
-    for name, value in SECRETS.items():
-        text = text.replace(f"@secret({name})@", value)
+    text = with_secrets(text, SECRETS)
     paths = {
         "/etc/galera/authority.crt": f"{folder.parent}/authority.crt",
         "/etc/galera/member": f"{folder.parent}/{folder.name}",

@@ -11,9 +11,10 @@ import pytest
 from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
 from pulumi_casebook.data.mysql_pair.component import configuration
 from tests.components.data.mysql_pair.pair import ADDRESSES, CLIENT, SERVICE, Network, Node, sh
+from tests.components.installed import with_secrets
 from tests.waiting import until
 
-SECRETS = {"application": "application0password", "pair": "pair0password"}
+SECRETS = {"application": "application0password", "pair": "pair'0\"pass#word\\"}
 CERTIFICATE = "/etc/mysql/pair"  # .crt and .key
 
 
@@ -39,9 +40,7 @@ def arguments(**values: Any) -> MysqlPairArgs:
 def files_of(args: MysqlPairArgs, own: str, peer: str, folder: Path) -> dict[str, str]:
     """The role's own files, with the paths of a test in the place of a machine's."""
     role = configuration(args, machine(own), machine(peer), "db-1")
-    texts = {file.path: file.content for file in role.files}
-    for name, value in SECRETS.items():
-        texts = {path: text.replace(f"@secret({name})@", value) for path, text in texts.items()}
+    texts = {file.path: with_secrets(file.content, SECRETS) for file in role.files}
     moved = {
         "/run/mysqld/mysqld.sock": f"{folder}/sock",
         "/etc/mysql-pair-peer.cnf": f"{folder}/peer.cnf",

@@ -298,7 +298,14 @@ def test_replication_inside_tls(machines: Machines, tmp_path: Path) -> None:
     until(second.ready)
     assert write(first, 1) == ""
     until(lambda: rows(second) == ["1"])
-    plain = ("mariadb", "--no-defaults", "--skip-ssl", "--host=10.8.0.80", "--user=pair", "--password=pair0password")
+    plain = (
+        "mariadb",
+        "--no-defaults",
+        "--skip-ssl",
+        "--host=10.8.0.80",
+        "--user=pair",
+        f"--password={SECRETS['pair']}",
+    )
     with pytest.raises(AssertionError, match="Access denied"):
         sh(*second.inside(*plain, "-e", "SELECT 1"))
     done(second, "promote")

@@ -72,7 +72,7 @@ def test_its_key_gives_four_orders_from_one_address(declared: list[Registered]) 
     for name in NAMES:
         role = only(declared, "Command", f"{name}-watchdog-access").inputs["stdin"]
         orders = [line.partition("mysql-pair ")[2] for line in role.splitlines() if "NOPASSWD" in line]
-        assert orders == ["watched", "promote --peer-is-off", "stop", "rejoin"]
+        assert orders == ["renew-lease", "promote --peer-is-off", "stop", "rejoin"]
         assert 'from="198.' in role
         assert ",restrict " in role or "restrict ssh-" in role
         assert "ForceCommand" in role

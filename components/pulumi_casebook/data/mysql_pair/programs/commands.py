@@ -14,7 +14,7 @@ def status(pair: Pair) -> str:
     return json.dumps(pair.status(), indent=1)
 
 
-def watched(pair: Pair) -> None:
+def renew_lease(pair: Pair) -> None:
     print(status(pair))
     pair.see()
 

@@ -7,7 +7,7 @@
     mysql-pair promote [--peer-is-off]  make this replica the writer; in the two-way form: take the service address
     mysql-pair rejoin [--discard]       make this machine the replica of the writer; --discard replaces its data
     mysql-pair leave                    give the service address back; mariadb.service does it when the server stops
-    mysql-pair watched                  status, and leave to write for another lease; the watchdog asks this
+    mysql-pair renew-lease              status, and leave to write for another lease; the watchdog asks this
     mysql-pair stop                     end the server at once, to come back read-only; how the watchdog fences
 
 Who writes is a row of the replicated table casebook_pair.writer: the one with the highest epoch names the writer.
@@ -45,7 +45,7 @@ def main() -> None:
     rejoin = line.command("rejoin", lambda given: alone(commands.rejoin, given.discard))
     rejoin.add_argument("--discard", action="store_true")
     line.command("leave", lambda _: Pair().address.drop())
-    line.command("watched", lambda _: commands.watched(Pair()))
+    line.command("renew-lease", lambda _: commands.renew_lease(Pair()))
     line.command("stop", lambda _: commands.stop(Pair()))
     line.obey()
 

@@ -30,7 +30,7 @@ class Pair:
         # Lives as long as the machine runs: this machine has been the writer without a break since it was made.
         self.writing = self.run_folder / "writing"
         # When a watchdog has last asked, by the machine's own clock since its start.
-        self.watched = self.run_folder / "watched"
+        self.lease_renewed = self.run_folder / "lease-renewed"
         self.lease: float | None = settings["lease"]
         self.two_way: bool = settings["two_way"]
 
@@ -122,13 +122,13 @@ class Pair:
         """Whether a writer that does not see its peer may go on: with a lease, only while a watchdog sees it."""
         if self.lease is None:
             return True
-        asked = float(self.watched.read_text()) if self.watched.exists() else -self.lease
+        asked = float(self.lease_renewed.read_text()) if self.lease_renewed.exists() else -self.lease
         return time.monotonic() - asked < self.lease
 
     def see(self) -> None:
         """A new lease begins."""
         self.run_folder.mkdir(parents=True, exist_ok=True)
-        self.watched.write_text(str(time.monotonic()))
+        self.lease_renewed.write_text(str(time.monotonic()))
 
     def begin(self) -> str:
         """The pair's first day: the configured primary becomes the writer, with the data that it has."""

@@ -142,7 +142,7 @@ class Machine:
     def look(self) -> None:
         """See what it says of itself. `reached`: it answers; `role`: None where its server does not."""
         try:
-            self.view = {"reached": True, "trouble": None, **json.loads(self.order("watched"))}
+            self.view = {"reached": True, "trouble": None, **json.loads(self.order("renew-lease"))}
         except Sick as error:
             self.view = {"reached": True, "role": None, "trouble": str(error)}
         except (Failed, ValueError) as error:
