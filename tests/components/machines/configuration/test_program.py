@@ -8,6 +8,7 @@ import pytest
 from pulumi_casebook.data.galera_cluster import component as galera
 from pulumi_casebook.data.mysql_pair import component as mysql_pair
 from pulumi_casebook.machines.configuration import program
+from pulumi_casebook.machines.configuration.programs import runtime
 from tests.components.installed import installed
 
 PROGRAMS = [(galera.PROGRAM, galera.INSTALLED), (mysql_pair.PROGRAM, mysql_pair.INSTALLED)]
@@ -38,3 +39,15 @@ def test_a_refusal_is_a_sentence(entry: Path, command: str, tmp_path: Path) -> N
     done = subprocess.run(nowhere, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == f"{Path(command).name}: [Errno 2] No such file or directory: '/nowhere'\n"
+
+
+def test_root_writes_through_no_link_of_others(tmp_path: Path) -> None:
+    """CWE-59: the folder may be a service's account's, which would choose what root overwrites, and whose it becomes."""
+    (tmp_path / "secret").write_text("root's\n")
+    (tmp_path / ".state.new").symlink_to(tmp_path / "secret")
+    (tmp_path / "state").symlink_to(tmp_path / "secret")
+    runtime.write(tmp_path / "state", "ready\n")
+    assert (tmp_path / "secret").read_text() == "root's\n"
+    assert (tmp_path / "state").read_text() == "ready\n"
+    assert not (tmp_path / "state").is_symlink()
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o644

@@ -74,7 +74,7 @@ class Member:
                 write(kept, re.sub(r"^(safe_to_bootstrap:).*$", r"\1 1", kept.read_text(), flags=re.MULTILINE))
         if own.state == "stopped":
             options.append(f"--wsrep-start-position={own.uuid}:{own.seqno}")
-        lock = os.open(self.server.alive, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(self.server.alive, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.set_inheritable(lock, True)
         for over in (self.server.position, self.waiting, self.absent):

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,13 +72,15 @@ def run(*command: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file at once; its owner stays."""
+    """Replace a file at once; its owner stays. In a folder of a service's account no link of its is followed."""
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
-    new.chmod(0o644)
-    if path.exists():
-        status = path.stat()
-        os.chown(new, status.st_uid, status.st_gid)
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            os.fchown(file.fileno(), status.st_uid, status.st_gid)
+        os.fchmod(file.fileno(), 0o644)
+        file.write(text)
     new.replace(path)
 
 
