@@ -42,7 +42,7 @@ def test_a_refusal_is_a_sentence(entry: Path, command: str, tmp_path: Path) -> N
 
 
 def test_root_writes_through_no_link_of_others(tmp_path: Path) -> None:
-    """CWE-59: the folder may be a service's account's, which would choose what root overwrites, and whose it becomes."""
+    """CWE-59: a service whose folder it is would choose what root overwrites, and whose that becomes."""
     (tmp_path / "secret").write_text("root's\n")
     (tmp_path / ".state.new").symlink_to(tmp_path / "secret")
     (tmp_path / "state").symlink_to(tmp_path / "secret")
