@@ -1,10 +1,16 @@
 """The package sources that machines get from this host."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+import sandbox
 from sandbox import packages
+from sandbox.shell import run
+from stacks.inventory import committed
+from stacks.stack_files import names
+from tests import debian
 
 DEBIAN = {"ID": "debian", "VERSION_CODENAME": "bookworm", "PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)"}
 UBUNTU = {"ID": "ubuntu", "VERSION_CODENAME": "noble", "PRETTY_NAME": "Ubuntu 24.04 LTS"}
@@ -79,3 +85,17 @@ def test_without_a_mirror_of_debians_one_must_be_named(
     assert system["PRETTY_NAME"] in str(refused.value)
     monkeypatch.setenv(packages.MIRROR, "http://given.example/debian/")
     assert uris(packages.sources()) == ["http://given.example/debian", "http://given.example/debian-security"]
+
+
+def test_machines_debian_has_all_that_roles_install() -> None:
+    """What Debian lacks is on the sandbox's shelf, whose packages need Debian's again."""
+    known = set(run("chroot", debian.ROOT, "apt-cache", "pkgnames").split())
+    roles = "\n".join(str(inputs.get("stdin")) for stack in names() for inputs in committed(stack).resources.values())
+    wanted = set(re.findall(r"^package (\S+)$", roles, re.MULTILINE))
+    assert {"nginx", "mariadb-server"} < wanted
+    shelf = {}
+    for control in (Path(sandbox.__file__).parent / "shelf").glob("*/root/DEBIAN/control"):
+        fields = dict(re.findall(r"^(\w+): (.+)$", control.read_text(), re.MULTILINE))
+        shelf[fields["Package"]] = set(fields["Depends"].split(", "))
+    assert wanted - known == shelf.keys()
+    assert set().union(*shelf.values()) <= known
