@@ -148,7 +148,7 @@ def test_a_repository_of_an_earlier_stack_is_named_and_left_alone(
     done(backup("setup"))
     environment = tmp_path / "etc/backup-content.env"
     earlier = environment.read_text()
-    environment.write_text(earlier.replace("PASSWORD='p'", "PASSWORD='another'"))
+    environment.write_text(earlier.replace("RESTIC_PASSWORD='", "RESTIC_PASSWORD='another "))
     refused = backup("setup")
     assert refused.returncode != 0
     assert "this stack's password does not open it" in refused.stderr
