@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pulumi_casebook.core.templates import render
+from pulumi_casebook.recovery.drp_replica_site import component
 from pulumi_casebook.recovery.drp_replica_site.component import PART
 from sandbox.ports import free_port
 from tests.waiting import until
@@ -28,7 +29,7 @@ class Two:
         port = free_port()
         values = {"files": {"path": self.near}, "address": "127.0.0.1", "peer": "127.0.0.1", "port": port}
         configuration = folder / "rsyncd.conf"
-        configuration.write_text(render(str(PART), "drp-files.conf.j2", **values))
+        configuration.write_text(render(component.__file__, "drp-files.conf.j2", **values))
         files = {"path": str(self.far), "owner": OWNER, "source": f"rsync://127.0.0.1:{port}/files/"}
         (folder / "site.json").write_text(json.dumps({"units": [], "first": "rest", "files": files}))
         daemon = ["runuser", "-u", OWNER, "--", "rsync", "--daemon", "--no-detach", f"--config={configuration}"]
