@@ -167,6 +167,8 @@ class Machine:
         if self.running():
             (self._unified() / "cgroup.kill").write_text("1")
             self._wait(running=False, timeout=10)
+        # A kernel may kill whoever is started into a group that was killed once; the next boot makes new ones.
+        self._remove_cgroups()
         run("env", f"NS={self.ns}", "sh", "-c", DARK, check=False)
         for volume in self.volumes():
             self._close_volume(volume)
@@ -180,7 +182,6 @@ class Machine:
         self.kill()
         for mounted in (self.root, self.disk):
             run("umount", "--lazy", mounted, check=False)
-        self._remove_cgroups()
 
     def destroy(self) -> None:
         self.put_away()
