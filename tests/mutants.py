@@ -50,9 +50,7 @@ def main() -> int:
         "--sample", type=int, default=30, metavar="N", help="how many slips a file, at most; always the same"
     )
     given = parser.parse_args()
-    files = given.files or [
-        file for file in map(Path, git("diff", "--name-only", given.base).split()) if file.suffix == ".py"
-    ]
+    files = given.files or list(map(Path, git("diff", "--name-only", given.base).split()))
     seen: Counter[str] = Counter()
     with copy() as folder:
         for file in files:
@@ -123,13 +121,11 @@ def tried(folder: Path, file: Path, checks: str, base: str | None, sample: int) 
 
 
 def leave_out(slips: WorkDB, sample: int) -> None:
-    waiting = sorted(item.job_id for item in slips.pending_work_items)
-    items = {item.job_id: str(item.mutations) for item in slips.pending_work_items}
-    # The order of a slip's text, not of its number, which is another one each time.
-    chosen = random.Random(0).sample(sorted(waiting, key=items.__getitem__), min(sample, len(waiting)))
-    left = [job for job in waiting if job not in chosen]
-    if left:
-        slips.set_multiple_results(left, WorkResult(WorkerOutcome.SKIPPED, output="not in the sample"))
+    # In the order of a slip's text, not of its number, which is another one each time.
+    waiting = [item.job_id for item in sorted(slips.pending_work_items, key=lambda item: str(item.mutations))]
+    chosen = random.Random(0).sample(waiting, min(sample, len(waiting)))
+    if left := set(waiting).difference(chosen):
+        slips.set_multiple_results(list(left), WorkResult(WorkerOutcome.SKIPPED, output="not in the sample"))
 
 
 if __name__ == "__main__":

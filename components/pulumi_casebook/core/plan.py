@@ -36,8 +36,8 @@ class AddressPlanArgs(Args):
     def _fits(self) -> "AddressPlanArgs":
         whole = ipaddress.IPv4Network(self.cidr)
         for tier, room in self.tiers.items():
-            first, size = int(room.partition("/")[0]), 2 ** (32 - int(room.partition("/")[2]))
-            if not first or first + size > whole.num_addresses:
+            first, _, prefix = room.partition("/")
+            if not int(first) or int(first) + 2 ** (32 - int(prefix)) > whole.num_addresses:
                 raise ValueError(
                     f"tiers.{tier}={room}: {self.cidr} has the numbers 1 to {whole.num_addresses - 1}; "
                     "0 is the network itself"

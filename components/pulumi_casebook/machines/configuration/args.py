@@ -33,7 +33,7 @@ class File(Args):
     mode: str = Field(default="0644", pattern=r"^0[0-7]{3}$")
 
     @model_validator(mode="after")
-    def _secret_is_private(self) -> "File":
+    def _can_be_written(self) -> "File":
         if "@secret(" in self.content and self.mode[-1] != "0":
             raise ValueError(f"mode={self.mode}: {self.path} holds a secret; give it a mode that ends in 0")
         for line in self.content.split("\n"):
