@@ -9,7 +9,7 @@ from tests.waiting import until
 
 # A connection that a pool keeps.
 POOLED = (
-    'import socket; c = socket.create_connection(("10.8.0.10", 3306)); print(c.recv(99).decode(), flush=True);'
+    'import socket; c = socket.create_connection(("{}", 3306)); print(c.recv(99).decode(), flush=True);'
     'c.recv(99); print("ended", flush=True)'
 )
 
@@ -18,7 +18,7 @@ POOLED = (
 @pytest.mark.parametrize("tier", [(2, {})], indirect=True, ids=["two"])
 def test_members_agree_on_the_writer_whatever_happens(tier: Tier) -> None:
     client = tier.boxes["client"]
-    client.start(f"python3 -c '{POOLED}'")
+    client.start(f"python3 -c '{POOLED.format(tier.members['haproxy-1'])}'")
     until(lambda: "db-1" in client.run("cat /run/started.log"), "no connection that stays")
 
     # It accepts connections and answers nobody: nothing but HAProxy ends what it holds.
