@@ -91,6 +91,7 @@ def machines(tmp_path: Path, empty_server: Path, request: pytest.FixtureRequest)
         yield nodes[0], nodes[1]
     finally:
         for node in nodes:
+            node.tell()
             node.kill()
         network.close()
 

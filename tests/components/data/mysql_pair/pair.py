@@ -163,6 +163,13 @@ class Node:
         found: dict[str, Any] = json.loads(said)
         return found
 
+    def tell(self) -> None:
+        """Print what its keeper and its server said last, which pytest shows of a test that failed."""
+        for log in ("keeper.log", "server.log"):
+            lines = (self.folder / log).read_text().splitlines() if (self.folder / log).exists() else []
+            print(f"{self.name}, {log}:", *lines[-20:], sep="\n  ")
+        print(self.ask("SHOW REPLICA STATUS\\G")[1])
+
     def addresses(self) -> str:
         return sh("ip", "-n", self.namespace, "-4", "-oneline", "address")
 
