@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 import urllib.error
@@ -61,7 +60,7 @@ def autoscaler(stack: str, settings: Mapping[str, Any]) -> Iterator[Callable[[st
         try:
             yield lambda status: tell(settings["scaling"]["webhook"], status)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(300)
 
 

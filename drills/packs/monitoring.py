@@ -58,7 +58,7 @@ def silent(stack: DeployedStack, monitoring: str, wanted: Iterable[Alert]) -> No
 @contextlib.contextmanager
 def aged(stack: DeployedStack, machine: str, metric: str) -> Iterator[None]:
     """A backup that has not run for 27 hours, which nobody waits for."""
-    file = f"/var/lib/prometheus/node-exporter/{metric}.prom"
+    file = f"/var/lib/casebook-metrics/{metric}.prom"
     stack.on(machine, f'sudo cp -a {file} /run/drill; sudo sed -i "s/ .*/ $(date +%s -d -27hours)/" {file}')
     try:
         yield

@@ -1,17 +1,11 @@
-"""systemd units, where they lie, and what several components add to a daemon's own."""
+"""What roles of several components share on a machine: systemd units, accounts, figures."""
 
-from pulumi_casebook.machines.configuration import File
+from pulumi_casebook.machines.configuration import Directory, File
+from pulumi_casebook.machines.configuration.bundle import UNITS as UNITS
 
-UNITS = "/etc/systemd/system"
 # systemd makes the accounts of /etc/sysusers.d when /etc is of another release; with this, whenever it is asked to.
 ACCOUNTS = "systemd-sysusers.service"
 ASKED = File(path=f"{UNITS}/{ACCOUNTS}.d/casebook.conf", content="[Unit]\nConditionNeedsUpdate=\n")
-
-
-def started_again(unit: str, *more: str) -> File:
-    """A daemon that listens on the private address, which may come up after it has been started."""
-    lines = [
-        "# It listens on the private address, which may come up after the daemon has been started.",
-        *("[Unit]", "StartLimitIntervalSec=0", "", "[Service]", "Restart=on-failure", "RestartSec=1", *more, ""),
-    ]
-    return File(path=f"{UNITS}/{unit}.d/casebook.conf", content="\n".join(lines))
+# Root's alone: node_exporter's own folder lies in one of the account prometheus, which could lead a writer elsewhere.
+METRICS = "/var/lib/casebook-metrics"
+FIGURES = Directory(path=METRICS)

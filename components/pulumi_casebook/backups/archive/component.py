@@ -11,6 +11,7 @@ from pulumi_casebook.backups.backup import monitored
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
+from pulumi_casebook.machines.units import FIGURES, METRICS
 
 PROGRAM = Path(__file__).with_name("programs") / "archive.py"
 INSTALLED = "/usr/local/lib/casebook/archive.py"
@@ -56,7 +57,7 @@ def configuration(name: str, args: ArchiveArgs) -> Configuration:
         "passphrase": "@secret(passphrase:json)@",
         "source": source(args),
         "expire_days": args.expire_days,
-        "metric": f"/var/lib/prometheus/node-exporter/archive-{name}.prom",
+        "metric": f"{METRICS}/archive-{name}.prom",
     }
     files = (
         File(path=INSTALLED, content=PROGRAM.read_text()),
@@ -77,7 +78,7 @@ def configuration(name: str, args: ArchiveArgs) -> Configuration:
     return Configuration(
         role=f"archive-{name}",
         packages=("gpg", "gpg-agent", "zstd", *(["mariadb-client"] if args.mysql else [])),
-        directories=(Directory(path="/etc/casebook"), Directory(path="/usr/local/lib/casebook")),
+        directories=(FIGURES, Directory(path="/etc/casebook"), Directory(path="/usr/local/lib/casebook")),
         files=files,
         units=(
             Unit(

@@ -13,6 +13,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import Monitored, alerts
+from pulumi_casebook.machines.units import FIGURES
 
 
 class Backup(Component[BackupArgs]):
@@ -28,7 +29,9 @@ class Backup(Component[BackupArgs]):
 
     @takes(BackupArgs)
     def __init__(self, args: BackupArgs) -> None:
-        self.monitored = monitored(f"backup-{self.name}", self.name, args.machine, args.backup_hours)
+        self.monitored = monitored(
+            f"backup-{self.name}", self.name, args.machine, args.backup_hours, files=bool(args.paths)
+        )
         if args.password is None:
             drawn = random.RandomPassword(f"{self.name}-repository", length=40, special=False, opts=self.child())
             self.password = drawn.result
@@ -63,9 +66,9 @@ class Backup(Component[BackupArgs]):
         ).applied
 
 
-def monitored(name: str, backup: str, machine: Machine, hours: float) -> Monitored:
-    """What tells that a backup or an archive is too old."""
-    rules = alerts(__file__, [machine], backup=backup, hours=hours)
+def monitored(name: str, backup: str, machine: Machine, hours: float, *, files: bool = False) -> Monitored:
+    """What tells that a backup or an archive is too old, and that one of `files` leaves some out."""
+    rules = alerts(__file__, [machine], backup=backup, hours=hours, files=files)
     figure = f'casebook_backup_last_success_timestamp_seconds{{backup="{backup}"}}'
     return Monitored(name, [machine], rules, figures=(figure,))
 
@@ -109,10 +112,10 @@ def configuration(name: str, args: BackupArgs, account: Account | None) -> Confi
             *(["openssh-client"] if account else []),
             *(["mariadb-client"] if args.mysql else []),
         ),
-        directories=(Directory(path="/etc/casebook"),),
+        directories=(FIGURES, Directory(path="/etc/casebook")),
         files=(program, environment, *access, setup, service, timer),
         units=(
-            Unit(unit=f"backup-{name}-setup.service", restart_on=follows),
+            Unit(unit=f"backup-{name}-setup.service", oneshot=True, restart_on=follows),
             Unit(
                 unit=f"backup-{name}.timer",
                 restart_on=(timer.path,),

@@ -15,6 +15,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import Monitored
+from pulumi_casebook.machines.units import FIGURES
 
 PROGRAM = "/usr/local/sbin/backup-server"
 SOURCE = Path(__file__).with_name("programs") / "backup_server.py"
@@ -136,6 +137,7 @@ def configuration(args: BackupServerArgs) -> Configuration:
         role="backup-server",
         packages=("openssh-server", "rclone", "restic"),
         directories=(
+            FIGURES,
             Directory(path="/etc/casebook"),
             Directory(path=ACCOUNTS),
             Directory(path=args.directory),
@@ -170,6 +172,6 @@ def account(name: str, args: BackupServerArgs, client: str, keep: list[str]) -> 
     return Configuration(
         role=f"backup-of-{name}",
         files=(settings, password, key),
-        units=(Unit(unit=f"backup-server-admit@{name}.service", restart_on=(settings.path,)),),
+        units=(Unit(unit=f"backup-server-admit@{name}.service", oneshot=True, restart_on=(settings.path,)),),
         allow=(Allow(port=args.port, sources=(f"{client}/32",)),),
     )

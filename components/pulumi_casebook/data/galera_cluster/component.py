@@ -15,6 +15,7 @@ from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit, program
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Monitored, Service, alerts, servers_of
+from pulumi_casebook.machines.units import FIGURES, METRICS
 
 PROGRAM = Path(__file__).with_name("programs") / "galera.py"
 INSTALLED = "/usr/local/sbin/galera"
@@ -177,7 +178,7 @@ def peer(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuration:
     return Configuration(
         role="galera-peer",
         packages=PACKAGES,
-        directories=(Directory(path="/etc/galera"), Directory(path="/var/lib/galera")),
+        directories=(FIGURES, Directory(path="/etc/galera"), Directory(path="/var/lib/galera")),
         files=(*files, *read),
         units=(
             Unit(unit="galera.socket", restart_on=(SOCKET,)),
@@ -209,6 +210,8 @@ def member(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuratio
             Unit(
                 unit="mariadb.service",
                 restart_on=(SERVER, START),
+                # Who fails while it joins has kept another member busy, which rests as well.
+                restart_seconds=15,
                 check="mariadbd --user=mysql --help --verbose >/dev/null",
             ),
         ),
@@ -267,7 +270,7 @@ def settings(name: str, args: GaleraClusterArgs, machine: Machine) -> dict[str, 
         "data": "/var/lib/mysql",
         "state": "/var/lib/galera",
         "run": "/run/galera",
-        "metrics": "/var/lib/prometheus/node-exporter",
+        "metrics": METRICS,
         "room_mib": 64,
         # A load balancer's checks until it believes that a member goes; then its clients' time to go.
         "notice_seconds": 5,

@@ -9,7 +9,6 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
 from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
-from pulumi_casebook.machines.units import started_again
 
 SETTINGS = "/etc/memcached.conf"
 
@@ -49,14 +48,13 @@ class Memcached(Component[MemcachedArgs]):
 def configuration(args: MemcachedArgs, machine: Machine) -> Configuration:
     """What one cache must hold."""
     settings = File(path=SETTINGS, content=render(__file__, "memcached.conf.j2", args=args, address=machine.address))
-    restart = started_again("memcached.service")
     # It answers, and with the memory that it was given.
     asked = rf'printf "stats\r\nquit\r\n" >&3; grep -q "limit_maxbytes {args.memory_mib << 20}" <&3'
     return Configuration(
         role="memcached",
         packages=("memcached",),
-        files=(settings, restart),
-        units=(Unit(unit="memcached.service", restart_on=(settings.path, restart.path)),),
+        files=(settings,),
+        units=(Unit(unit="memcached.service", restart_on=(settings.path,)),),
         allow=(Allow(port=args.port, sources=args.allowed_cidrs),),
         ready=Ready(command=f"timeout 5 bash -c 'exec 3<>/dev/tcp/{machine.address}/{args.port}; {asked}'"),
     )

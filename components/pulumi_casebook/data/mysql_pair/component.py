@@ -14,6 +14,7 @@ from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit, program
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Monitored, Service, alerts
+from pulumi_casebook.machines.units import FIGURES, METRICS
 
 PROGRAM = Path(__file__).with_name("programs") / "mysql_pair.py"
 INSTALLED = "/usr/local/sbin/mysql-pair"
@@ -124,10 +125,10 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
     return Configuration(
         role="mysql",
         packages=("mariadb-server",),
-        directories=(Directory(path="/var/lib/mysql-pair", mode="0700"),),
+        directories=(FIGURES, Directory(path="/var/lib/mysql-pair", mode="0700")),
         files=(server, sysctl, unit, stop, *pair, *certificate),
         units=(
-            Unit(unit="systemd-sysctl.service", restart_on=(SYSCTL,)),
+            Unit(unit="systemd-sysctl.service", oneshot=True, restart_on=(SYSCTL,)),
             Unit(
                 unit="mariadb.service",
                 restart_on=(SERVER, *(file.path for file in certificate)),
@@ -164,5 +165,5 @@ def settings(args: MysqlPairArgs, machine: Machine, peer: Machine, primary: str)
         "peer_options": PEER_OPTIONS,
         "state": "/var/lib/mysql-pair",
         "run": "/run/mysql-pair",
-        "metrics": "/var/lib/prometheus/node-exporter",
+        "metrics": METRICS,
     }

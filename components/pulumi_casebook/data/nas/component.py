@@ -144,7 +144,7 @@ def configuration(args: NasArgs, name: str, source: str, read_only: bool) -> Con
         files=(mount, check, *again.values()),
         units=(
             # First the program, which prepares the place; a role that leaves stops the mount as well.
-            Unit(unit=f"nas-{name}.service", restart_on=(mount.path, check.path, again["service"].path)),
+            Unit(unit=f"nas-{name}.service", oneshot=True, restart_on=(mount.path, check.path, again["service"].path)),
             Unit(unit=unit, restart_on=(mount.path,)),
             Unit(unit=f"nas-{name}.timer", restart_on=(again["timer"].path,)),
         ),

@@ -46,7 +46,7 @@ def engine(
         # The engine keeps a key store beside its configuration.
         directories=(Directory(path=etc, owner=OWNER, mode="0750"), Directory(path=f"/var/lib/{name}", owner=OWNER)),
         files=(*own, *files),
-        units=(Unit(unit=f"{name}.service", restart_on=tuple(file.path for file in own)),),
+        units=(Unit(unit=f"{name}.service", restart_on=tuple(file.path for file in own), restart_seconds=5),),
         allow=allow,
         ready=ready,
     )

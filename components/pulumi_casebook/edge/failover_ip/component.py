@@ -73,6 +73,6 @@ def configuration(name: str, ip: str) -> Configuration:
         role=f"failover-{name}",
         packages=("iproute2",),
         files=(unit,),
-        units=(Unit(unit=unit.path.rpartition("/")[2], restart_on=(unit.path,)),),
+        units=(Unit(unit=unit.path.rpartition("/")[2], oneshot=True, restart_on=(unit.path,)),),
         ready=Ready(command=f"ip -4 -oneline address show dev lo to {ip}/32 | grep -q ."),
     )

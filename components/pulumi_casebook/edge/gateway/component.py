@@ -70,12 +70,16 @@ def configuration(args: GatewayArgs) -> Configuration:
         packages=("fail2ban", *(("wireguard-tools", "wireguard-go") if vpn else ())),
         files=(rules, sysctl, jail, user, ASKED, keys, sshd, *vpn),
         units=(
-            Unit(unit="systemd-sysctl.service", restart_on=(SYSCTL,)),
-            Unit(unit="nftables.service", reload_on=(RULES,), check="nft -c -f /etc/nftables.conf"),
-            Unit(unit=ACCOUNTS, restart_on=(user.path, ASKED.path)),
+            Unit(unit="systemd-sysctl.service", oneshot=True, restart_on=(SYSCTL,)),
+            Unit(unit="nftables.service", oneshot=True, reload_on=(RULES,), check="nft -c -f /etc/nftables.conf"),
+            Unit(unit=ACCOUNTS, oneshot=True, restart_on=(user.path, ASKED.path)),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t"),
             Unit(unit="fail2ban.service", restart_on=(jail.path,), check="fail2ban-client --test"),
-            *((Unit(unit="wg-quick@vpn.service", restart_on=tuple(file.path for file in vpn)),) if vpn else ()),
+            *(
+                (Unit(unit="wg-quick@vpn.service", oneshot=True, restart_on=tuple(file.path for file in vpn)),)
+                if vpn
+                else ()
+            ),
         ),
         ready=Ready(command="fail2ban-client ping" + (" && wg show vpn public-key" if vpn else "")),
     )

@@ -74,9 +74,16 @@ class Unit(Args):
 
     When a file of `restart_on` or `reload_on` changes, that is done, but only after `check` (the daemon's own
     validator) has accepted the new files.
+
+    A service is started again however it has ended, and for as long as it takes, whatever its own unit says: it was
+    killed, it found no memory, it gave up waiting for another machine. Nobody has to log in.
     """
 
     unit: str = Field(pattern=r"^[A-Za-z0-9@._-]+$")
+    # systemd's Type=oneshot: what does its work once, and is tried again until that is done.
+    oneshot: bool = False
+    # How long it rests before it is started again.
+    restart_seconds: int = Field(default=1, ge=1, le=300)
     restart_on: Unique[Path] = ()
     reload_on: Unique[Path] = ()
     check: Line | None = None
@@ -132,10 +139,11 @@ class Configuration(Args):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Configuration":
-        paths = [file.path for file in self.files]
-        for path in paths:
-            if paths.count(path) > 1:
-                raise ValueError(f"files: {path} is given twice")
+        paths, names = [file.path for file in self.files], [unit.unit for unit in self.units]
+        for what, given in (("files", paths), ("units", names)):
+            for one in given:
+                if given.count(one) > 1:
+                    raise ValueError(f"{what}: {one} is given twice")
         for unit in self.units:
             for path in (*unit.restart_on, *unit.reload_on):
                 if path not in paths:

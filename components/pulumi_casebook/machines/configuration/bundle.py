@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pulumi_casebook.machines.configuration.args import Allow, Configuration, File, Unit
 
 FIREWALL = "/etc/nftables.d"
+UNITS = "/etc/systemd/system"
+# The machine's own, which several roles reload: the base role alone says how they are started again.
+GROUND = ("nftables.service", "ssh.service", "systemd-sysctl.service", "systemd-sysusers.service")
 
 
 def firewall_file(role: str, allow: Sequence[Allow]) -> File:
@@ -17,12 +20,35 @@ def firewall_file(role: str, allow: Sequence[Allow]) -> File:
     return File(path=f"{FIREWALL}/{role}.nft", content="\n".join([f"# Who may reach the {role} role.", *rules, ""]))
 
 
+def restart_file(role: str, unit: Unit) -> File:
+    """How systemd starts a service again: always, and without a limit after which it gives up (systemd.service(5))."""
+    lines = [
+        *(
+            "[Unit]",
+            "StartLimitIntervalSec=0",
+            "",
+            "[Service]",
+            f"Restart={'on-failure' if unit.oneshot else 'always'}",
+        ),
+        *(f"RestartSec={unit.restart_seconds}", "RestartPreventExitStatus=", ""),
+    ]
+    return File(path=f"{UNITS}/{unit.unit}.d/restart-{role}.conf", content="\n".join(lines))
+
+
 def complete(configuration: Configuration) -> Configuration:
-    """The configuration with its open ports turned into a file and the firewall's reload."""
+    """The configuration with what follows from it: how services are started again; a firewall of its open ports."""
+    restarts = tuple(
+        restart_file(configuration.role, unit)
+        for unit in configuration.units
+        if unit.unit.endswith(".service") and (configuration.role == "base" or unit.unit not in GROUND)
+    )
+    configuration = configuration.model_copy(update={"files": (*configuration.files, *restarts)})
     if not configuration.allow:
         return configuration
     rules = firewall_file(configuration.role, configuration.allow)
-    firewall = Unit(unit="nftables.service", reload_on=(rules.path,), check="nft -c -f /etc/nftables.conf")
+    firewall = Unit(
+        unit="nftables.service", oneshot=True, reload_on=(rules.path,), check="nft -c -f /etc/nftables.conf"
+    )
     return configuration.model_copy(
         update={
             "files": (*configuration.files, rules),

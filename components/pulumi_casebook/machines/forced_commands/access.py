@@ -43,7 +43,7 @@ def access(user: str, source: str, public_key: str, program: str, orders: Sequen
         role=f"{user}-access",
         files=(account, ASKED, key, sshd, sudo),
         units=(
-            Unit(unit=ACCOUNTS, restart_on=(account.path, ASKED.path)),
+            Unit(unit=ACCOUNTS, oneshot=True, restart_on=(account.path, ASKED.path)),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t && visudo -cq"),
         ),
         allow=(_ssh_from(source),),

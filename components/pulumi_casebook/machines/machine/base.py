@@ -156,24 +156,29 @@ def base(
         units=(
             Unit(
                 unit="nftables.service",
+                oneshot=True,
                 reload_on=(firewall.path,),
                 check=f"nft -c -f {firewall.path}",
             ),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t"),
             *([network] if files else []),
-            *([Unit(unit=RESOLVERS, restart_on=tuple(file.path for file in names))] if names else []),
+            *([Unit(unit=RESOLVERS, oneshot=True, restart_on=tuple(file.path for file in names))] if names else []),
         ),
     )
 
 
 def resolver_files(resolvers: Sequence[str]) -> tuple[File, ...]:
-    """Name servers, laid over /etc/resolv.conf whoever wrote that; taken off again, it is as it was."""
+    """Name servers: told to systemd-resolved, or laid over /etc/resolv.conf whoever wrote that until taken off."""
     if not resolvers:
         return ()
     servers = "".join(f"nameserver {address}\n" for address in resolvers)
     return (
         # A second for a server that is down; questions take turns, so that both are always exercised.
         File(path="/etc/resolvers.conf", content=f"{servers}options timeout:1 attempts:3 rotate\n"),
+        File(
+            path="/etc/systemd/resolved.conf.d/casebook.conf",
+            content=f"[Resolve]\nDNS={' '.join(resolvers)}\nFallbackDNS=\nDomains=~.\n",
+        ),
         File(path=f"/etc/systemd/system/{RESOLVERS}", content=render(__file__, "resolvers.service.j2")),
     )
 

@@ -78,7 +78,7 @@ def site_part(
     settings: dict[str, Any] = {"units": list(units), "first": part, "files": None}
     files = [
         File(path=SITE, content=PART.read_text(), mode="0755"),
-        File(path=f"{UNITS}/drp-site.service", content=render(__file__, "drp-site.service.j2")),
+        File(path=f"{UNITS}/drp-site.service", content=render(__file__, "drp-site.service.j2", files=args.files)),
         File(path=f"{UNITS}/drp-site.timer", content=render(__file__, "drp-site.timer.j2", interval=args.interval)),
     ]
     timer = Unit(unit="drp-site.timer", restart_on=tuple(file.path for file in files))

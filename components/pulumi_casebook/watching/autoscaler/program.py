@@ -13,6 +13,7 @@ It runs where `pulumi up` runs: beside the program, the state and the account's 
 
 import hmac
 import json
+import signal
 import sys
 import threading
 import time
@@ -147,6 +148,9 @@ def listener(address: tuple[str, int], path: str, scaler: Autoscaler) -> Threadi
 
 
 def serve(stack: PulumiStack, address: str = "0.0.0.0") -> None:  # noqa: S104 (monitoring is another machine)
+    """Errors: KeyboardInterrupt once it is to end, also in the background of a shell, or by a service manager."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     Autoscaler(stack.scaling(), stack).run(address)
 
 

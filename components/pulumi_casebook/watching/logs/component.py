@@ -81,7 +81,7 @@ def intake(args: LogsArgs, senders: tuple[Machine, ...]) -> Configuration:
         directories=(Directory(path="/var/spool/rsyslog", mode="0700"),),
         files=(rules, settings, program, prepare, expire, timer),
         units=(
-            Unit(unit="logs-prepare.service", restart_on=(prepare.path, program.path, settings.path)),
+            Unit(unit="logs-prepare.service", oneshot=True, restart_on=(prepare.path, program.path, settings.path)),
             Unit(unit="logs-expire.timer", restart_on=(timer.path,)),
             Unit(unit="rsyslog.service", restart_on=(rules.path,), check=CHECK),
         ),

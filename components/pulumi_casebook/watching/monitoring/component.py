@@ -10,6 +10,7 @@ import pulumi
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Configured, Directory, File, Ready, Unit
+from pulumi_casebook.machines.units import FIGURES, METRICS
 from pulumi_casebook.watching.monitoring.args import EXPORTER_PORT, MonitoringArgs, SmsArgs
 
 PROMETHEUS_PORT, ALERTMANAGER_PORT = 9090, 9093
@@ -93,11 +94,14 @@ def exporter(access: Sequence[Allow]) -> Configuration:
     options = File(
         path="/etc/default/prometheus-node-exporter",
         content=f'ARGS="--web.listen-address=:{EXPORTER_PORT} '
+        f"--collector.textfile.directory={METRICS} "
+        "--collector.textfile.directory=/var/lib/prometheus/node-exporter "
         f'--collector.filesystem.fs-types-exclude=^({"|".join(NO_DISK)})$"\n',
     )
     return Configuration(
         role="exporter",
         packages=("prometheus-node-exporter",),
+        directories=(FIGURES,),
         files=(options,),
         units=(Unit(unit="prometheus-node-exporter.service", restart_on=(options.path,)),),
         allow=tuple(access),

@@ -59,7 +59,7 @@ class Application:
 
     @property
     def units(self) -> tuple[Unit, ...]:
-        return (Unit(unit=self.unit, restart_on=self.follows),)
+        return (Unit(unit=self.unit, oneshot=True, restart_on=self.follows),)
 
     @cached_property
     def _shown(self) -> tuple[File, ...]:

@@ -120,7 +120,7 @@ def configuration(args: BackOfficeArgs) -> Configuration:
         ),
         files=(nginx, certificate, key, editors, rsyncd, page, publish, *units.values(), restart),
         units=(
-            Unit(unit="publish-first.service", restart_on=(units["publish-first.service"].path,)),
+            Unit(unit="publish-first.service", oneshot=True, restart_on=(units["publish-first.service"].path,)),
             Unit(unit="publish.path", restart_on=(units["publish.path"].path,)),
             Unit(unit="rsync.service", restart_on=(rsyncd.path, restart.path)),
             Unit(

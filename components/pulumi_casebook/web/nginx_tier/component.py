@@ -6,7 +6,6 @@ from pulumi_casebook.edge.haproxy_tier.args import endpoints
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, one_after_another
 from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
-from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application
 from pulumi_casebook.web.nginx_tier.args import NginxTierArgs
 
@@ -50,7 +49,6 @@ def configuration(args: NginxTierArgs, machine: Machine, static: Application | N
             resizer=RESIZER,
         ),
     )
-    restart = started_again("nginx.service")
     kept = [
         name for name, wanted in (("pages", args.cache), ("images", args.images), ("sources", args.images)) if wanted
     ]
@@ -61,10 +59,10 @@ def configuration(args: NginxTierArgs, machine: Machine, static: Application | N
             *(static.directories if static else ()),
             *(Directory(path=f"{CACHES}/{name}", owner="www-data:root", mode="0700") for name in kept),
         ),
-        files=(*(static.files if static else ()), nginx, restart),
+        files=(*(static.files if static else ()), nginx),
         units=(
             *(static.units if static else ()),
-            Unit(unit="nginx.service", reload_on=(nginx.path, restart.path), check="nginx -t -q"),
+            Unit(unit="nginx.service", reload_on=(nginx.path,), check="nginx -t -q"),
         ),
         allow=(Allow(port=args.port, sources=args.allowed_cidrs),),
         ready=Ready(

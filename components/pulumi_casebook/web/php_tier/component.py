@@ -6,7 +6,6 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, one_after_another
 from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
-from pulumi_casebook.machines.units import started_again
 from pulumi_casebook.web.application import Application
 from pulumi_casebook.web.environment import quoted_secrets, written
 from pulumi_casebook.web.php_tier.args import PhpTierArgs
@@ -56,18 +55,17 @@ def fpm(args: PhpTierArgs, machine: Machine, application: Application) -> Config
         _rendered("php.ini", f"{folder}/conf.d/90-casebook.ini", args, machine, application),
         _rendered("pool.conf", f"{folder}/pool.d/www.conf", args, machine, application, private=True),
     )
-    restart = started_again(unit)
     asked = "SCRIPT_NAME=/fpm-ping SCRIPT_FILENAME=/fpm-ping REQUEST_METHOD=GET"
     return Configuration(
         role="php",
         packages=(f"php{PHP}-fpm", *_extensions(args), "libfcgi-bin"),
         directories=application.directories,
-        files=(*application.files, *files, restart),
+        files=(*application.files, *files),
         units=(
             *application.units,
             Unit(
                 unit=unit,
-                reload_on=(*application.follows, *(file.path for file in files), restart.path),
+                reload_on=(*application.follows, *(file.path for file in files)),
                 check=f"php-fpm{PHP} -t",
             ),
         ),
@@ -84,17 +82,16 @@ def apache(args: PhpTierArgs, machine: Machine, application: Application) -> Con
         File(path="/etc/apache2/ports.conf", content=f"Listen {machine.address}:80\n"),
     )
     check = File(path=CHECK, content='<?php header("Content-Type: text/plain"); echo "ready\\n";\n')
-    restart = started_again("apache2.service")
     return Configuration(
         role="php",
         packages=("apache2", f"libapache2-mod-php{PHP}", *_extensions(args), "curl"),
         directories=application.directories,
-        files=(*application.files, *files, check, restart),
+        files=(*application.files, *files, check),
         units=(
             *application.units,
             Unit(
                 unit="apache2.service",
-                reload_on=(*application.follows, *(file.path for file in files), restart.path),
+                reload_on=(*application.follows, *(file.path for file in files)),
                 check="apache2ctl -t",
             ),
         ),

@@ -13,7 +13,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
 from pulumi_casebook.machines.site import HealthCheck, Service, Usable, servers_of
-from pulumi_casebook.machines.units import started_again
+from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.web.application import Application, Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment, quoted_secrets, written
 
@@ -129,8 +129,8 @@ def configuration(args: TomcatTierArgs, machine: Machine, application: Applicati
         File(path=f"{HEALTH}/WEB-INF/web.xml", content=render(__file__, "web.xml.j2")),
         File(path=f"{HEALTH}/healthz.jsp", content=render(__file__, "healthz.jsp.j2", **values)),
     )
-    restart = started_again(UNIT, *render(__file__, "tomcat10.service.j2", **values).splitlines())
-    files = (server, java, environment, *health, restart)
+    unit = File(path=f"{UNITS}/{UNIT}.d/casebook.conf", content=render(__file__, "tomcat10.service.j2", **values))
+    files = (server, java, environment, *health, unit)
     others = tuple(f"{address}/32" for address, _ in members)
     return Configuration(
         role="tomcat",

@@ -15,7 +15,7 @@ from pulumi_casebook.data.swift_storage import SIGNER
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Service
-from pulumi_casebook.machines.units import UNITS, started_again
+from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.network.certificate import Certificate
 
 HOME, KEYS, SOCKET = "/opt/upload", "/etc/upload", "/run/upload.sock"
@@ -89,7 +89,6 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
             __file__, "nginx.conf.j2", machine=machine, allowed_cidrs=args.allowed_cidrs, health=HEALTH, socket=SOCKET
         ),
     )
-    restart = started_again("nginx.service")
     certificate = File(path="/etc/nginx/certificate.pem", content="@secret(certificate)@\n", mode="0600")
     key = File(path="/etc/nginx/key.pem", content="@secret(private_key)@\n", mode="0600")
     program = File(path=f"{HOME}/application.py", content=PROGRAM.read_text())
@@ -106,13 +105,13 @@ def configuration(args: UploadTierArgs, machine: str) -> Configuration:
         role="upload",
         packages=("curl", "logrotate", "nginx", "python3"),
         directories=(Directory(path=HOME), Directory(path=KEYS, mode="0700")),
-        files=(nginx, restart, certificate, key, program, signer, signing, token, port, unit),
+        files=(nginx, certificate, key, program, signer, signing, token, port, unit),
         units=(
             Unit(unit="upload.socket", restart_on=(port.path,)),
             Unit(unit="upload.service", restart_on=(program.path, signer.path, signing.path, token.path, unit.path)),
             Unit(
                 unit="nginx.service",
-                reload_on=(nginx.path, restart.path, certificate.path, key.path),
+                reload_on=(nginx.path, certificate.path, key.path),
                 check="nginx -t -q",
             ),
         ),

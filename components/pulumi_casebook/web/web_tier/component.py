@@ -9,7 +9,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
-from pulumi_casebook.machines.units import UNITS, started_again
+from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.web.back_office import BackOffice
 
 
@@ -71,7 +71,6 @@ def configuration(args: WebTierArgs, machine: Machine) -> Configuration:
         path="/etc/nginx/nginx.conf",
         content=render(__file__, "nginx.conf.j2", args=args, machine=machine, proxies=proxies),
     )
-    restart = started_again("nginx.service")
     sync = File(
         path="/usr/local/sbin/web-sync",
         content=render(__file__, "web-sync.j2", source=args.source.address),
@@ -85,7 +84,7 @@ def configuration(args: WebTierArgs, machine: Machine) -> Configuration:
         role="web",
         packages=("curl", "logrotate", "nginx", "rsync"),
         directories=(Directory(path="/srv/www"), Directory(path="/var/lib/web-sync")),
-        files=(nginx, restart, sync, service, timer),
+        files=(nginx, sync, service, timer),
         units=(
             Unit(unit="nginx.service", reload_on=(nginx.path,), check="nginx -t -q"),
             Unit(unit="web-sync.timer", restart_on=(timer.path,)),

@@ -256,7 +256,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     registered = to_server()
     for name in ("store-backup-server", "db-backup-content"):
         for path, text in texts(role(registered, name)).items():
-            if path.startswith("/etc/systemd/system/"):
+            if re.fullmatch("/etc/systemd/system/[^/]+", path):
                 (tmp_path / Path(path).name).write_text(re.sub(r"/usr/local/sbin/backup\S+", "/bin/true", text))
     units = [str(unit) for unit in tmp_path.iterdir()]
     assert len(units) == 9

@@ -29,7 +29,7 @@ def on_this_machine(tmp_path: Path) -> Callable[..., Run]:
         text = rendered["/usr/local/sbin/backup-content"]
         for path, own in (
             ("/etc/casebook", "etc"),
-            ("/var/lib/prometheus/node-exporter", "metrics"),
+            ("/var/lib/casebook-metrics", "metrics"),
             ("/run/lock", ""),
         ):
             assert path in text
@@ -118,6 +118,25 @@ def test_the_metric_is_the_time_of_the_last_success(on_this_machine: Callable[..
     (tmp_path / "www").mkdir()
     done(backup("run"))
     assert int(METRIC.fullmatch(metric.read_text())[1]) >= int(begun[1])  # type: ignore[index]
+
+
+def test_a_file_that_vanishes_keeps_nothing_else_from_being_saved(
+    on_this_machine: Callable[..., Run], tmp_path: Path
+) -> None:
+    """restic ends with 3, as for one that cannot be read: databases come after, and old snapshots are forgotten."""
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www/page").write_text("here")
+    programs(tmp_path, mariadb="echo 0", **{"mariadb-dump": "echo all of it"})
+    run = on_this_machine(paths=[str(tmp_path / "www"), "/proc/1/mem"], mysql=True)
+    done(run("setup"))
+    missed = tmp_path / "metrics/backup-content-incomplete_runs.prom"
+    for times in (1, 2):
+        done(run("run"))
+        assert missed.read_text() == f'casebook_backup_incomplete_runs{{backup="content"}} {times}\n'
+    done(run("restore", str(tmp_path / "restored")))
+    assert (tmp_path / "restored/mysql.sql").read_text() == "all of it\n"
+    done(on_this_machine(paths=[str(tmp_path / "www")])("run"))
+    assert missed.read_text() == 'casebook_backup_incomplete_runs{backup="content"} 0\n'
 
 
 def test_who_comes_second_waits(on_this_machine: Callable[..., Run], tmp_path: Path) -> None:

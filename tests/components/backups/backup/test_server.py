@@ -54,7 +54,7 @@ class Server:
         for old, new in (
             ("/etc/casebook", f"{self.place}/etc/casebook"),
             ("/usr/local/sbin/backup", f"{self.place}/usr/local/sbin/backup"),
-            ("/var/lib/prometheus/node-exporter", f"{self.place}/metrics"),
+            ("/var/lib/casebook-metrics", f"{self.place}/metrics"),
             ("/var/cache", f"{self.place}/cache"),
             ("/run/lock", str(self.place)),
             ("/srv/backup", f"{self.place}/srv/backup"),

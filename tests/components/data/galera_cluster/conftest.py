@@ -56,7 +56,7 @@ def moved(text: str, folder: Path) -> str:
         "/var/lib/galera": f"{folder}/state",
         "/run/mysqld/mysqld.sock": f"{folder}/sock",
         "/run/galera": f"{folder}/run",
-        "/var/lib/prometheus/node-exporter": f"{folder}/metrics",
+        "/var/lib/casebook-metrics": f"{folder}/metrics",
         "/var/lib/mysql": f"{folder}/data",
         '"/usr/sbin/mariadbd"': f'"mariadbd", "--defaults-file={folder}/server.cnf", "--user=root"',
         '"systemctl",\n  "start",\n  "--no-block",\n  "mariadb.service"': f'"{folder}/start"',

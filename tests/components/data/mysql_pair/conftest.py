@@ -51,7 +51,7 @@ def files_of(args: MysqlPairArgs, own: str, peer: str, folder: Path) -> dict[str
         "/etc/mysql-pair-peer.cnf": f"{folder}/peer.cnf",
         "/var/lib/mysql-pair": f"{folder}/state",
         "/run/mysql-pair": f"{folder}/run",
-        "/var/lib/prometheus/node-exporter": f"{folder}/metrics",
+        "/var/lib/casebook-metrics": f"{folder}/metrics",
         '"pause": 3': '"pause": 0.3',
     }
     settings = texts["/etc/mysql-pair.json"]

@@ -33,6 +33,7 @@ from pulumi_casebook.machines.configuration.programs.apply import parse
             "units.a.service: /etc/x is not a file",
         ),
         ({"role": "web", "files": [File(path="/a", content=""), File(path="/a", content="b")]}, "/a is given twice"),
+        ({"role": "web", "units": [Unit(unit="a.service"), Unit(unit="a.service", oneshot=True)]}, "given twice"),
     ],
 )
 def test_a_configuration_that_does_not_fit_together_is_refused(values: dict[str, Any], reason: str) -> None:
@@ -103,9 +104,24 @@ def configurations(draw: st.DrawFn) -> Configuration:
         variables=draw(st.dictionaries(words.map(str.upper), commands, max_size=2)),
         directories=tuple(draw(st.lists(st.builds(Directory, path=paths, owner=owners, mode=modes), unique=True))),
         files=tuple(held),
-        units=tuple(draw(st.lists(units, max_size=3, unique=True))),
+        units=tuple(draw(st.lists(units, max_size=3, unique_by=lambda unit: unit.unit))),
         ready=draw(st.none() | st.builds(Ready, command=commands, seconds=st.integers(1, 3600))),
     )
+
+
+def test_a_service_is_started_again_however_it_ended() -> None:
+    def said(role: str, unit: Unit) -> list[str] | None:
+        found = parse(bundle(Configuration(role=role, units=(unit,))))["files"]
+        return found[f"/etc/systemd/system/{unit.unit}.d/restart-{role}.conf"]["lines"] if found else None
+
+    unlimited = ["[Unit]", "StartLimitIntervalSec=0", "", "[Service]"]
+    daemon = [*unlimited, "Restart=always", "RestartSec=5", "RestartPreventExitStatus="]
+    assert said("cache", Unit(unit="memcached.service", restart_seconds=5)) == daemon
+    once = [*unlimited, "Restart=on-failure", "RestartSec=1", "RestartPreventExitStatus="]
+    assert said("base", Unit(unit="nftables.service", oneshot=True)) == once
+    # Of the machine's own the base role says it, once.
+    assert said("cache", Unit(unit="nftables.service", oneshot=True)) is None
+    assert said("cache", Unit(unit="cache.timer")) is None
 
 
 @given(configurations())
@@ -121,7 +137,9 @@ def test_the_apply_program_reads_what_the_bundle_says(configuration: Configurati
         text = "".join(line + "\n" for line in wanted["lines"])
         assert text.removesuffix("\n") == file.content.removesuffix("\n")
         assert (wanted["owner"], wanted["mode"]) == (file.owner, int(file.mode, 8))
-    assert not read["files"]
+    assert set(read["files"]) == {
+        f"/etc/systemd/system/{unit.unit}.d/restart-{configuration.role}.conf" for unit in configuration.units
+    }
     given = [
         (s.unit, "reload" if s.reload_on else "restart", [*s.restart_on, *s.reload_on], s.check)
         for s in configuration.units

@@ -1,6 +1,5 @@
 """A site's tiers, and what is handed over: who comes after whom, what is open, what is refused."""
 
-import configparser
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from pulumi_casebook import (
 )
 from pulumi_casebook.machines.configuration import Allow, Configuration
 from pulumi_casebook.machines.forced_commands import take_orders
-from pulumi_casebook.machines.units import started_again
 from tests.components.tier_fixtures import written
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
@@ -119,11 +117,3 @@ def test_a_role_that_is_still_to_come_lets_in_what_was_said_of_it() -> None:
 
     with pytest.raises(InputError, match=r"Machine 'web-11': role hidden lets in .*port=81.* was said to let in"):
         declare(program, preview=False)
-
-
-def test_a_daemon_is_started_again_by_systemd() -> None:
-    drop_in = configparser.ConfigParser(interpolation=None, strict=True)
-    drop_in.optionxform = str  # type: ignore[assignment,method-assign]
-    drop_in.read_string(started_again("nginx.service", "LimitNOFILE=4096").content)
-    assert dict(drop_in["Unit"]) == {"StartLimitIntervalSec": "0"}
-    assert dict(drop_in["Service"]) == {"Restart": "on-failure", "RestartSec": "1", "LimitNOFILE": "4096"}

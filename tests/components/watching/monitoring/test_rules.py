@@ -23,6 +23,7 @@ from pulumi_casebook.data.galera_cluster.programs import keeper as galera
 from pulumi_casebook.data.mysql_pair.programs import keeper as mysql_pair
 from pulumi_casebook.watching.monitoring.component import prober
 from sandbox.ports import free_port
+from tests.components.backups.backup.test_backup import files as of_backup
 from tests.components.watching.monitoring.monitored import rules
 from tests.components.watching.monitoring.test_daemons import Start, start
 from tests.waiting import until
@@ -144,6 +145,8 @@ def of_our_programs(place: Path) -> Iterator[str]:
             backup_server.note(backup_server.Account("pages", place, []), figure)
     for file in place.glob("*.prom"):
         yield file.read_text()
+    for figure in re.findall(r"^ *note (\w+) ", of_backup()["/usr/local/sbin/backup-content"], re.MULTILINE):
+        yield f"casebook_backup_{figure}"
 
 
 def of_machines(start: Start) -> Iterator[str]:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ACCOUNTS = Path(os.environ.get("BACKUP_ACCOUNTS", "/etc/casebook/backup-server"))
-METRICS = Path(os.environ.get("BACKUP_METRICS", "/var/lib/prometheus/node-exporter"))
+METRICS = Path(os.environ.get("BACKUP_METRICS", "/var/lib/casebook-metrics"))
 # How far the time that a snapshot claims may be from the time that it arrived: a clock's error, and a long run.
 AHEAD, BEHIND = datetime.timedelta(hours=1), datetime.timedelta(days=2)
 
@@ -62,7 +62,9 @@ def accounts(name: str = "*") -> list[Account]:
 @contextmanager
 def alone(account: Account, how: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Wait until no machine writes, and let those that come wait: restic's own locks would fail one of the two."""
-    with (account.directory / "lock").open("w") as lock:
+    # The folder is the machine's own account's, which could have put a link there.
+    place = os.open(account.directory / "lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(place, "w") as lock:
         fcntl.flock(lock, how)
         yield
 

@@ -1,0 +1,102 @@
+"""What holds for every systemd unit of every stack: it comes back, it ends, and it can do little to its machine."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pulumi_casebook.machines.configuration.bundle import GROUND, UNITS
+from pulumi_casebook.machines.configuration.programs.apply import parse
+from tests.architectures.test_every_stack import Role, _stack, roles_of
+from tests.harness import Registered
+
+__all__ = ["_stack"]  # a fixture
+# A unit of our own that may do more than 4.0 of systemd-analyze's scale, and why.
+EXPOSED = {
+    "nas-": "it mounts and unmounts for the whole machine, which nothing in a mount namespace of its own can",
+    "resolvers.service": "it mounts for the whole machine",
+}
+
+
+class Service(NamedTuple):
+    """A service as one role has it: its own unit, where it is ours, and all that the role adds."""
+
+    role: Role
+    name: str
+    own: list[str]
+    added: list[str]
+    enabled: bool
+
+    def said(self, key: str) -> str | None:
+        """The last word on a setting, of those that the role's files say."""
+        found = [line.partition("=")[2] for line in (*self.own, *self.added) if line.startswith(f"{key}=")]
+        return found[-1] if found else None
+
+    @property
+    def place(self) -> str:
+        return f"{self.role.machine}: {self.name}"
+
+
+def services_of(stack: list[Registered]) -> Iterator[Service]:
+    for role in roles_of(stack):
+        bundle = parse(role.bundle)
+        files = {path.removeprefix(f"{UNITS}/"): file["lines"] for path, file in bundle["files"].items()}
+        enabled = {service["unit"] for service in bundle["services"]}
+        for name in sorted({*enabled, *files}):
+            if name.endswith(".service"):
+                template = f"{name.partition('@')[0]}@.service" if "@" in name else name
+                added = [line for path, lines in files.items() if path.startswith(f"{name}.d/") for line in lines]
+                yield Service(role, name, files.get(template, []), added, name in enabled)
+
+
+def is_template(service: Service) -> bool:
+    return "@." in service.name
+
+
+def test_a_service_comes_back_from_every_way_of_ending(stack: list[Registered]) -> None:
+    """Killed, out of memory, given up: `Restart=always` knows no death that it leaves out, and no limit ends it."""
+    wrong = []
+    for one in services_of(stack):
+        if not one.enabled or (one.name in GROUND and one.role.name != "base"):
+            continue
+        wanted = "on-failure" if one.said("Type") == "oneshot" or one.said("Restart") == "on-failure" else "always"
+        found = one.said("Restart"), one.said("StartLimitIntervalSec"), one.said("RestartPreventExitStatus")
+        if found != (wanted, "0", ""):
+            wrong.append(f"{one.place}: {found}")
+        if one.own and (one.said("Type") == "oneshot") != (one.said("Restart") == "on-failure"):
+            wrong.append(f"{one.place}: Type={one.said('Type')} with Restart={one.said('Restart')}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_to_end_ends_and_may_begin_again(stack: list[Registered]) -> None:
+    """A timer's or path's work: systemd never refuses to begin it, and a storage that hangs is given up."""
+    wrong = [
+        f"{one.place}: TimeoutStartSec={one.said('TimeoutStartSec')}, StartLimitIntervalSec="
+        f"{one.said('StartLimitIntervalSec')}"
+        for one in services_of(stack)
+        if one.own and not is_template(one) and one.said("Type") == "oneshot"
+        if one.said("TimeoutStartSec") in (None, "0", "infinity") or one.said("StartLimitIntervalSec") != "0"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_service_of_ours_can_do_little(stack: list[Registered], tmp_path: Path) -> None:
+    """As systemd-analyze judges: 0 is a service that can do nothing, 10 one that can do all."""
+    seen = {}
+    for one in services_of(stack):
+        if one.own and not one.name.startswith(tuple(EXPOSED)):
+            text = "\n".join([*one.own, ""])
+            seen[text] = one
+    wrong = []
+    for number, (text, one) in enumerate(seen.items()):
+        file = tmp_path / str(number) / one.name
+        file.parent.mkdir()
+        file.write_text(text)
+        judge = ["systemd-analyze", "security", "--offline=true", "--threshold=40", str(file)]
+        judged = subprocess.run(judge, capture_output=True, text=True)
+        if judged.returncode:
+            wrong.append(f"{one.place}: {(judged.stdout + judged.stderr).strip().splitlines()[-1]}")
+        shutil.rmtree(file.parent)
+    assert seen
+    assert not wrong, "\n".join(wrong)
