@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def test_units_are_valid(declared: list[Registered], tmp_path: Path) -> None:
     found = files(declared, "near-door-drp-site") | files(declared, "controller-drp")
     units = []
     for path, text in found.items():
-        if path.startswith("/etc/systemd/system/"):
+        if re.fullmatch("/etc/systemd/system/[^/]+", path):
             unit = tmp_path / Path(path).name
             unit.write_text(text.replace("/usr/local/sbin/", "/bin/true #"))
             units.append(str(unit))
