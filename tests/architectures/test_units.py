@@ -19,6 +19,10 @@ EXPOSED = {
 }
 
 
+# Folders that every machine has, or that a package of the role brings.
+THERE = ("/etc", "/run", "/run/lock", "/var/lib/casebook", "/var/lib/suricata")
+
+
 class Service(NamedTuple):
     """A service as one role has it: its own unit, where it is ours, and all that the role adds."""
 
@@ -27,6 +31,7 @@ class Service(NamedTuple):
     own: list[str]
     added: list[str]
     enabled: bool
+    folders: frozenset[str]
 
     def said(self, key: str) -> str | None:
         """The last word on a setting, of those that the role's files say."""
@@ -47,7 +52,8 @@ def services_of(stack: list[Registered]) -> Iterator[Service]:
             if name.endswith(".service"):
                 template = f"{name.partition('@')[0]}@.service" if "@" in name else name
                 added = [line for path, lines in files.items() if path.startswith(f"{name}.d/") for line in lines]
-                yield Service(role, name, files.get(template, []), added, name in enabled)
+                folders = frozenset(path for path, _, _ in bundle["directories"])
+                yield Service(role, name, files.get(template, []), added, name in enabled, folders)
 
 
 def is_template(service: Service) -> bool:
@@ -77,6 +83,18 @@ def test_what_is_to_end_ends_and_may_begin_again(stack: list[Registered]) -> Non
         for one in services_of(stack)
         if one.own and not is_template(one) and one.said("Type") == "oneshot"
         if one.said("TimeoutStartSec") in (None, "0", "infinity") or one.said("StartLimitIntervalSec") != "0"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_where_a_service_may_write_there_is_a_folder(stack: list[Registered]) -> None:
+    """systemd starts no service of which one is missing; a dash says that it may be."""
+    wrong = [
+        f"{one.place}: {line}"
+        for one in services_of(stack)
+        for line in one.own
+        if line.startswith("ReadWritePaths=/")
+        if line.partition("=")[2] not in (*one.folders, *THERE)
     ]
     assert not wrong, "\n".join(wrong)
 
