@@ -121,6 +121,23 @@ def test_a_full_stop_waits_for_the_newest_and_begins_again_by_itself(cluster: li
     assert len({one.figure("cluster_state_uuid") for one in cluster}) == 1
 
 
+def test_two_servers_killed_at_once_come_back_and_nobody_logs_in(cluster: list[Member]) -> None:
+    """The third has no majority, but all that was acknowledged: once the two have told what they have, it begins."""
+    first, second, third = cluster
+    value = write(third)
+    first.kill_server()
+    second.kill_server()
+    until(lambda: third.figure("cluster_status") == "non-Primary")
+    # systemd starts them, and again whenever they have waited in vain.
+    first.start_server()
+    second.start_server()
+    until(third.ready)
+    for one in (first, second):
+        until(one.ready)
+    everybody_has(cluster, value)
+    assert write(first) > value
+
+
 def test_the_operator_says_who_is_gone_and_an_empty_member_begins_nothing(cluster: list[Member]) -> None:
     first, second, third = cluster
     value = write(first)

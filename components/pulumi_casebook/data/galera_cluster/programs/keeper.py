@@ -82,7 +82,7 @@ def look(member: Member, own: Standing, others: dict[str, Standing | None], alon
         decided = decide(own, others, member.gone())
         if decided.action == "begin":
             # Without a restart it keeps its cache of write-sets: the others need no copy of everything.
-            member.server.as_root("SET GLOBAL wsrep_provider_options='pc.bootstrap=YES';")
+            member.server.begin_again()
             member.absent.unlink(missing_ok=True)
             return f"began again: {decided.reason}"
         return f"outside the cluster: {decided.reason}"

@@ -165,6 +165,16 @@ class Server:
         if not (self.data / self.settings["database"]).exists():
             self.as_root(f"CREATE DATABASE IF NOT EXISTS `{self.settings['database']}`;")
 
+    def begin_again(self) -> None:
+        """Be the cluster, with what this server has. From MariaDB 11.4 on each of the provider's options is a variable
+        of its own, and SET of all of them in one is refused."""
+        one = self.as_root("SHOW GLOBAL VARIABLES LIKE 'wsrep_provider_pc_bootstrap';")
+        self.as_root(
+            "SET GLOBAL wsrep_provider_pc_bootstrap=ON;"
+            if one
+            else "SET GLOBAL wsrep_provider_options='pc.bootstrap=YES';"
+        )
+
     def be_read_only(self, own: Standing) -> None:
         if own.writable:
             self.as_root("SET GLOBAL read_only=1;")
