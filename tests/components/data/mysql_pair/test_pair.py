@@ -1,7 +1,10 @@
 """The pair at work: two real servers, the real program, the network cut and machines killed."""
 
+import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
@@ -389,3 +392,22 @@ def test_in_the_two_way_form_a_contradiction_stops_replication_and_is_told(forme
         node.sql(f"INSERT INTO app.k VALUES (2{node.name[-1]}, '{node.name}')")
     for node in formed:
         comes_to_hold(node, 3)
+
+
+def test_a_database_that_comes_during_a_copy_is_not_lost(formed: Machines) -> None:
+    """It is older than the copy's position, so it would never be sent: the copy is made again."""
+    first, second = formed
+    dump = second.folder / "mariadb-dump"
+    # As if it came just before the writer's dump began, after its databases had been listed.
+    made = f"mariadb --no-defaults --socket={first.socket} -e 'CREATE DATABASE IF NOT EXISTS late'"
+    dump.write_text(f'#!/bin/sh\ncase "$*" in *--databases*) {made};; esac\nexec {shutil.which("mariadb-dump")} "$@"\n')
+    dump.chmod(0o755)
+    keeper = second.processes.pop("keeper")
+    keeper.kill()
+    keeper.wait()
+    second.start_keeper({"PATH": f"{second.folder}:{os.environ['PATH']}"})
+    command = second.inside("env", f"PATH={second.folder}:{os.environ['PATH']}", *second.program)
+    said = subprocess.run([*command, "rejoin", "--discard"], capture_output=True, text=True, env=second.environment())
+    assert "came to db-1, or went, while its data were copied" in said.stderr, said.stdout + said.stderr
+    until(second.ready)
+    until(lambda: "late" in second.sql("SHOW DATABASES").split())

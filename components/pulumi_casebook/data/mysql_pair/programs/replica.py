@@ -86,7 +86,11 @@ class Replica:
         self.here.ask(f"SET sql_log_bin=0; {drop} RESET MASTER; SET GLOBAL gtid_slave_pos='';")
         # Accounts first: what the databases' views and routines name as their definer.
         self.load("--system=users", "--insert-ignore")
-        self.load(*WHOLE, "--databases", *self.peer.databases())
+        copied = self.peer.databases()
+        self.load(*WHOLE, "--databases", *copied)
+        # One that came in between belongs to the copy's moment and is not in it, nor sent again.
+        if self.peer.databases() != copied:
+            raise Refused(f"a database came to {self.peer.name}, or went, while its data were copied; copying again")
         make_accounts(self.settings, self.here)
         self.seeding.unlink()
 
