@@ -6,7 +6,7 @@ from pulumi_casebook.machines.configuration.args import Allow, Configuration, Fi
 
 FIREWALL = "/etc/nftables.d"
 UNITS = "/etc/systemd/system"
-# The machine's own, which several roles reload: the base role alone says how they are started again.
+# The machine's own, which several roles change: the base role alone says how those that it has are started again.
 GROUND = ("nftables.service", "ssh.service", "systemd-sysctl.service", "systemd-sysusers.service")
 
 
@@ -23,14 +23,14 @@ def firewall_file(role: str, allow: Sequence[Allow]) -> File:
 def restart_file(role: str, unit: Unit) -> File:
     """How systemd starts a service again: always, and without a limit after which it gives up (systemd.service(5))."""
     lines = [
-        *(
-            "[Unit]",
-            "StartLimitIntervalSec=0",
-            "",
-            "[Service]",
-            f"Restart={'on-failure' if unit.oneshot else 'always'}",
-        ),
-        *(f"RestartSec={unit.restart_seconds}", "RestartPreventExitStatus=", ""),
+        "[Unit]",
+        "StartLimitIntervalSec=0",
+        "",
+        "[Service]",
+        f"Restart={'on-failure' if unit.oneshot else 'always'}",
+        f"RestartSec={unit.restart_seconds}",
+        "RestartPreventExitStatus=",
+        "",
     ]
     return File(path=f"{UNITS}/{unit.unit}.d/restart-{role}.conf", content="\n".join(lines))
 

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from pulumi_casebook.data.galera_cluster.programs import sites as program
+from pulumi_casebook.machines.configuration.programs.runtime import Refused
 from tests.components.data.galera_cluster.cluster import Member
 from tests.components.data.galera_cluster.conftest import Machines, arguments, machine
 from tests.waiting import until
@@ -68,3 +70,16 @@ def test_a_cluster_elsewhere_follows_takes_over_and_hands_back(sites: tuple[Memb
     until(lambda: leader.rows() == other.rows() == ["1", "2", "3", "4", "5", "6"])
     assert "read-only" in leader.write_row(7)
     assert writer.sql("SELECT MAX(epoch), COUNT(*) FROM casebook_galera.writer") == "3\t3"
+
+
+def test_a_copy_during_which_a_database_came_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the table of writers nobody takes it for whole."""
+    shown, asked, loaded = iter(["app", "app late"]), list[str](), list[object]()
+    monkeypatch.setattr(program, "run", lambda *_: next(shown))
+    monkeypatch.setattr(program, "load", lambda _, dump, _into: loaded.extend(dump))
+    settings = {"cluster": "far", "elsewhere_client": "/etc/galera/elsewhere.cnf"}
+    server = SimpleNamespace(settings=settings, elsewhere=["10.8.0.1"], local=(), as_root=asked.append)
+    with pytest.raises(Refused, match=r"a database came to the other cluster, or went, .*; copying again"):
+        program.Sites(server).copy("10.8.0.1")  # type: ignore[arg-type]
+    assert loaded[-3:] == ["--databases", "app", "casebook_galera"]
+    assert asked == ["SET SESSION wsrep_on=OFF, sql_log_bin=0; DROP DATABASE casebook_galera;"]

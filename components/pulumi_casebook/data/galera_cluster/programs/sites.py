@@ -15,11 +15,13 @@ from pulumi_casebook.data.galera_cluster.programs.server import DECISIONS, Serve
 from pulumi_casebook.machines.configuration.programs.runtime import (
     SYSTEM,
     WHOLE,
+    Moved,
     Refused,
     Unanswered,
     load,
     quoted,
     run,
+    unmoved,
 )
 
 
@@ -116,20 +118,20 @@ class Sites:
     def copy(self, address: str) -> None:
         """The other cluster's data as of one of its transactions, into this member alone; the others copy this one."""
         far = (f"--defaults-file={self.settings['elsewhere_client']}", f"--host={address}")
+        quietly = "SET SESSION wsrep_on=OFF, sql_log_bin=0"
 
         def names() -> list[str]:
-            return run("mariadb", *far, "-BN", "-e", "SHOW DATABASES").split()
+            shown = run("mariadb", *far, "-BN", "-e", "SHOW DATABASES").split()
+            # The table of writers at last: without it, a copy that broke off is begun anew.
+            return [*sorted(set(shown) - set(SYSTEM) - {"casebook_galera"}), "casebook_galera"]
 
-        copied = names()
-        # The table of writers at last: without it, a copy that broke off is begun anew.
-        inner = sorted(set(copied) - set(SYSTEM) - {"casebook_galera"})
-        alone = "SET SESSION wsrep_on=OFF, sql_log_bin=0"
-        here = (*self.server.local, f"--init-command={alone}")
-        load("the other cluster's", [*far, *WHOLE, "--databases", *inner, "casebook_galera"], here)
-        # One that came in between belongs to the copy's moment and is not in it, nor sent again.
-        if names() != copied:
-            self.server.as_root(f"{alone}; DROP DATABASE casebook_galera;")
-            raise Refused("a database came to the other cluster, or went, while its data were copied; copying again")
+        try:
+            with unmoved("the other cluster", names) as copied:
+                here = (*self.server.local, f"--init-command={quietly}")
+                load("the other cluster's", [*far, *WHOLE, "--databases", *copied], here)
+        except Moved:
+            self.server.as_root(f"{quietly}; DROP DATABASE casebook_galera;")
+            raise
 
     def lag(self, own: Standing) -> str:
         """Seconds behind the cluster that is followed."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from pulumi_casebook.data.mysql_pair.programs.accounts import make_accounts
 from pulumi_casebook.data.mysql_pair.programs.server import Server
-from pulumi_casebook.machines.configuration.programs.runtime import WHOLE, Refused, load, quoted
+from pulumi_casebook.machines.configuration.programs.runtime import WHOLE, Refused, load, quoted, unmoved
 
 
 class Replica:
@@ -86,11 +86,8 @@ class Replica:
         self.here.ask(f"SET sql_log_bin=0; {drop} RESET MASTER; SET GLOBAL gtid_slave_pos='';")
         # Accounts first: what the databases' views and routines name as their definer.
         self.load("--system=users", "--insert-ignore")
-        copied = self.peer.databases()
-        self.load(*WHOLE, "--databases", *copied)
-        # One that came in between belongs to the copy's moment and is not in it, nor sent again.
-        if self.peer.databases() != copied:
-            raise Refused(f"a database came to {self.peer.name}, or went, while its data were copied; copying again")
+        with unmoved(self.peer.name, self.peer.databases) as names:
+            self.load(*WHOLE, "--databases", *names)
         make_accounts(self.settings, self.here)
         self.seeding.unlink()
 

@@ -129,6 +129,20 @@ def load(whose: str, dump: Sequence[str], into: Sequence[str]) -> None:
         raise Refused(f"{whose} data could not be copied: {wrong.strip()} {loaded.stderr.strip()}".strip())
 
 
+class Moved(Refused):
+    """What was copied has changed meanwhile."""
+
+
+@contextmanager
+def unmoved(source: str, names: Callable[[], list[str]]) -> Iterator[list[str]]:
+    """The databases to copy from a source, none of which may come or go meanwhile: one that comes between the list and
+    the copy's moment is not in the copy, nor sent again. Errors: Moved."""
+    found = names()
+    yield found
+    if names() != found:
+        raise Moved(f"a database came to {source}, or went, while its data were copied; copying again")
+
+
 def quoted(text: str) -> str:
     """A string of SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
