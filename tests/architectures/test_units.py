@@ -1,10 +1,11 @@
 """What holds for every systemd unit of every stack: it comes back, it ends, and it can do little to its machine."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 from pulumi_casebook.machines.configuration.bundle import GROUND, UNITS
 from pulumi_casebook.machines.configuration.programs.apply import parse
@@ -17,8 +18,6 @@ EXPOSED = {
     "nas-": "it mounts and unmounts for the whole machine, which nothing in a mount namespace of its own can",
     "resolvers.service": "it mounts for the whole machine",
 }
-
-
 # Folders that every machine has, or that a package of the role brings.
 THERE = ("/etc", "/run", "/run/lock", "/var/lib/casebook", "/var/lib/suricata")
 
@@ -46,24 +45,25 @@ class Service(NamedTuple):
 def services_of(stack: list[Registered]) -> Iterator[Service]:
     for role in roles_of(stack):
         bundle = parse(role.bundle)
+        folders = frozenset(path for path, _, _ in bundle["directories"])
         files = {path.removeprefix(f"{UNITS}/"): file["lines"] for path, file in bundle["files"].items()}
         enabled = {service["unit"] for service in bundle["services"]}
         for name in sorted({*enabled, *files}):
             if name.endswith(".service"):
                 template = f"{name.partition('@')[0]}@.service" if "@" in name else name
                 added = [line for path, lines in files.items() if path.startswith(f"{name}.d/") for line in lines]
-                folders = frozenset(path for path, _, _ in bundle["directories"])
                 yield Service(role, name, files.get(template, []), added, name in enabled, folders)
 
 
-def is_template(service: Service) -> bool:
-    return "@." in service.name
+@pytest.fixture(name="services", scope="module")
+def _services(stack: list[Registered]) -> list[Service]:
+    return list(services_of(stack))
 
 
-def test_a_service_comes_back_from_every_way_of_ending(stack: list[Registered]) -> None:
+def test_a_service_comes_back_from_every_way_of_ending(services: list[Service]) -> None:
     """Killed, out of memory, given up: `Restart=always` knows no death that it leaves out, and no limit ends it."""
     wrong = []
-    for one in services_of(stack):
+    for one in services:
         if not one.enabled or (one.name in GROUND and one.role.name != "base"):
             continue
         wanted = "on-failure" if one.said("Type") == "oneshot" or one.said("Restart") == "on-failure" else "always"
@@ -75,23 +75,23 @@ def test_a_service_comes_back_from_every_way_of_ending(stack: list[Registered]) 
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_is_to_end_ends_and_may_begin_again(stack: list[Registered]) -> None:
+def test_what_is_to_end_ends_and_may_begin_again(services: list[Service]) -> None:
     """A timer's or path's work: systemd never refuses to begin it, and a storage that hangs is given up."""
     wrong = [
         f"{one.place}: TimeoutStartSec={one.said('TimeoutStartSec')}, StartLimitIntervalSec="
         f"{one.said('StartLimitIntervalSec')}"
-        for one in services_of(stack)
-        if one.own and not is_template(one) and one.said("Type") == "oneshot"
+        for one in services
+        if one.own and "@." not in one.name and one.said("Type") == "oneshot"
         if one.said("TimeoutStartSec") in (None, "0", "infinity") or one.said("StartLimitIntervalSec") != "0"
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_where_a_service_may_write_there_is_a_folder(stack: list[Registered]) -> None:
+def test_where_a_service_may_write_there_is_a_folder(services: list[Service]) -> None:
     """systemd starts no service of which one is missing; a dash says that it may be."""
     wrong = [
         f"{one.place}: {line}"
-        for one in services_of(stack)
+        for one in services
         for line in one.own
         if line.startswith("ReadWritePaths=/")
         if line.partition("=")[2] not in (*one.folders, *THERE)
@@ -99,13 +99,10 @@ def test_where_a_service_may_write_there_is_a_folder(stack: list[Registered]) ->
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_service_of_ours_can_do_little(stack: list[Registered], tmp_path: Path) -> None:
+def test_a_service_of_ours_can_do_little(services: list[Service], tmp_path: Path) -> None:
     """As systemd-analyze judges: 0 is a service that can do nothing, 10 one that can do all."""
-    seen = {}
-    for one in services_of(stack):
-        if one.own and not one.name.startswith(tuple(EXPOSED)):
-            text = "\n".join([*one.own, ""])
-            seen[text] = one
+    ours = (one for one in services if one.own and not one.name.startswith(tuple(EXPOSED)))
+    seen = {"\n".join([*one.own, ""]): one for one in ours}
     wrong = []
     for number, (text, one) in enumerate(seen.items()):
         file = tmp_path / str(number) / one.name
@@ -115,6 +112,5 @@ def test_a_service_of_ours_can_do_little(stack: list[Registered], tmp_path: Path
         judged = subprocess.run(judge, capture_output=True, text=True)
         if judged.returncode:
             wrong.append(f"{one.place}: {(judged.stdout + judged.stderr).strip().splitlines()[-1]}")
-        shutil.rmtree(file.parent)
     assert seen
     assert not wrong, "\n".join(wrong)

@@ -100,7 +100,9 @@ class Node:
             )
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "MYSQL_PAIR": str(self.folder / "settings.json")}
+        """Programs that a test lays into its folder come before those of the host."""
+        path = f"{self.folder}:{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "MYSQL_PAIR": str(self.folder / "settings.json")}
 
     def start(self) -> None:
         self.start_server()
