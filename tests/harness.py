@@ -330,8 +330,10 @@ def _public_address(name: str) -> str:
 
 
 def _port(inputs: Values) -> Values:
-    fixed = [ip["ipAddress"] for ip in inputs.get("fixedIps") or [] if "ipAddress" in ip]
-    return {"allFixedIps": fixed or [_public_address(inputs["name"])], "macAddress": "fa:16:3e:00:00:01"}
+    """The addresses that it asks for; else a public one of each family, in an order that its name decides."""
+    name, fixed = inputs["name"], [ip["ipAddress"] for ip in inputs.get("fixedIps") or [] if "ipAddress" in ip]
+    public = [f"2001:2::{number(name) % 65536:x}", _public_address(name)]
+    return {"allFixedIps": fixed or public[:: 1 if number(name) % 2 else -1], "macAddress": "fa:16:3e:00:00:01"}
 
 
 def _network_private(inputs: Values) -> Values:

@@ -1,9 +1,13 @@
 """Machines that the customer already rents: dedicated servers and VPS. Nothing here orders anything."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_command as command
 import pulumi_ovh as ovh
+from pulumi_ovh.outputs import GetServerVniResult
 
+from pulumi_casebook.core.addresses import ipv4
 from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.core.local_programs import own_program
@@ -27,6 +31,23 @@ def rented_server(service_name: str) -> LookUp[ovh.GetServerResult]:
 def rented_vps(service_name: str) -> LookUp[ovh.vps.GetVpsResult]:
     """The account's VPS of this name."""
     return LookUp("VPS", service_name, "ovh:Vps/getVps:getVps", {"serviceName": service_name}, ovh.vps.GetVpsResult)
+
+
+def vrack_interface(service_name: str, interfaces: Sequence[GetServerVniResult]) -> GetServerVniResult:
+    """The server's interface that joins the vRack: of several always the same, however they are listed.
+
+    InputError if none is enabled, or if it is of two network cards at once: such a server wants a bond.
+    """
+    enabled = [one for one in interfaces if one.mode == "vrack" and one.enabled]
+    if not enabled:
+        raise InputError(f"dedicated server {service_name!r}: no vRack interface is enabled on it")
+    found = min(enabled, key=lambda one: one.uuid)
+    if len(found.nics) != 1:
+        raise InputError(
+            f"dedicated server {service_name!r}: its vRack interface {found.uuid} has {len(found.nics)} network cards; "
+            "one is configured here: take the link aggregation off, or ask for one interface without it"
+        )
+    return found
 
 
 class DedicatedServer(Machine):
@@ -63,9 +84,7 @@ class DedicatedServer(Machine):
             self.incarnation = install.id
             after.append(install)
         if args.network and args.address:
-            interface = next((v for v in found.vnis if v.mode == "vrack" and v.enabled), None)
-            if interface is None:
-                raise InputError(f"dedicated server {args.service_name!r}: no vRack interface is enabled on it")
+            interface = vrack_interface(args.service_name, found.vnis)
             after.append(
                 ovh.vrack.DedicatedServerInterface(
                     f"{self.name}-vrack",
@@ -77,7 +96,8 @@ class DedicatedServer(Machine):
             files = vrack_files(args.network, args.address, interface.nics[0], found.ip, args.gateway)
             # The last of them has the address.
             self.interface = files[-1].path
-        self._prepare(args, after, files, via=args.via, resolvers=args.resolvers)
+        inside = args.network.cidr if args.network and args.gateway else None
+        self._prepare(args, after, files, via=args.via, resolvers=args.resolvers, inside=inside)
 
 
 class Vps(Machine):
@@ -94,7 +114,7 @@ class Vps(Machine):
     def __init__(self, args: VpsArgs) -> None:
         found = rented_vps(args.service_name).result(self)
         self.adopted, self.address, self.site = True, None, found.datacenter["name"]
-        self.public_ip = next(ip for ip in found.ips if ":" not in ip)
+        self.public_ip = ipv4(found.ips, f"VPS {args.service_name!r}")
         self.public_address = pulumi.Output.from_input(self.public_ip)
         self.service_name = args.service_name
         self.incarnation = pulumi.Output.from_input(args.service_name)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pulumi_casebook.machines.machine.security_group import SecurityGroup
 
 RESOLVERS = "resolvers.service"
+SYSCTL = "/etc/sysctl.d/70-casebook.conf"
 
 
 class Machine(Component[Any]):
@@ -95,10 +96,12 @@ class Machine(Component[Any]):
         via: "Machine | None" = None,
         bastion: pulumi.Input[str] | None = None,
         resolvers: Sequence[str] = (),
+        inside: str | None = None,
     ) -> None:
         """The apply program, then the base role; other roles come after both.
 
-        `via` may reach SSH at the private address; `bastion` is where `pulumi up` itself has to jump.
+        `via` may reach SSH at the private address; `bastion` is where `pulumi up` itself has to jump;
+        all that begins here must leave by the network `inside`.
         """
         self.connection = connection(self.public_address, args.ssh_key, bastion)
         self.location = {
@@ -111,10 +114,9 @@ class Machine(Component[Any]):
         }
         program = ApplyProgram(self, self.child(depends_on=after))
         self.prepared = program.installed
-        inside = (f"{via.address}/32",) if via else ()
-        allow = entrances(args, inside)
+        allow = entrances(args, (f"{via.address}/32",) if via else ())
         self.openings = list(allow)
-        configuration = base(args, allow, files, resolvers=resolvers)
+        configuration = base(args, allow, files, resolvers=resolvers, inside=inside)
         self.prepared = self.configure(configuration, role="base", opts=self.child()).applied
 
 
@@ -131,14 +133,25 @@ def entrances(args: "MachineArgs", ssh_from: Sequence[str] = ()) -> tuple[Allow,
 
 
 def base(
-    args: "MachineArgs", allow: Sequence[Allow], files: tuple[File, ...] = (), *, resolvers: Sequence[str] = ()
+    args: "MachineArgs",
+    allow: Sequence[Allow],
+    files: tuple[File, ...] = (),
+    *,
+    resolvers: Sequence[str] = (),
+    inside: str | None = None,
 ) -> Configuration:
-    """The base role: firewall, SSH by key only, name servers, and what `files` says of the network."""
+    """The base role: firewall, kernel limits, SSH by key only, name servers, what `files` says of the network.
+
+    inside  the private network that all it begins must leave by, though it has a public address
+    """
     firewall = File(
         path="/etc/nftables.conf",
-        content=render(__file__, "nftables.conf.j2", admin_cidrs=args.admin_cidrs, allow=allow),
+        content=render(__file__, "nftables.conf.j2", admin_cidrs=args.admin_cidrs, allow=allow, inside=inside),
         mode="0755",
     )
+    sysctl = File(path=SYSCTL, content=render(__file__, "sysctl.conf.j2"))
+    # At boot the kernel would else learn of connection tracking's limits before it has connection tracking.
+    modules = File(path="/etc/modules-load.d/casebook.conf", content="nf_conntrack\n")
     sshd = File(
         path="/etc/ssh/sshd_config.d/10-casebook.conf",
         content="PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n",
@@ -152,7 +165,7 @@ def base(
         role="base",
         packages=("nftables",),
         directories=(Directory(path=FIREWALL),),
-        files=(firewall, sshd, *files, *names),
+        files=(firewall, sysctl, modules, sshd, *files, *names),
         units=(
             Unit(
                 unit="nftables.service",
@@ -160,6 +173,7 @@ def base(
                 reload_on=(firewall.path,),
                 check=f"nft -c -f {firewall.path}",
             ),
+            Unit(unit="systemd-sysctl.service", oneshot=True, restart_on=(SYSCTL,)),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t"),
             *([network] if files else []),
             *([Unit(unit=RESOLVERS, oneshot=True, restart_on=tuple(file.path for file in names))] if names else []),

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_openstack as openstack
 from pydantic import model_validator
 
+from pulumi_casebook.core.addresses import ipv4
 from pulumi_casebook.core.args import Address, ProviderName
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.lookup import LookUp
@@ -56,7 +57,7 @@ class Instance(Machine):
                 opts=self.child(),
             )
             ports.append(public)
-            self.public_address = public.all_fixed_ips[0]
+            self.public_address = public.all_fixed_ips.apply(lambda listed: ipv4(listed, f"port {self.name}-public"))
         ports.append(
             openstack.networking.Port(
                 f"{self.name}-private",

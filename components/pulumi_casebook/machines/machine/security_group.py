@@ -17,7 +17,7 @@ class SecurityGroup:
         name = f"{group.name}-{side}"
         made = openstack.networking.SecGroup(name, name=name, region=region, opts=group.child())
         self.id: pulumi.Output[str] = made.id
-        self._rules: dict[str, pulumi.Resource] = {}
+        self._rules: dict[tuple[str, int | None, str | None], pulumi.Resource] = {}
 
     def admit(self, allow: Allow) -> list[pulumi.Resource]:
         """Open a port, once for all instances."""
@@ -27,9 +27,10 @@ class SecurityGroup:
         ]
 
     def rule(self, name: str, source: str, port: int | None = None, protocol: str | None = None) -> pulumi.Resource:
-        """Let a network in."""
-        if name not in self._rules:
-            self._rules[name] = openstack.networking.SecGroupRule(
+        """Let a network in. What is let in already is no rule of its own: Neutron refuses one that is equal (409)."""
+        what = (source, port, protocol)
+        if what not in self._rules:
+            self._rules[what] = openstack.networking.SecGroupRule(
                 f"{self._group.name}-{self._side}-{name}",
                 region=self._region,
                 direction="ingress",
@@ -41,4 +42,4 @@ class SecurityGroup:
                 port_range_max=port,
                 opts=self._group.child(),
             )
-        return self._rules[name]
+        return self._rules[what]

@@ -257,3 +257,13 @@ def test_connections_outlive_what_suricata_has_not_seen_of_them(site: Site) -> N
     assert lasts(site, unseen) == "HTTP"
     assert lasts(site, restarted) == "HTTP"
     site.gateway.run("/usr/local/sbin/suricata-queue off")
+
+
+def test_what_suricata_cannot_read_goes_on(site: Site) -> None:
+    long = f"{CURL} http://{PUBLIC}:8080/{'a' * 20000}"
+    until(lambda: works(site.world, long), "the server inside does not answer")
+    if not works(site.gateway, "suricatasc -c uptime"):
+        start_suricata(site)
+    site.gateway.run("/usr/local/sbin/suricata-queue on")
+    assert works(site.world, long)
+    site.gateway.run("/usr/local/sbin/suricata-queue off")

@@ -321,6 +321,65 @@ def test_a_server_without_a_vrack_interface_is_refused() -> None:
         declare(server, preview=True, answers={"ovh:index/getServer:getServer": lambda _: bare})
 
 
+def vni(uuid: str, *nics: str, mode: str = "vrack") -> dict[str, Any]:
+    return {
+        "uuid": uuid,
+        "enabled": True,
+        "mode": mode,
+        "name": uuid,
+        "nics": list(nics),
+        "vrack": "",
+        "serverName": "",
+    }
+
+
+def found_server(*interfaces: dict[str, Any]) -> Any:
+    return lambda _: {"id": "x", "ip": "198.18.16.1", "datacenter": "rbx8", "vnis": list(interfaces)}
+
+
+def test_a_server_joins_by_the_same_interface_however_they_are_listed() -> None:
+    listed = [
+        vni("b", "0c:00:00:00:00:02"),
+        vni("p", "0c:00:00:00:00:03", mode="public"),
+        vni("a", "0c:00:00:00:00:01"),
+    ]
+    for interfaces in (listed, listed[::-1]):
+        answers = {"ovh:index/getServer:getServer": found_server(*interfaces)}
+        made = declare(server, preview=False, answers=answers)
+        assert only(made, "DedicatedServerInterface", "front-1-vrack").inputs["interfaceId"] == "a"
+    bond = found_server(vni("a", "0c:00:00:00:00:01", "0c:00:00:00:00:02"))
+    with pytest.raises(InputError, match="its vRack interface a has 2 network cards"):
+        declare(server, preview=True, answers={"ovh:index/getServer:getServer": bond})
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("kind", ["instance", "VPS"])
+def test_a_machine_is_reached_by_ipv4_wherever_that_stands_in_the_list(kind: str, order: int) -> None:
+    listed = ["2001:2::7", "198.18.16.7"][::order]
+    made = declare(
+        lambda: (group(count=1), vps()),
+        preview=False,
+        answers={"ovh:Vps/getVps:getVps": lambda _: {"id": "x", "ips": listed, "datacenter": {"name": "gra"}}},
+        outputs={"openstack:networking/port:Port": lambda _: {"allFixedIps": listed}},
+    )
+    name = "web-1" if kind == "instance" else "monitoring"
+    assert only(made, "Command", f"{name}-base").inputs["connection"]["host"] == "198.18.16.7"
+
+
+def test_a_machine_without_an_ipv4_address_is_refused() -> None:
+    answers = {"ovh:Vps/getVps:getVps": lambda _: {"id": "x", "ips": ["2001:2::7"], "datacenter": {"name": "gra"}}}
+    with pytest.raises(InputError, match=r"VPS 'vps-1\.example\.net': has no IPv4 address, of 2001:2::7"):
+        declare(vps, preview=True, answers=answers)
+
+
+def test_what_is_let_in_twice_is_one_rule_for_neutron() -> None:
+    allow = [Allow(port=22, sources=(*ADMINS, "203.0.113.0/24")), Allow(port=22, sources=("203.0.113.0/24",))]
+    made = declares_the_same(lambda: group(allow=allow))
+    fields = ("securityGroupId", "remoteIpPrefix", "protocol", "portRangeMin", "ethertype")
+    rules = [tuple(r.inputs.get(field) for field in fields) for r in made if r.type.endswith(":SecGroupRule")]
+    assert len(set(rules)) == len(rules) == 3, rules
+
+
 def test_a_service_cannot_follow_a_file_of_another_role() -> None:
     with pytest.raises(InputError, match="not a file of this configuration"):
         Configuration(role="x", units=(Unit(unit="x.service", restart_on=("/etc/other",)),))
