@@ -7,6 +7,7 @@ import pwd
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,11 +190,19 @@ def test_daemons_do_not_start_during_installation(machine: Machine) -> None:
     assert not machine.has("/usr/sbin/policy-rc.d")
 
 
-def test_missing_package_lists_are_fetched_once(machine: Machine) -> None:
-    (machine.fake / "lists").unlink()
-    machine.run("apply", "web", text=web())
-    asked = [line.split()[-1] for line in machine.log() if line.startswith(("apt-get", "dpkg"))]
-    assert asked == ["nginx", "-a", "update", "nginx"]
+def test_package_lists_are_fetched_when_the_image_s_or_a_day_old(machine: Machine) -> None:
+    def asked(*packages: str) -> list[str]:
+        (machine.fake / "log").unlink(missing_ok=True)
+        machine.run("apply", "web", text=web().replace("package nginx", "\n".join(f"package {p}" for p in packages)))
+        return [line.split()[-1] for line in machine.log() if line.startswith(("apt-get", "dpkg"))]
+
+    assert asked("nginx") == ["update", "nginx"]
+    assert asked("nginx", "curl") == ["curl"]
+    old = time.time() - 25 * 3600
+    os.utime(machine.state / "package-lists", (old, old))
+    assert asked("nginx", "jq") == ["update", "jq"]
+    (machine.fake / "lists").unlink()  # of another tool's doing
+    assert asked("nginx", "yq") == ["yq", "-a", "update", "yq"]
 
 
 def test_a_package_that_cannot_be_had_is_named(machine: Machine) -> None:
@@ -256,11 +265,15 @@ def test_a_vendors_repository_gives_what_the_machines_own_sources_lack(vendor: V
     machine = vendor.machine
     machine.run("apply", "web", text=vendor.role())
     asked = [line.split()[-1] for line in machine.log() if line.startswith("apt-get")]
-    assert asked == ["nginx", "update", "nginx", "update", "nginx"]
+    assert asked == ["update", "nginx", "update", "nginx", "update", "nginx"]
     assert (machine.fake / "quiet").read_text() == "yes please\n"
     assert machine.text(vendor.source()) == (
         "Types: deb\nURIs: https://vendor.example/apt\nSuites: stable\nComponents: main\n"
         "Signed-By: /etc/apt/keyrings/vendor.gpg\n"
+    )
+    assert machine.text("/etc/apt/preferences.d/vendor.pref") == (
+        'Package: *\nPin: origin "vendor.example"\nPin-Priority: -1\n\n'
+        'Package: nginx\nPin: origin "vendor.example"\nPin-Priority: 500\n'
     )
     key = machine.root / "etc/apt/keyrings/vendor.gpg"
     shown = subprocess.run(
@@ -297,7 +310,8 @@ def test_a_key_that_cannot_be_had_is_named(vendor: Vendor) -> None:
 
 def test_a_run_killed_while_it_installs_leaves_no_ban_on_starting(machine: Machine) -> None:
     (machine.fake / "apt-get").write_text(
-        "#!/bin/sh\ntouch $FAKE/installed-nginx\ntouch $FAKE/installing\nexec sleep 30\n"
+        '#!/bin/sh\ncase "$*" in *update) exit 0 ;; esac\n'
+        "touch $FAKE/installed-nginx\ntouch $FAKE/installing\nexec sleep 30\n"
     )
     process = machine.start("apply", "web", text=web())
     wait_for(machine.fake / "installing")

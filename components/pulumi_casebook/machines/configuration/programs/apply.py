@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,9 @@ from typing import Any, TypedDict
 STATE = Path(os.environ.get("CASEBOOK_STATE", "/var/lib/casebook"))
 ROOT = Path(os.environ.get("CASEBOOK_ROOT", "/"))
 UNITS = "/etc/systemd/system/"
+# When the lists of packages were fetched last.
+LISTED = STATE / "package-lists"
+DAY = 24 * 3600
 
 # Units that the machine needs whatever its roles are: a role that leaves does not stop them.
 SHARED = ("nftables.service", "systemd-networkd.service", "ssh.service", "cron.service")
@@ -358,17 +362,20 @@ def install(role: Role) -> list[str]:
     os.environ.update({"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **role["variables"]})
     get = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
     wanted = (*get, "install", "--yes", "--no-install-recommends", *missing)
+    if not LISTED.exists() or LISTED.stat().st_mtime < time.time() - DAY:
+        # What the image knows of packages is as old as the image: security updates are not among it.
+        update(get)
     write(NO_START, NO_START_TEXT.encode(), os.getuid(), os.getgid(), 0o755)
     try:
         done = run(*wanted, check=False)
         if done.returncode:
             # A package manager that was interrupted, or lists that are missing or too old.
             run("dpkg", "--configure", "-a", check=False)
-            updated, done = run(*get, "update", check=False), run(*wanted, check=False)
+            updated, done = update(get), run(*wanted, check=False)
         if "Unable to locate package" in done.stdout:
             for repository in role["repositories"]:
-                add_repository(repository)
-            updated, done = run(*get, "update", check=False), run(*wanted, check=False)
+                add_repository(repository, packages)
+            updated, done = update(get), run(*wanted, check=False)
         if done.returncode:
             said = tail(f"{updated.stdout}\n{done.stdout}".strip())
             raise Refused(f"apt-get cannot install {', '.join(missing)}:\n{said}")
@@ -377,8 +384,19 @@ def install(role: Role) -> list[str]:
     return missing
 
 
-def add_repository(repository: Repository) -> None:
-    """Make a vendor's repository one of the machine's sources, if the key that signs it is the expected one."""
+def update(get: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """Fetch the lists of packages; when that was done is kept."""
+    done = run(*get, "update", check=False)
+    if not done.returncode:
+        LISTED.touch()
+    return done
+
+
+def add_repository(repository: Repository, packages: list[str]) -> None:
+    """Make a vendor's repository the machine's source of these packages, if the key that signs it is the expected one.
+
+    Of nothing else: whoever holds the vendor's key could send a newer openssh-server.
+    """
     try:
         with urllib.request.urlopen(repository["key"], timeout=60) as answer:  # noqa: S310 (the model takes https only)
             key = dearmored(answer.read())
@@ -396,8 +414,13 @@ def add_repository(repository: Repository) -> None:
         f"Types: deb\nURIs: {repository['uri']}\nSuites: {repository['suite']}\n"
         f"Components: {repository['component']}\nSigned-By: {keyring}\n"
     )
-    path = inside(f"/etc/apt/sources.list.d/{repository['name']}.sources")
-    write(path, source.encode(), os.getuid(), os.getgid(), 0o644)
+    pin = f'Pin: origin "{urllib.parse.urlsplit(repository["uri"]).hostname}"\nPin-Priority:'
+    wanted = f"Package: *\n{pin} -1\n\nPackage: {' '.join(packages)}\n{pin} 500\n"
+    for path, text in (
+        (f"/etc/apt/preferences.d/{repository['name']}.pref", wanted),
+        (f"/etc/apt/sources.list.d/{repository['name']}.sources", source),
+    ):
+        write(inside(path), text.encode(), os.getuid(), os.getgid(), 0o644)
 
 
 def dearmored(key: bytes) -> bytes:
