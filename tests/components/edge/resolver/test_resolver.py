@@ -14,7 +14,8 @@ from tests.harness import Registered, comes_after, declare, declares_the_same, o
 from tests.waiting import until
 
 UPSTREAM, CLIENT, STRANGER = "10.8.0.9", "10.8.0.20", "10.8.1.20"
-# Answers every question for an address with the number of questions so far, and counts.
+# Answers every question for an address with the number of questions so far, and counts; names that begin with a z, with
+# an address of the private network.
 WORLD = """
 import socket, struct
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -25,7 +26,8 @@ while True:
     end = asked.index(b"\\0", 12) + 5
     kind = struct.unpack("!H", asked[end - 4:end - 2])[0]
     count += kind == 1
-    answer = struct.pack("!HHHLH4B", 0xC00C, 1, 1, 60, 4, 192, 0, 2, count) if kind == 1 else b""
+    network = (10, 8, 0) if asked[13:14] == b"z" else (192, 0, 2)
+    answer = struct.pack("!HHHLH4B", 0xC00C, 1, 1, 60, 4, *network, count) if kind == 1 else b""
     head = asked[:2] + struct.pack("!HHHHH", 0x8180, 1, int(kind == 1), 0, 0)
     server.sendto(head + asked[12:end] + answer, who)
 """
@@ -147,6 +149,11 @@ def test_a_name_is_asked_for_once_outside_and_machines_have_names(site: dict[str
     assert ask(site, "10.8.0.12", "db-1.internal") == "10.8.0.40"
     assert ask(site, "10.8.0.12", "40.0.8.10.in-addr.arpa", kind="PTR") == "db-1.internal."
     assert ask(site, "10.8.0.11", "www.example.org", source=STRANGER) == ";; missing question section", "not refused"
+
+
+def test_the_world_does_not_say_what_is_inside(site: dict[str, Box]) -> None:
+    assert ask(site, "10.8.0.11", "other.example.org").startswith("192.0.2.")
+    assert ask(site, "10.8.0.11", "z.example.org") == ""
 
 
 @pytest.mark.claim("NRT-9")
