@@ -28,4 +28,5 @@ SSH_KEY = STATE / "ssh" / "id_ed25519"  # the customer's own
 INTERNET = "internet"  # the wires' key of the bridge that stands for the Internet
 NETWORK = "198.18.0.0/16"  # its addresses: the range reserved for benchmarks, routed nowhere
 GATEWAY = "198.18.0.1"  # this host, as machines see it
+NETWORK6, GATEWAY6 = "2001:2::/64", "2001:2::1"  # the same by IPv6 (RFC 5180)
 OVHCLOUD_PORT = 28000  # of the OVHcloud API, on the loopback

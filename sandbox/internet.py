@@ -6,12 +6,12 @@ way through to the world behind it: a test must neither depend on it nor touch i
 
 import ipaddress
 
-from sandbox import GATEWAY, INTERNET, NETWORK, hosting, packages, shelf, wires
+from sandbox import GATEWAY, GATEWAY6, INTERNET, NETWORK, NETWORK6, hosting, packages, shelf, wires
 from sandbox.shell import ip, nft
 
 DNS_PORT, EDGE_PORT = 53, 443
 MTU = 1500
-FLUSH = "table ip sandbox\ndelete table ip sandbox\n"
+FLUSH = "table ip sandbox\ndelete table ip sandbox\ntable ip6 sandbox\ndelete table ip6 sandbox\n"
 PRIVATE = "{ 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 }"  # on the way to nowhere, as on the Internet
 # Whatever name server a machine uses, the sandbox's answers.
 RULES = f"""\
@@ -37,6 +37,19 @@ table ip sandbox {{
         reject with icmp admin-prohibited
     }}
 }}
+table ip6 sandbox {{
+    chain into {{
+        type filter hook input priority 0
+        iifname != {INTERNET} accept
+        ct state established,related accept
+        meta l4proto icmpv6 accept
+        reject with icmpv6 admin-prohibited
+    }}
+    chain through {{
+        type filter hook forward priority 0
+        iifname {INTERNET} reject with icmpv6 admin-prohibited
+    }}
+}}
 """
 
 
@@ -47,6 +60,9 @@ def up() -> None:
     prefix = ipaddress.ip_network(NETWORK).prefixlen
     for address in (f"{GATEWAY}/{prefix}", *hosting.addresses()):
         ip("addr", "replace", address, "dev", INTERNET)
+    # A host may be without IPv6 altogether; machines then have it among themselves.
+    length = ipaddress.ip_network(NETWORK6).prefixlen
+    ip("addr", "replace", f"{GATEWAY6}/{length}", "dev", INTERNET, "nodad", check=False)
     nft(FLUSH + RULES)
 
 

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from sandbox import GATEWAY, INTERNET, NETWORK, PROJECT, RELEASE
+from sandbox import GATEWAY, GATEWAY6, INTERNET, NETWORK, NETWORK6, PROJECT, RELEASE
 from sandbox.building import write
 from sandbox.openstack import secrets
 from sandbox.openstack.admin import CUSTOMER_PROJECT, connection
@@ -124,6 +124,15 @@ def offer() -> None:
         gateway_ip=GATEWAY,
         allocation_pools=[{"start": first, "end": last}],
         dns_nameservers=[GATEWAY],
+        is_dhcp_enabled=False,
+    )
+    # As on OVHcloud a port gets an address of each, and nobody promises in which order they are listed.
+    cloud.network.create_subnet(
+        name=f"{EXTERNAL_NETWORK}-ipv6",
+        network_id=external.id,
+        ip_version=6,
+        cidr=NETWORK6,
+        gateway_ip=GATEWAY6,
         is_dhcp_enabled=False,
     )
     # OVHcloud's default group lets everything in.

@@ -110,7 +110,7 @@ class PublicCloud:
             if leg is None:
                 self.network.add_interface_to_router(router, subnet_id=subnet)
                 leg = self._interface(router.id)
-        fixed = router.external_gateway_info["external_fixed_ips"][0]
+        fixed = next(one for one in router.external_gateway_info["external_fixed_ips"] if "." in one["ip_address"])
         return Gateway(router.id, outside.id, fixed["subnet_id"], fixed["ip_address"], leg.id if leg else "")
 
     def _interface(self, router: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pulumi_casebook.core.args import Args, Cidr, Label, Line, Port, Unique
+from pulumi_casebook.core.args import WORLD, Args, Cidr, Label, Line, Port, Unique
 
 # A path or a word of a machine's configuration: printable, and in one piece.
 ONE_WORD = r"[!-~]+"
@@ -118,8 +118,12 @@ class Allow(Args):
 
     @property
     def match(self) -> str:
-        """What is let in, in nftables' words; VRRP by its number, for not every machine has a list of names."""
-        return f"{self.protocol} dport {self.port}" if self.port else "ip protocol 112"
+        """Who is let in to what, in nftables' words; VRRP by its number, for not every machine has a list of names.
+
+        The world is everybody, by IPv6 too.
+        """
+        source = "" if WORLD in self.sources else f"ip saddr {{ {', '.join(self.sources)} }} "
+        return source + (f"{self.protocol} dport {self.port}" if self.port else "ip protocol 112")
 
 
 class Configuration(Args):

@@ -12,11 +12,7 @@ GROUND = ("nftables.service", "ssh.service", "systemd-sysctl.service", "systemd-
 
 def firewall_file(role: str, allow: Sequence[Allow]) -> File:
     """The role's open ports, for the machine's ruleset to include."""
-    rules = [
-        f"add rule inet filter input ip saddr {{ {', '.join(rule.sources)} }} {rule.match} accept"
-        for rule in allow
-        if rule.sources
-    ]
+    rules = [f"add rule inet filter input {rule.match} accept" for rule in allow if rule.sources]
     return File(path=f"{FIREWALL}/{role}.nft", content="\n".join([f"# Who may reach the {role} role.", *rules, ""]))
 
 

@@ -22,6 +22,8 @@ class MachineArgs(ComponentArgs):
     admin_cidrs: Unique[Cidr] = Field(min_length=1)
     # Further ports of the public address; roles open those of the private network themselves.
     allow: Unique[Allow] = ()
+    # Whether what is open to the world is open to it by IPv6 as well; False: nothing is.
+    ipv6: bool = True
 
 
 class PrivateMachineArgs(MachineArgs):

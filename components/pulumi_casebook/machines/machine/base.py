@@ -33,18 +33,20 @@ SYSCTL = "/etc/sysctl.d/70-casebook.conf"
 class Machine(Component[Any]):
     """A machine that takes configurations: `DedicatedServer`, `Vps` or an `Instance` of an `InstanceGroup`.
 
-    Attributes: `public_address` (the private one of a machine that has no other); `public_ip`, the same where it is
-    known beforehand, and `service_name`, OVHcloud's name (both of adopted machines); `address`, the planned private
-    one (None without a network); `shared_addresses`, those that may move to it (None: any, for a vRack filters
-    nothing); `site`, its datacentre or region; `adopted`, whether it outlives the stack; `interface`,
-    systemd-networkd's file of its private interface, where the component writes it; `location`, all of it that an
-    operator asks for, to be exported: addresses, site, the bastion that SSH jumps `via`, `kind` and `service`, its
-    name or id at the provider, to switch it off and on there.
+    Attributes: `public_address`, by IPv4 (the private one of a machine that has no other); `public_ipv6`, an output
+    ("" without one), of instances; `public_ip`, the public address where it is known beforehand, and `service_name`,
+    OVHcloud's name (both of adopted machines); `address`, the planned private one (None without a network);
+    `shared_addresses`, those that may move to it (None: any, for a vRack filters nothing); `site`, its datacentre or
+    region; `adopted`, whether it outlives the stack; `interface`, systemd-networkd's file of its private interface,
+    where the component writes it; `location`, all of it that an operator asks for, to be exported: addresses, site,
+    the bastion that SSH jumps `via`, `kind` and `service`, its name or id at the provider, to switch it off and on
+    there.
     """
 
     kind: ClassVar[str]
 
     public_address: pulumi.Output[str]
+    public_ipv6: pulumi.Output[str] | None = None
     public_ip: str | None = None
     service_name: str | None = None
     address: str | None
@@ -146,7 +148,9 @@ def base(
     """
     firewall = File(
         path="/etc/nftables.conf",
-        content=render(__file__, "nftables.conf.j2", admin_cidrs=args.admin_cidrs, allow=allow, inside=inside),
+        content=render(
+            __file__, "nftables.conf.j2", admin_cidrs=args.admin_cidrs, allow=allow, inside=inside, ipv6=args.ipv6
+        ),
         mode="0755",
     )
     sysctl = File(path=SYSCTL, content=render(__file__, "sysctl.conf.j2"))

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_openstack as openstack
 from pydantic import model_validator
 
-from pulumi_casebook.core.addresses import ipv4
+from pulumi_casebook.core.addresses import ipv4, ipv6
 from pulumi_casebook.core.args import Address, ProviderName
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.lookup import LookUp
@@ -58,6 +58,7 @@ class Instance(Machine):
             )
             ports.append(public)
             self.public_address = public.all_fixed_ips.apply(lambda listed: ipv4(listed, f"port {self.name}-public"))
+            self.public_ipv6 = public.all_fixed_ips.apply(ipv6)
         ports.append(
             openstack.networking.Port(
                 f"{self.name}-private",
@@ -178,7 +179,7 @@ class InstanceGroup(Component[InstanceGroupArgs]):
 
     def _public(self, args: InstanceGroupArgs) -> SecurityGroup:
         """Who reaches the public ports."""
-        public = SecurityGroup(self, "public", args.region)
+        public = SecurityGroup(self, "public", args.region, args.ipv6)
         for source in args.admin_cidrs:
             public.rule(f"ssh-{source}", source, 22, "tcp")
         return public

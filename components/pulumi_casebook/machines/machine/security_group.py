@@ -5,15 +5,19 @@ from typing import Any
 import pulumi
 import pulumi_openstack as openstack
 
+from pulumi_casebook.core.args import WORLD
 from pulumi_casebook.core.component import Component
 from pulumi_casebook.machines.configuration import Allow
+
+WORLD6 = "::/0"
 
 
 class SecurityGroup:
     """Who reaches one side, public or private, of all instances of a group: whatever is not admitted is dropped."""
 
-    def __init__(self, group: Component[Any], side: str, region: str) -> None:
-        self._group, self._side, self._region = group, side, region
+    def __init__(self, group: Component[Any], side: str, region: str, ipv6: bool = False) -> None:
+        """ipv6: whether what is open to the world is open to it by IPv6 as well."""
+        self._group, self._side, self._region, self._ipv6 = group, side, region, ipv6
         name = f"{group.name}-{side}"
         made = openstack.networking.SecGroup(name, name=name, region=region, opts=group.child())
         self.id: pulumi.Output[str] = made.id
@@ -30,11 +34,13 @@ class SecurityGroup:
         """Let a network in. What is let in already is no rule of its own: Neutron refuses one that is equal (409)."""
         what = (source, port, protocol)
         if what not in self._rules:
+            if source == WORLD and self._ipv6:
+                self.rule(f"{name}-ipv6", WORLD6, port, protocol)
             self._rules[what] = openstack.networking.SecGroupRule(
                 f"{self._group.name}-{self._side}-{name}",
                 region=self._region,
                 direction="ingress",
-                ethertype="IPv4",
+                ethertype="IPv6" if source == WORLD6 else "IPv4",
                 security_group_id=self.id,
                 remote_ip_prefix=source,
                 protocol=protocol,

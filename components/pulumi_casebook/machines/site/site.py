@@ -68,6 +68,8 @@ class Site(Args):
     way_out: WayOut | None = None
     # Name servers in place of the platform's, which a `Resolver` hands over.
     name_servers: NameServers | None = None
+    # Whether what is open to the world is open to it by IPv6 as well.
+    ipv6: bool = True
     # What was made here.
     machines: list[Machine] = Field(default_factory=list, repr=False)
 
@@ -165,6 +167,7 @@ class Site(Args):
             ip_forwarding=ip_forwarding,
             ssh_key=self.ssh_key,
             admin_cidrs=self.admin_cidrs,
+            ipv6=self.ipv6,
             via=inside.via,
             gateway=None if open_to_all else inside.gateway,
             resolvers=inside.resolvers,
@@ -186,6 +189,7 @@ class Site(Args):
                     install=self.install,
                     ssh_key=self.ssh_key,
                     admin_cidrs=self.admin_cidrs,
+                    ipv6=self.ipv6,
                     via=inside.via,
                     gateway=inside.gateway,
                     resolvers=inside.resolvers,
@@ -203,6 +207,7 @@ class Site(Args):
             automatic_backup=automatic_backup,
             ssh_key=self.ssh_key,
             admin_cidrs=self.admin_cidrs,
+            ipv6=self.ipv6,
         )
         self.machines.append(machine)
         return machine

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pulumi
 from pydantic import Field, field_validator
 
+from pulumi_casebook.core.addresses import Address6
 from pulumi_casebook.core.args import Address, Domain, Label
 from pulumi_casebook.core.component import ComponentArgs
 
@@ -16,6 +17,8 @@ class DnsRoundRobinArgs(ComponentArgs):
     subdomain: str = Field(pattern=r"^([a-z0-9_*]([a-z0-9_.-]*[a-z0-9])?)?$")
     # Name -> address: keyed, so that one more leaves the other records alone. An address may be an output.
     targets: Mapping[Label, Address | pulumi.Output[str]] = Field(min_length=1)
+    # The same by IPv6 (`public_ipv6` of instances), of those that answer there.
+    ipv6_targets: Mapping[Label, Address6 | pulumi.Output[str]] = {}
     # Seconds for which resolvers keep an answer, and so may keep an address that was taken out.
     ttl: int = 60
     # True where a DrpReplicaSite moves the records: after the first `up` their addresses are its own.
@@ -28,11 +31,9 @@ class DnsRoundRobinArgs(ComponentArgs):
             raise ValueError("seconds, 60 to 86400: OVHcloud serves nothing shorter, and a change must come through")
         return value
 
-    @field_validator("targets")
+    @field_validator("targets", "ipv6_targets")
     @classmethod
-    def _each_once(
-        cls, value: Mapping[Label, Address | pulumi.Output[str]]
-    ) -> Mapping[Label, Address | pulumi.Output[str]]:
+    def _each_once(cls, value: Mapping[Label, str | pulumi.Output[str]]) -> Mapping[Label, str | pulumi.Output[str]]:
         planned = [address for address in value.values() if isinstance(address, str)]
         if twice := sorted({address for address in planned if planned.count(address) > 1}):
             raise ValueError(f"{twice[0]} is there twice; a name has an address once")

@@ -124,4 +124,19 @@ def test_what_begins_behind_a_gateway_leaves_by_it_whatever_a_process_asks_for(p
 def test_the_public_address_answers_all_the_same(place: Place) -> None:
     protect(place)
     assert works(place.world, f"{CURL} http://{PUBLIC}")
-    assert not works(place.world, f"{CURL} http://[{PUBLIC6}]"), "nothing is open to IPv6"
+    assert works(place.world, f"{CURL} http://[{PUBLIC6}]")
+
+
+def test_nothing_is_open_to_ipv6_but_what_is_open_to_the_world(place: Place) -> None:
+    open_to_some = place.server.run("cat /etc/nftables.conf").replace(
+        "tcp dport 80", "ip saddr 198.18.0.0/24 tcp dport 80"
+    )
+    place.server.run("nft -f -", open_to_some)
+    assert works(place.world, f"{CURL} http://{PUBLIC}")
+    assert not works(place.world, f"{CURL} http://[{PUBLIC6}]")
+    closed = role(
+        declares_the_same(lambda: server(ipv6=False, allow=[Allow(port=80, sources=("0.0.0.0/0",))])), "front-1-base"
+    )
+    place.server.run("nft -f -", closed["/etc/nftables.conf"])
+    assert works(place.world, f"{CURL} http://{PUBLIC}")
+    assert not works(place.world, f"{CURL} http://[{PUBLIC6}]")

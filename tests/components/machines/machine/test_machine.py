@@ -130,7 +130,8 @@ def test_nobody_reaches_an_instance_but_administrators_and_the_private_network()
     made = declares_the_same(lambda: group(allow=[Allow(port=443, sources=("0.0.0.0/0",))]))
     rules = [r.inputs for r in made if r.type.endswith("SecGroupRule")]
     found = {(r["remoteIpPrefix"], r.get("protocol"), r.get("portRangeMin")) for r in rules}
-    assert found == {("198.18.0.1/32", "tcp", 22), ("0.0.0.0/0", "tcp", 443), ("10.8.0.0/24", None, None)}
+    world = {("0.0.0.0/0", "tcp", 443), ("::/0", "tcp", 443)}
+    assert found == {("198.18.0.1/32", "tcp", 22), *world, ("10.8.0.0/24", None, None)}
 
 
 def test_roles_are_applied_again_on_a_machine_that_was_made_anew() -> None:
@@ -378,6 +379,13 @@ def test_what_is_let_in_twice_is_one_rule_for_neutron() -> None:
     fields = ("securityGroupId", "remoteIpPrefix", "protocol", "portRangeMin", "ethertype")
     rules = [tuple(r.inputs.get(field) for field in fields) for r in made if r.type.endswith(":SecGroupRule")]
     assert len(set(rules)) == len(rules) == 3, rules
+
+
+@pytest.mark.parametrize("ipv6", [True, False])
+def test_the_world_comes_by_ipv6_too_unless_that_is_off(ipv6: bool) -> None:
+    made = declares_the_same(lambda: group(ipv6=ipv6, allow=[Allow(port=443, sources=("0.0.0.0/0",))]))
+    by_family = [r.inputs["remoteIpPrefix"] for r in made if r.inputs.get("ethertype") == "IPv6"]
+    assert by_family == (["::/0"] if ipv6 else [])
 
 
 def test_a_service_cannot_follow_a_file_of_another_role() -> None:

@@ -36,6 +36,13 @@ def test_a_record_for_each_address() -> None:
     }
 
 
+def test_a_name_has_addresses_of_both_families() -> None:
+    found = records(ipv6_targets={"front-1": "2001:2:0::1"})
+    wanted = {"fieldtype": "AAAA", "target": "2001:2::1", "ttl": 60}
+    assert wanted.items() <= found["www-front-1-ipv6"].inputs.items()
+    assert found["www-front-1"].inputs["fieldtype"] == "A"
+
+
 def test_one_more_address_touches_no_other() -> None:
     before, after = records(), records(targets={"another": "198.18.30.9", **FRONTS})
     assert {name: one.inputs for name, one in after.items() if name in before} == {
@@ -71,6 +78,8 @@ def test_a_zone_of_somebody_else_is_refused() -> None:
         ({"targets": {}}, "targets"),
         ({"targets": {"a": "198.18.30.1", "b": "198.18.30.1"}}, "198.18.30.1 is there twice"),
         ({"targets": {"a": "www.example.org"}}, "not an IPv4 address"),
+        ({"ipv6_targets": {"a": "198.18.30.1"}}, "not an IPv6 address"),
+        ({"ipv6_targets": {"a": "2001:2::1", "b": "2001:2:0::1"}}, "2001:2::1 is there twice"),
         ({"ttl": 5}, "ttl=5: seconds, 60 to 86400"),
         ({"subdomain": "www."}, "subdomain='www.'"),
         ({"zone": "example"}, "zone='example'"),
