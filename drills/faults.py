@@ -30,6 +30,16 @@ done | { echo add table netdev drill; cat; } | nft -f -
 Fault = Callable[[DeployedStack], AbstractContextManager[float]]
 WAYS = ("loses power", "freezes", "is cut off")  # in which a whole machine is lost
 FULL = "has a full disk"
+# Of a way between two that leads in one direction only: what is lost of it, and where.
+HEARS, IS_HEARD = "hears", "is heard"
+HOOKS = {HEARS: ("prerouting", "saddr"), IS_HEARD: ("postrouting", "daddr")}
+# How it is parted from others alone, in words around them: for how long, and what is lost.
+PARTINGS = {
+    "is cut from {} alone": (25, (HEARS, IS_HEARD)),
+    "does not hear {}": (25, (HEARS,)),
+    "is not heard by {}": (25, (IS_HEARD,)),
+    "is cut for 3 s from {} alone": (3, (HEARS, IS_HEARD)),
+}
 LOGINS = 8  # at once: a gateway's sshd refuses some when more than ten have not logged in yet (MaxStartups)
 FILL = "/var/tmp/drill-fill"  # noqa: S108 (a machine's own, made and removed by root)
 
@@ -91,18 +101,34 @@ def boot_id(stack: DeployedStack, machine: str) -> str:
 @contextlib.contextmanager
 def killed(stack: DeployedStack, machine: str, unit: str) -> Iterator[float]:
     """SIGKILL to every process of a unit; systemd, or nobody, starts it again. Gives when it happened."""
-    asked = f"systemctl show --property=MainPID --value {unit}"
-    before = stack.on(machine, asked).strip()
-    if before in ("", "0"):
-        raise NotSeen(f"{unit} of {machine} does not run, so it cannot be killed")
-    stack.on(machine, f"sudo systemctl kill --signal=KILL {unit}")
-    moment = time.time()
-    if stack.on(machine, asked).strip() == before:
-        raise NotSeen(f"{unit} of {machine} still has process {before} after SIGKILL")
-    try:
-        yield moment
-    finally:
-        stack.on(machine, f"systemctl is-active --quiet {unit} || sudo systemctl start {unit}")
+    with all_killed(stack, [machine], unit) as moment:
+        try:
+            yield moment
+        finally:
+            stack.on(machine, f"systemctl is-active --quiet {unit} || sudo systemctl start {unit}")
+
+
+@contextlib.contextmanager
+def all_killed(stack: DeployedStack, machines: Sequence[str], unit: str) -> Iterator[float]:
+    """The same of several machines within a second or two; it is up to them whether it runs again after the block."""
+
+    def process(machine: str) -> str:
+        return stack.on(machine, f"systemctl show --property=MainPID --value {unit}").strip()
+
+    def kill_at_once(machine: str) -> float:
+        stack.on(machine, f"sudo systemctl kill --signal=KILL {unit}")
+        return time.time()
+
+    with ThreadPoolExecutor(LOGINS) as each:
+        before = dict(zip(machines, each.map(process, machines), strict=True))
+        for machine, one in before.items():
+            if one in ("", "0"):
+                raise NotSeen(f"{unit} of {machine} does not run, so it cannot be killed")
+        moments = list(each.map(kill_at_once, machines))
+        for machine, one in zip(machines, each.map(process, machines), strict=True):
+            if one == before[machine]:
+                raise NotSeen(f"{unit} of {machine} still has process {one} after SIGKILL")
+    yield min(moments)
 
 
 @contextlib.contextmanager
@@ -122,15 +148,19 @@ def cut_off(stack: DeployedStack, machine: str, seconds: int) -> Iterator[float]
 
 
 @contextlib.contextmanager
-def parted(stack: DeployedStack, machine: str, addresses: Sequence[str], seconds: int) -> Iterator[float]:
+def parted(
+    stack: DeployedStack, machine: str, addresses: Sequence[str], seconds: int, sides: Sequence[str] = (HEARS, IS_HEARD)
+) -> Iterator[float]:
     """Nothing passes between a machine, or what it passes on, and some addresses; everybody else reaches it as before.
+
+    sides  what of that is lost: one of them alone is a way that leads in one direction
 
     Ends by itself after `seconds`.
     """
     elements = ", ".join(addresses)
     chains = "\n".join(
         f"chain {hook} {{ type filter hook {hook} priority -350; ip {side} {{ {elements} }} counter drop; }}"
-        for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr"))
+        for hook, side in map(HOOKS.__getitem__, sides)
     )
     table = f"nft -f - <<X\ntable inet parted {{\n{chains}\n}}\nX\n"
     moment = soon(stack, machine, f"{table}sleep {seconds}; nft delete table inet parted")

@@ -42,6 +42,10 @@ ALL_TELL = (
 SEEN_AGAIN = (
     "members that see each other again go on at once, or are begun anew by their keepers after 30 s (GaleraCluster)"
 )
+BEGIN_AGAIN = (
+    "who is left alone stops within seconds, as it must; a daemon is started again by systemd, and the members begin "
+    "anew once each has told its position, at most 30 s after they have given each other up (GaleraCluster)"
+)
 DONOR = "a member that gives its data away takes no clients meanwhile, as long as there is another (GaleraCluster)"
 
 
@@ -224,6 +228,17 @@ def all_lost(
     return outage(stack, off, 5, writes, recovered=lambda: cluster.rejoined(stack))
 
 
+def all_killed(
+    cluster: Cluster, stack: DeployedStack[WithAccount], spared: int = 0, settled: float = PATIENCE
+) -> list[Figure]:
+    """Daemons end at once on machines that run on, as by a query that crashes whoever applies it."""
+    cluster.rejoined(stack)
+    machines = cluster.names(stack)
+    writes = cluster.written(stack, gap=90, settled=settled)
+    fault = functools.partial(faults.all_killed, machines=machines[: len(machines) - spared], unit="mariadb")
+    return outage(stack, fault, 5, writes, recovered=lambda: cluster.rejoined(stack))
+
+
 def emptied(cluster: Cluster, stack: DeployedStack[WithDatabase]) -> list[Figure]:
     """A member's disk is a new one: it copies everything from another, while all are written to."""
     cluster.rejoined(stack)
@@ -253,12 +268,16 @@ def emptied(cluster: Cluster, stack: DeployedStack[WithDatabase]) -> list[Figure
 def drills(cluster: Cluster) -> list[Drill]:
     """Of a cluster with one writer."""
 
-    def parted(machine: str) -> faults.Fault:
-        return lambda stack: faults.parted(stack, machine, cluster.others(stack, machine), 25)
+    def parted(seconds: int, sides: Sequence[str]) -> Callable[[str], faults.Fault]:
+        return lambda machine: (
+            lambda stack: faults.parted(stack, machine, cluster.others(stack, machine), seconds, sides)
+        )
 
     whole: dict[str, tuple[Callable[[Cluster, DeployedStack[Any]], list[Figure]], str]] = {
         "every member is cut from the others": (without_majority, SEEN_AGAIN),
         "all members lose power at once": (all_lost, ALL_TELL),
+        "all members have mariadb killed at once": (all_killed, BEGIN_AGAIN),
+        "all members but one have mariadb killed at once": (functools.partial(all_killed, spared=1), BEGIN_AGAIN),
         "a member comes back empty": (emptied, DONOR),
     }
     ways = faults.every_way("mariadb")
@@ -266,7 +285,10 @@ def drills(cluster: Cluster) -> list[Drill]:
     other = functools.partial(lost, cluster, "another member", find=cluster.another, servers=1)
     return [
         *(writer(how, fault, gap=10, limit=MOVES) for how, fault in ways.items()),
-        writer("is cut from the other members alone", parted, gap=13, limit=WITHOUT_MAJORITY),
+        *(
+            writer(how.format("the other members"), parted(*parting), gap=13, limit=WITHOUT_MAJORITY)
+            for how, parting in faults.PARTINGS.items()
+        ),
         *(other(how, fault, gap=8, limit=SUSPICION) for how, fault in ways.items()),
         *(
             Drill(name=name, claims=cluster.claims, promise=NO_EFFECT, limit=limit, run=functools.partial(run, cluster))

@@ -218,7 +218,17 @@ def promoted_after_loss(pair: Pair, stack: Stack) -> list[Figure]:
 def drills(pair: Pair) -> list[Drill]:
     """Of a pair whose second is promoted by hand."""
     every = faults.every_way("mariadb")
+
+    def parted(seconds: int, sides: Sequence[str]) -> faults.Fault:
+        return lambda stack: faults.parted(
+            stack, pair.second, [str(stack.machines[pair.first].private)], seconds, sides
+        )
+
     return [
+        *(
+            replica_lost(pair, how.format(pair.first), parted(*parting), AFTER)
+            for how, parting in faults.PARTINGS.items()
+        ),
         *(replica_lost(pair, how, fault(pair.second), PRIMARY[how].seconds) for how, fault in every.items()),
         *(primary_lost(pair, how, fault(pair.first), PRIMARY[how]) for how, fault in every.items()),
         Drill(

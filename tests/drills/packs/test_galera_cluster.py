@@ -60,7 +60,7 @@ def test_the_member_that_writes_is_told_apart(writer: list[str], events: list[st
     stack = Members().stack
     assert (ONE.writer(stack), ONE.another(stack)) == ("db-1", "db-2")
     by_name = {drill.name: drill for drill in drills(ONE)}
-    assert len(by_name) == 14
+    assert len(by_name) == 19
     by_name["the writer loses power"].run(stack)
     assert events == ["ledger over web-2: 10.0.0.9:3306 10.0.0.9:3306 drill_ledger 60", "power_loss db-1", "back"]
     with pytest.raises(NotSeen, match="db-1, db-2, not by 1"):

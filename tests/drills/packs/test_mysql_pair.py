@@ -60,7 +60,7 @@ def run(name: str, databases: Databases) -> dict[str, float]:
 
 def test_every_way_of_each_and_both_promotions_are_drilled() -> None:
     names = [drill.name for drill in drills(PAIR)]
-    assert len(names) == len(set(names)) == 12
+    assert len(names) == len(set(names)) == 16
     assert {drill.claims for drill in drills(PAIR)} == {("SIT-1",)}
     assert all(drill.limit for drill in drills(PAIR) if "the primary" in drill.name)
 
