@@ -71,6 +71,18 @@ def check_state(backend: str) -> None:
         )
 
 
+def notes() -> Path:
+    """The folder of what is noted of a run, and of the copies of stacks' files: nobody else's to read.
+
+    The sandbox's are beside what it holds. Those of an account tell what its next run must look for: no cache.
+    """
+    kept = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "casebook"
+    folder = kept if is_account() else HOME / "stacks"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
 @contextlib.contextmanager
 def empty_project() -> Iterator[str]:
     """A folder from which pulumi works on the project's state: it writes its encryption salt beside Pulumi.yaml."""
@@ -101,7 +113,7 @@ def backend() -> dict[str, str]:
     folder = HOME / "sandbox/data/pulumi"
     if not folder.parent.exists():
         raise Stop("the sandbox holds no stack yet; `make up` builds one")
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, mode=0o700)
     return {"PULUMI_BACKEND_URL": f"file://{folder}"}
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlparse
 from sandbox.building import write
 from stacks.cloud_resources import INSTANCE, LISTINGS, RECORD, S3_KEY, USER, matching
 from stacks.clouds import Clouds
-from stacks.environment import HOME, Stop, empty_project
+from stacks.environment import Stop, empty_project, notes
 
 Operation = dict[str, Any]  # `resource` and `type`, as in Pulumi's state
 # A user's password is told in the answer to its creation, which is the only one that names an S3 key; a record is
@@ -39,7 +39,7 @@ UNCERTAIN = {
 def recover(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     """Bring the state in line with what exists; returns it."""
     whole = exported(stack, environment)
-    adopted = HOME / "stacks" / f"{stack}.adopted.json"  # is there while that is not finished
+    adopted = notes() / f"{stack}.adopted.json"  # is there while that is not finished
     if adopted.exists():
         held = {(one["urn"], one.get("id")) for one in (whole.get("deployment") or {}).get("resources") or []}
         finish(stack, [one for one in json.loads(adopted.read_text()) if (one["urn"], one["id"]) in held], environment)
@@ -48,7 +48,7 @@ def recover(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     operations += failed_operations(events_of(stack)) if whole.get("deployment") else []
     if operations:
         made = reconcile(whole, operations, environment)
-        write(adopted, json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]))
+        write(adopted, json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]), 0o600)
         pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
         finish(stack, made, environment)
     for file in (adopted, events_of(stack)):
@@ -58,7 +58,7 @@ def recover(stack: str, environment: dict[str, str]) -> dict[str, Any]:
 
 def events_of(stack: str) -> Path:
     """Where the last run, whose outcome may be unknown, tells what it does. Pulumi writes no secret there."""
-    return HOME / "stacks" / f"{stack}.events.jsonl"
+    return notes() / f"{stack}.events.jsonl"
 
 
 def failed_operations(events: Path) -> list[Operation]:
