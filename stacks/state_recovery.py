@@ -5,6 +5,9 @@ resource may exist without being in the state, or the other way round. It is loo
 what is found is taken into the state, what is not was never made. So nothing is made twice, and nothing is left
 behind. What is of no use without the answer to its creation, or without the request that follows it, is taken away
 by Pulumi, to be created again.
+
+A plugin that has made a thing, and then failed to read it, says so to Pulumi, which wants it updated at the next run; but
+most of what OVHcloud attaches knows no update, so each run would fail again. It is read, then nothing is wrong with it.
 """
 
 import json
@@ -51,6 +54,9 @@ def recover(stack: str, environment: dict[str, str]) -> dict[str, Any]:
         write(adopted, json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]), 0o600)
         pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
         finish(stack, made, environment)
+    if unread := [one for one in (whole.get("deployment") or {}).get("resources") or [] if one.get("initErrors")]:
+        print(f"casebook: {len(unread)} resources were made and not seen to work; reading them")
+        targeted("refresh", stack, unread, environment)
     for file in (adopted, events_of(stack)):
         file.unlink(missing_ok=True)
     return whole

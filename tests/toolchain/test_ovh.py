@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from sandbox import faults
+from sandbox.faults import Fault
 from sandbox.ovhcloud.account import load_account
 from sandbox.ovhcloud.app import create_app
 from sandbox.ovhcloud.store import Object
@@ -19,6 +21,7 @@ from sandbox.toolchain.standin.ovh import client
 from sandbox.toolchain.standin.ovh import cloud as cloud_family
 from sandbox.toolchain.standin.ovh.client import BadParametersError
 from sandbox.toolchain.standin.resource import Call
+from stacks import environment, state_recovery
 from tests.toolchain.conftest import Plugin, Program, Values
 from tests.waiting import until
 
@@ -307,6 +310,62 @@ def test_what_an_interrupted_update_made_is_not_lost(program: Program, cloud: Cl
     found = program.resources()["link"]
     assert found["id"] == f"pn-1001-{BALANCER}"
     assert "given up because the update was cancelled" in output
+
+
+UNREAD = (
+    HEAD
+    + """
+link = ovh.vrack.CloudProject("project", service_name="pn-1001", project_id=project)
+ovh.vrack.IpLoadbalancing("balancer", service_name="pn-1001", loadbalancing_id=name)
+nic = ovh.get_server(service_name=server).enabled_vrack_vnis[0]
+ovh.vrack.DedicatedServerInterface("interface", service_name="pn-1001", interface_id=nic)
+network = ovh.cloudproject.NetworkPrivate("network", service_name=project, name="net", vlan_id=42, regions=["GRA11"],
+                                          opts=pulumi.ResourceOptions(depends_on=[link]))
+ovh.cloudproject.NetworkPrivateSubnet("subnet", service_name=project, network_id=network.id, region="GRA11",
+                                      start="192.168.0.2", end="192.168.0.200", network="192.168.0.0/24")
+user = ovh.cloudproject.User("user", service_name=project, description="backup", role_names=["objectstore_operator"])
+key = ovh.cloudproject.S3Credential("key", service_name=project, user_id=user.id)
+pulumi.export("secret", key.secret_access_key)
+"""
+)
+# The answers that do not come, what is then in the state and was never seen, and whether the provider can update it.
+READS = {
+    r"GET .*/vrack/pn-1001/(cloudProject|ipLoadbalancing|dedicatedServerInterface)/": (
+        "project balancer interface",
+        False,
+    ),
+    r"GET .*/subnet$|POST .*/secret$": ("subnet key", False),
+    r"GET .*/user/[0-9]+/openrc": ("user", True),
+}
+
+
+@pytest.mark.parametrize("requests", READS)
+def test_what_was_made_and_not_read_is_no_end_of_the_road(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, requests: str
+) -> None:
+    """The real plugin has set the id when its read fails: Pulumi wants an update, of which most of these know nothing."""
+    names, updated = READS[requests]
+    monkeypatch.setattr(faults, "FILE", tmp_path / "faults.json")
+    monkeypatch.setattr(faults, "MADE", tmp_path / "faults.log")
+    monkeypatch.setattr(environment, "HOME", tmp_path)
+    (program.folder / "Pulumi.yaml").write_text("name: casebook\nruntime: python\n")
+    program.run("stack", "init", "shop")
+    program.write(UNREAD)
+    faults.set_to([Fault("503", 1, requests)])
+    told = program.run("up", "--yes", "--skip-preview", "--non-interactive", "--continue-on-error", fails=True)
+    assert "status code 503" in told
+    unread = {name for name, found in program.resources().items() if found.get("initErrors")}
+    assert unread == set(names.split())
+    faults.set_to([])
+    if updated:
+        program.up()
+    else:
+        assert "doesn't support update" in program.up(fails=True)
+        state_recovery.recover("shop", program.environment)
+        program.up()
+    assert not [name for name, found in program.resources().items() if found.get("initErrors")]
+    assert program.outputs()["secret"]
+    program.preview("--expect-no-changes")
 
 
 FARM: Values = {"serviceName": "b", "zone": "all"}

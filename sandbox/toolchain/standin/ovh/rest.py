@@ -40,6 +40,7 @@ class Rest(Resource):
     limits         how many items a list may hold; together: what can only be true beside something else
     zero           properties read as "" or 0 when the API says null; others stay null
     environment    inputs that come from the environment when absent
+    updates        whether the provider has an update at all; what every change replaces has none
     """
 
     account: Account
@@ -61,6 +62,7 @@ class Rest(Resource):
     limits: Mapping[str, tuple[int, int]] = NONE
     together: Mapping[str, str] = NONE
     environment: Mapping[str, str] = NONE
+    updates: bool = True
     autonamed: bool = False
     delete_missing_ok: bool = False
 
@@ -220,11 +222,11 @@ class Rest(Resource):
         return number, self.outcome(answer, number, inputs, written=True)
 
     def update(self, number: str, old: Values, inputs: Values, call: Call) -> Values:
+        """Without a difference too: what was made, but not seen to work, the engine wants updated."""
+        if self.replace == "*" or not self.updates:
+            raise RuntimeError("doesn't support update")
         api, values = self.account.api(call), {**old, **inputs, "id": number}
-        if self.diff(old, inputs, []).changed:
-            answer = self.change(api, values, inputs, old)
-        else:  # it was made, but not seen to work: the engine asks once more
-            answer = self.look(api, values) or {}
+        answer = self.change(api, values, inputs, old)
         kept = {k: v for k, v in old.items() if k not in self.inputs.properties}  # what an answer may not tell again
         number = str(answer.get("newId") or old.get("id") or number)
         return self.outcome(answer, number, {**kept, **inputs}, written=True)
