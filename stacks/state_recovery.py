@@ -6,8 +6,8 @@ what is found is taken into the state, what is not was never made. So nothing is
 behind. What is of no use without the answer to its creation, or without the request that follows it, is taken away
 by Pulumi, to be created again.
 
-A plugin that has made a thing, and then failed to read it, says so to Pulumi, which wants it updated at the next run; but
-most of what OVHcloud attaches knows no update, so each run would fail again. It is read, then nothing is wrong with it.
+A plugin that has made a thing, and then failed to read it, says so to Pulumi, which wants it updated at the next run;
+but most of what OVHcloud attaches knows no update, so each run would fail again. It is read, then nothing is wrong.
 """
 
 import json

@@ -312,6 +312,25 @@ def test_what_an_interrupted_update_made_is_not_lost(program: Program, cloud: Cl
     assert "given up because the update was cancelled" in output
 
 
+LOOK_UP = """
+from pulumi_casebook.core import lookup
+from pulumi_casebook.machines.machine.adopted import rented_vps
+import pulumi
+lookup.PAUSES = (1,)
+pulumi.export("name", rented_vps(pulumi.Config().require("name")).result(None).name)
+"""
+
+
+def test_a_look_up_whose_error_is_an_answer_is_noticed(program: Program) -> None:
+    program.environment["PYTHONPATH"] = str(Path(__file__).parents[2] / "components")
+    program.write(LOOK_UP)
+    program.configure(name="vps-0a1b2c99.vps.ovh.net")
+    assert (
+        "VPS 'vps-0a1b2c99.vps.ovh.net': the account does not show it (the plugin gives no reason"
+        in program.preview(fails=True)
+    )
+
+
 UNREAD = (
     HEAD
     + """
@@ -343,7 +362,7 @@ READS = {
 def test_what_was_made_and_not_read_is_no_end_of_the_road(
     program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, requests: str
 ) -> None:
-    """The real plugin has set the id when its read fails: Pulumi wants an update, of which most of these know nothing."""
+    """The real plugin has set the id when its read fails: Pulumi wants an update, which most of these do not have."""
     names, updated = READS[requests]
     monkeypatch.setattr(faults, "FILE", tmp_path / "faults.json")
     monkeypatch.setattr(faults, "MADE", tmp_path / "faults.log")
