@@ -3,6 +3,8 @@
 # The methods take what a kind of resource may need; class attributes are settings that nobody changes.
 # ruff: noqa: ARG002, RUF012
 
+from urllib.parse import unquote
+
 from sandbox.toolchain.standin.ovh.client import Api, ResourceNotFoundError, part, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.ovh.rules import BLOCK
@@ -55,6 +57,10 @@ class Access(OfNas):
 
     def written(self, values: Values, imported: bool = False) -> str:
         return path("{serviceName}/{partitionName}/{ip}", values)
+
+    def from_import(self, given: str) -> Values:
+        found = super().from_import(given)
+        return {**found, "ip": unquote(found["ip"])}
 
 
 class Snapshot(OfNas):
