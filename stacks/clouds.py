@@ -13,6 +13,8 @@ import ovh
 import ovh.client
 from ovh.exceptions import APIError
 
+from stacks.environment import CREDENTIALS, without_credentials
+
 BUSY_SECONDS = 60
 
 
@@ -20,13 +22,14 @@ class Clouds:
     """Views of an account, and orders to it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self._credentials = {k: v for k, v in environment.items() if k.startswith(("OS_", "OVH_"))}
+        self._credentials = {k: v for k, v in environment.items() if k.startswith(CREDENTIALS)}
 
     @contextlib.contextmanager
     def _applied(self) -> Iterator[None]:
         """Both clients read os.environ when they are made; afterwards nobody else shall take it for an account's."""
         before = dict(os.environ)
-        os.environ.update(self._credentials)
+        os.environ.clear()
+        os.environ.update(without_credentials(before) | self._credentials)
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from stacks.environment import CHECKOUT, Stop, empty_project, prepare
+from stacks.neighbours import check_project
 from stacks.stack_files import config_file, stack_file
 from stacks.state_recovery import events_of, make_readable, recover, release_dead_lock, replacements, rotations
 
@@ -53,6 +54,8 @@ def execute(action: str, stack: str, values: list[str], rotated: list[str], opti
     file = config_file(stack, changed=bool(values))
     set_values(file, values, environment)
     config = (*chosen, "--config-file", str(file))
+    if action in ("up", "preview"):
+        check_project(stack, file, environment)
     if action == "outputs":
         run("stack", "output", "--json", *chosen, *options, environment=environment)
     elif action == "shell":

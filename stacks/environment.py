@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -17,7 +17,25 @@ HOME = Path(os.environ.get("CASEBOOK_HOME") or "~/.cache/casebook").expanduser()
 ACCOUNT = ("OVH_ENDPOINT", "OVH_APPLICATION_KEY", "OVH_CLIENT_ID", "OVH_ACCESS_TOKEN", "OS_AUTH_URL", "OS_CLOUD")
 OPENSTACK = ("OS_AUTH_URL", "OS_CLOUD")
 OVHCLOUD = ("OVH_APPLICATION_KEY", "OVH_CLIENT_ID", "OVH_ACCESS_TOKEN")
+CREDENTIALS = ("OS_", "OVH_")
 PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_CONFIG_PASSPHRASE")
+# What a key must be allowed for any stack to be built, and no more: no order, no bill, nobody's contact.
+CALLS = (
+    "/auth/*",
+    "/cloud/project/*",
+    "/dedicated/nasha/*",
+    "/dedicated/server/*",
+    "/domain/zone/*",
+    "/ip/*",
+    "/ipLoadbalancing/*",
+    "/me/api/oauth2/client*",
+    "/v2/iam/policy*",
+    "/vps/*",
+    "/vrack/*",
+)
+KEY_PAGE = "https://api.ovh.com/createToken/?" + "&".join(
+    f"{method}={path}" for path in CALLS for method in ("GET", "POST", "PUT", "DELETE")
+)
 FILES = (Path("/etc/ovh.conf"), Path("~/.ovh.conf").expanduser(), CHECKOUT / "ovh.conf")
 
 
@@ -30,6 +48,11 @@ def is_account() -> bool:
     return os.environ.get("CASEBOOK_TARGET") != "sandbox" and any(os.environ.get(name) for name in ACCOUNT)
 
 
+def without_credentials(given: Mapping[str, str]) -> dict[str, str]:
+    """Whoever works in the sandbox may have an account's beside its own: OS_CLOUD alone would go before them."""
+    return {name: value for name, value in given.items() if not name.startswith(CREDENTIALS)}
+
+
 def check_account() -> None:
     """Both halves of the credentials must be there: OpenStack's for instances, OVHcloud's for the rest."""
     if not any(os.environ.get(name) for name in OPENSTACK):
@@ -39,9 +62,9 @@ def check_account() -> None:
         )
     if not any(os.environ.get(name) for name in OVHCLOUD) and not any(file.is_file() for file in FILES):
         raise Stop(
-            "OVH_APPLICATION_KEY: not set, and there is no ovh.conf; make a key at api.ovh.com/createToken and export "
-            "OVH_ENDPOINT, OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET and OVH_CONSUMER_KEY, "
-            "or unset OS_* to build in the sandbox"
+            "OVH_APPLICATION_KEY: not set, and there is no ovh.conf; make a key that may do what stacks need and no "
+            "more, and export OVH_ENDPOINT, OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET and OVH_CONSUMER_KEY, "
+            f"or unset OS_* to build in the sandbox: {KEY_PAGE}"
         )
 
 
@@ -69,6 +92,18 @@ def check_state(backend: str) -> None:
             f"PULUMI_CONFIG_PASSPHRASE_FILE: not set, and {backend} has no secrets provider of its own; name a file "
             "whose passphrase is to lock the secrets in the state, and keep a copy elsewhere: without it they are lost"
         )
+
+
+def notes() -> Path:
+    """The folder of what is noted of a run, and of the copies of stacks' files: nobody else's to read.
+
+    The sandbox's are beside what it holds. Those of an account tell what its next run must look for: no cache.
+    """
+    kept = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "casebook"
+    folder = kept if is_account() else HOME / "stacks"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
 
 
 @contextlib.contextmanager
@@ -101,7 +136,7 @@ def backend() -> dict[str, str]:
     folder = HOME / "sandbox/data/pulumi"
     if not folder.parent.exists():
         raise Stop("the sandbox holds no stack yet; `make up` builds one")
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, mode=0o700)
     return {"PULUMI_BACKEND_URL": f"file://{folder}"}
 
 
@@ -124,6 +159,7 @@ def prepare(*, cloud: bool) -> dict[str, str]:
         raise Stop("the stack was not touched; fix the error above, then rerun")
     environment = {**os.environ, **exports("sandbox.toolchain", *options)}
     if sandbox:
+        environment = without_credentials(environment)
         environment |= {"CASEBOOK_TARGET": "sandbox", **exports("sandbox"), **backend()}
     # Programs of the package (casebook-...) are called by resources.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from sandbox.building import write
-from stacks.environment import CHECKOUT, HOME, Stop, is_account
+from stacks.environment import CHECKOUT, Stop, is_account, notes
 
 FILES = CHECKOUT / "stacks"
 SALT = "encryptionsalt"  # of Pulumi's passphrase, which it writes into the file of its stack
@@ -31,8 +31,7 @@ def config_file(stack: str, changed: bool = False) -> Path:
     """
     if is_account() and not changed:
         return stack_file(stack)
-    copy = HOME / "stacks" / f"Pulumi.{stack}.yaml"
-    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy = notes() / f"Pulumi.{stack}.yaml"
     text = stack_file(stack).read_text()
     if not is_account():
         content = yaml.safe_load(text)
@@ -43,7 +42,7 @@ def config_file(stack: str, changed: bool = False) -> Path:
         if counts := config.pop(COUNTS, None):
             resize(config["casebook:settings"], counts, f"{stack_file(stack).name}: {COUNTS}")
         text = yaml.safe_dump(content, sort_keys=False)
-    write(copy, text)  # the salt opens every secret of the stack's state
+    write(copy, text, 0o600)  # with the passphrase, the salt opens every secret of the stack's state
     return copy
 
 

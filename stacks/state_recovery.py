@@ -5,6 +5,9 @@ resource may exist without being in the state, or the other way round. It is loo
 what is found is taken into the state, what is not was never made. So nothing is made twice, and nothing is left
 behind. What is of no use without the answer to its creation, or without the request that follows it, is taken away
 by Pulumi, to be created again.
+
+A plugin that has made a thing, and then failed to read it, says so to Pulumi, which wants it updated at the next run;
+but most of what OVHcloud attaches knows no update, so each run would fail again. It is read, then nothing is wrong.
 """
 
 import json
@@ -18,7 +21,7 @@ from urllib.parse import urlparse
 from sandbox.building import write
 from stacks.cloud_resources import INSTANCE, LISTINGS, RECORD, S3_KEY, USER, matching
 from stacks.clouds import Clouds
-from stacks.environment import HOME, Stop, empty_project
+from stacks.environment import Stop, empty_project, notes
 
 Operation = dict[str, Any]  # `resource` and `type`, as in Pulumi's state
 # A user's password is told in the answer to its creation, which is the only one that names an S3 key; a record is
@@ -39,7 +42,7 @@ UNCERTAIN = {
 def recover(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     """Bring the state in line with what exists; returns it."""
     whole = exported(stack, environment)
-    adopted = HOME / "stacks" / f"{stack}.adopted.json"  # is there while that is not finished
+    adopted = notes() / f"{stack}.adopted.json"  # is there while that is not finished
     if adopted.exists():
         held = {(one["urn"], one.get("id")) for one in (whole.get("deployment") or {}).get("resources") or []}
         finish(stack, [one for one in json.loads(adopted.read_text()) if (one["urn"], one["id"]) in held], environment)
@@ -48,9 +51,12 @@ def recover(stack: str, environment: dict[str, str]) -> dict[str, Any]:
     operations += failed_operations(events_of(stack)) if whole.get("deployment") else []
     if operations:
         made = reconcile(whole, operations, environment)
-        write(adopted, json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]))
+        write(adopted, json.dumps([{name: one[name] for name in ("urn", "id", "type")} for one in made]), 0o600)
         pulumi("stack", "import", "--stack", stack, environment=environment, stdin=json.dumps(whole))
         finish(stack, made, environment)
+    if unread := [one for one in (whole.get("deployment") or {}).get("resources") or [] if one.get("initErrors")]:
+        print(f"casebook: {len(unread)} resources were made and not seen to work; reading them")
+        targeted("refresh", stack, unread, environment)
     for file in (adopted, events_of(stack)):
         file.unlink(missing_ok=True)
     return whole
@@ -58,7 +64,7 @@ def recover(stack: str, environment: dict[str, str]) -> dict[str, Any]:
 
 def events_of(stack: str) -> Path:
     """Where the last run, whose outcome may be unknown, tells what it does. Pulumi writes no secret there."""
-    return HOME / "stacks" / f"{stack}.events.jsonl"
+    return notes() / f"{stack}.events.jsonl"
 
 
 def failed_operations(events: Path) -> list[Operation]:

@@ -85,13 +85,21 @@ def records(call: Call, zone: str) -> list[int]:
     ]
 
 
+def quoted(record: Object) -> Object:
+    """OVHcloud puts a text into quotes."""
+    text = record.get("target", "")
+    if record["fieldType"] != "TXT" or (len(text) > 1 and text[0] == text[-1] == '"'):
+        return record
+    return {**record, "target": f'"{text}"'}
+
+
 @route("POST", "/domain/zone/{zone}/record")
 def record_create(call: Call, zone: str) -> Object:
     call.store.service(*BASE, zone)
     body = RECORD.read(call.body)
     check(call, zone, body)
     number = call.store.next_id()
-    return call.store.put({"id": number, "zone": zone, **body}, *BASE, zone, "record", number)
+    return call.store.put({"id": number, "zone": zone, **quoted(body)}, *BASE, zone, "record", number)
 
 
 @route("GET", "/domain/zone/{zone}/record/{number:int}")
@@ -105,7 +113,7 @@ def record_change(call: Call, zone: str, number: int) -> None:
     old = record(call, zone, number)
     body = Fields(subDomain=Default(text, ""), target=Needed(text), ttl=integer(0)).read(call.body, update=True)
     check(call, zone, {**old, **body})
-    call.store.merge(body, *BASE, zone, "record", number)
+    call.store.put(quoted({**old, **body}), *BASE, zone, "record", number)
 
 
 @route("DELETE", "/domain/zone/{zone}/record/{number:int}")

@@ -14,7 +14,7 @@ from typing import Any
 
 from .auth import refuse
 from .errors import ApiError, not_found
-from .fields import Default, Fields, ListOf, Needed, one_of, text
+from .fields import Default, Fields, ListOf, Needed, mapping, one_of, text
 from .routing import ROUTES, Call, Route, route
 from .store import Object, Store, now
 
@@ -39,6 +39,7 @@ POLICY = Fields(
     resources=Needed(ListOf(Fields(urn=Needed(text)))),
     permissions=Default(Fields(**{"allow": ACTIONS, "except": ACTIONS, "deny": ACTIONS}), {}),
     permissionsGroups=Default(ListOf(Fields(urn=Needed(text))), []),
+    conditions=mapping,
     expiredAt=text,
 )
 
@@ -102,6 +103,12 @@ def fingerprint(word: str) -> str:
 # Policies
 
 
+def shown(policy: Object) -> Object:
+    """With what OVHcloud tells of each resource beside its URN."""
+    details = [{"group": None, "resource": None, **one} for one in policy["resources"]]
+    return {**policy, "resources": details}
+
+
 @route("POST", "/v2/iam/policy")
 def policy_create(call: Call) -> Object:
     body = POLICY.read(call.body)
@@ -110,12 +117,12 @@ def policy_create(call: Call) -> Object:
     number = str(uuid.uuid4())
     owner = call.store.need("me", "me")["nichandle"]
     fixed = {"id": number, "owner": owner, "createdAt": now(), "updatedAt": None, "readOnly": False}
-    return call.store.put({**fixed, **body}, *POLICIES, number)
+    return shown(call.store.put({**fixed, **body}, *POLICIES, number))
 
 
 @route("GET", "/v2/iam/policy")
 def policies(call: Call) -> list[Object]:
-    return list(call.store.children(*POLICIES).values())
+    return list(map(shown, call.store.children(*POLICIES).values()))
 
 
 @route("GET", "/v2/iam/policy/{number}")
@@ -123,12 +130,13 @@ def policy(call: Call, number: str) -> Object:
     found = call.store.get(*POLICIES, number)
     if found is None:
         raise not_found("policyId", number)
-    return found
+    return shown(found)
 
 
 @route("PUT", "/v2/iam/policy/{number}")
 def policy_change(call: Call, number: str) -> Object:
-    return call.store.put({**policy(call, number), **POLICY.read(call.body), "updatedAt": now()}, *POLICIES, number)
+    fixed = {name: policy(call, number)[name] for name in ("id", "owner", "createdAt", "readOnly")}
+    return shown(call.store.put({**fixed, **POLICY.read(call.body), "updatedAt": now()}, *POLICIES, number))
 
 
 @route("DELETE", "/v2/iam/policy/{number}")

@@ -255,10 +255,18 @@ LIFECYCLE = Fields(rules=Needed(ListOf(RULE)))
 LIFECYCLE_PATH = "/cloud/project/{project}/region/{region}/storage/{name}/lifecycle"
 
 
+def told(value: Any) -> Any:
+    """As the API tells it: what a rule does not have is left out."""
+    if isinstance(value, dict):
+        return {name: told(item) for name, item in value.items() if item not in (None, [], {})}
+    return [told(item) for item in value] if isinstance(value, list) else value
+
+
 @route("GET", LIFECYCLE_PATH)
 def lifecycle(call: Call, project: str, region: str, name: str) -> Object:
     bucket_of(call, project, region, name)
-    return call.store.need("lifecycle", *BASE, project, "bucket", name, "lifecycle", "current")
+    found: Object = told(call.store.need("lifecycle", *BASE, project, "bucket", name, "lifecycle", "current"))
+    return found
 
 
 @route("PUT", LIFECYCLE_PATH)
@@ -268,7 +276,8 @@ def lifecycle_set(call: Call, project: str, region: str, name: str) -> Object:
     ids = [rule["id"] for rule in body["rules"]]
     if len(set(ids)) != len(ids):
         raise ApiError(400, f"Invalid value for parameter rules: two rules have the same id, of {', '.join(ids)}")
-    return call.store.put(body, *BASE, project, "bucket", name, "lifecycle", "current")
+    made: Object = told(call.store.put(body, *BASE, project, "bucket", name, "lifecycle", "current"))
+    return made
 
 
 @route("DELETE", LIFECYCLE_PATH)

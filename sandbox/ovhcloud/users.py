@@ -9,7 +9,7 @@ import secrets
 from typing import Any
 
 from .errors import ApiError
-from .fields import Fields, ListOf, Needed, text
+from .fields import Fields, ListOf, Needed, one_of, text
 from .routing import Call, route
 from .storage import enforce
 from .store import Object, now
@@ -108,6 +108,13 @@ def user_password(call: Call, project: str, user: int) -> Object:
     return {**found, "password": password}
 
 
+@route("PUT", "/cloud/project/{project}/user/{user:int}/role")
+def user_roles(call: Call, project: str, user: int) -> Object:
+    found, known = user_of(call, project, user), {one["id"]: one for one in map(role, ROLES)}
+    wanted = Fields(rolesIds=Needed(ListOf(one_of(*known)))).read(call.body)["rolesIds"]
+    return call.store.put({**found, "roles": [known[number] for number in wanted]}, *BASE, project, "user", user)
+
+
 @route("GET", "/cloud/project/{project}/user/{user:int}/openrc")
 def openrc(call: Call, project: str, user: int) -> Object:
     """A shell file for OpenStack's clients, without the password: it asks for it."""
@@ -122,7 +129,7 @@ def openrc(call: Call, project: str, user: int) -> Object:
         "USERNAME": found["username"],
         "REGION_NAME": call.query.get("region", ""),
     }
-    lines = [f'export OS_{name}="{value}"' for name, value in values.items()]
+    lines = [f"export OS_{name}={value if name == 'AUTH_URL' else json.dumps(value)}" for name, value in values.items()]
     ask = [
         'echo "Please enter your OpenStack Password: "',
         "read -sr OS_PASSWORD_INPUT",

@@ -14,18 +14,17 @@ from pathlib import Path
 from sandbox import building
 from sandbox.building import write
 from sandbox.toolchain import engine, plugins
-from sandbox.toolchain.home import Failures, ToolchainError, casebook_home, pulumi_home, say, toolchain_home
+from sandbox.toolchain.home import ToolchainError, casebook_home, pulumi_home, say, toolchain_home
+
+# The engine downloads no plugin by itself, which nobody would have checked.
+UNASKED = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
 
 
 def prepare(account: bool = False) -> None:
     """Make all of it ready. `account`: for a real one, so nothing of ours stands in for anything."""
     started = time.monotonic()
-    # Two Go programs are built side by side.
-    with building.alone(toolchain_home(), "the toolchain"), ThreadPoolExecutor(1) as beside:
-        failures = Failures()
-        choosing = beside.submit(engine.choose, failures, account)
-        found = plugins.choose(choosing.result, failures, account)
-        pulumi = choosing.result()
+    with building.alone(toolchain_home(), "the toolchain"):
+        pulumi, found = published() if account else made()
         write(chosen_file(), json.dumps(asdict(pulumi), default=str))
     rows = [("pulumi", pulumi.version, pulumi.source, pulumi.reason)]
     rows += [(plugin.name, plugin.version, plugin.source, plugin.reason) for plugin in found]
@@ -33,6 +32,29 @@ def prepare(account: bool = False) -> None:
     for row in rows:
         say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)) + f"  ({row[3]})")
     say(f"ready in {time.monotonic() - started:.1f} s")
+
+
+def made() -> tuple[engine.Engine, list[plugins.Plugin]]:
+    """What is installed, else ours. Two Go programs are built side by side."""
+    with ThreadPoolExecutor(1) as beside:
+        choosing = beside.submit(engine.choose)
+        found = plugins.choose()
+        return choosing.result(), found
+
+
+def published() -> tuple[engine.Engine, list[plugins.Plugin]]:
+    """What Pulumi and the vendors publish, as the operator has installed it: he alone can tell that it is theirs."""
+    pulumi, reason = engine.on_path()
+    wanted = [plugins.wanted(name) for name in plugins.NAMES]
+    found = [plugins.installed(one) for one in wanted]
+    missing = [] if pulumi else [f"pulumi ({reason}): pulumi.com/docs/install"]
+    missing += [f"{one.label}: `{one.command}`" for one, there in zip(wanted, found, strict=True) if not there]
+    if missing or not pulumi:
+        raise ToolchainError(
+            "a real account is driven by what Pulumi and the vendors publish alone, and nothing is downloaded "
+            f"unasked; install {', '.join(missing)}; or unset the credentials to build in the sandbox"
+        )
+    return pulumi, [there for there in found if there]
 
 
 def chosen_file() -> Path:
@@ -48,7 +70,7 @@ def exports(account: bool = False) -> dict[str, str]:
         folder = json.loads(chosen_file().read_text())["folder"]
     except (OSError, ValueError, KeyError) as error:
         raise ToolchainError("the toolchain is not prepared; run `python -m sandbox.toolchain prepare`") from error
-    result = {"PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    result = {"PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "true", UNASKED: "true"}
     path = os.environ.get("PATH", os.defpath).split(os.pathsep)
     if folder not in path:
         result["PATH"] = os.pathsep.join([folder, *path])
@@ -58,7 +80,7 @@ def exports(account: bool = False) -> dict[str, str]:
         return result
     if not (os.environ.get("PULUMI_BACKEND_URL") or os.environ.get("PULUMI_ACCESS_TOKEN")):
         state = casebook_home() / "pulumi-state"
-        state.mkdir(parents=True, exist_ok=True)
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
         result["PULUMI_BACKEND_URL"] = f"file://{state}"
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():
         result["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file())
@@ -77,7 +99,7 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in (
-        ("prepare", "make them ready: found, downloaded or built"),
+        ("prepare", "make them ready: found, or built"),
         ("env", "print the exports of a prepared shell"),
     ):
         one = commands.add_parser(name, help=what)

@@ -1,4 +1,7 @@
-"""Which `pulumi` to use: the one on PATH, Pulumi's own download, or one built from its Go module."""
+"""Which `pulumi` to use: the one on PATH, or one built from its Go module.
+
+Nothing is downloaded that this project could not check: Go compares each module with the checksum in go.sum.
+"""
 
 import os
 import re
@@ -6,18 +9,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from sandbox import building
 from sandbox.building import write
 from sandbox.toolchain import golang
-from sandbox.toolchain.download import fetched, unreachable
-from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, not_had, say, toolchain_home
+from sandbox.toolchain.home import SOURCE, ToolchainError, toolchain_home
 
 # Older engines lack stackConfigDir or calls that the installed SDK makes.
 OLDEST = (3, 200)
-INSTALLER = "https://get.pulumi.com"
 BUILT_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 
@@ -42,21 +41,9 @@ class Engine:
         return str(self.folder / "pulumi")
 
 
-def choose(failures: Failures, official: bool = False) -> Engine:
-    """`official`: what Pulumi publishes, or an error; else one is built where that cannot be had."""
+def choose() -> Engine:
     found, reason = on_path()
-    if found:
-        return found
-    version = installed_version("pulumi")
-    downloaded = toolchain_home() / f"pulumi-{version}"
-    if not (downloaded / "bin" / "pulumi").exists():
-        why = download(version, downloaded, Failures.none() if official else failures)
-        if why and official:
-            raise ToolchainError(not_had(f"pulumi {version}", f"{reason}; {why}"))
-        if why:
-            say(f"{why}; building instead")
-            return build(f"{reason}; {why}")
-    return Engine(downloaded / "bin", version, "Pulumi's download", reason)
+    return found or build(reason)
 
 
 def on_path() -> tuple[Engine | None, str]:
@@ -78,38 +65,6 @@ def on_path() -> tuple[Engine | None, str]:
     if not beside.exists() and not shutil.which("pulumi-language-python"):
         return None, f"{command} has no Python language host beside it"
     return Engine(Path(command).parent, version, "PATH", command), ""
-
-
-def download(version: str, folder: Path, failures: Failures) -> str | None:
-    """Run Pulumi's own installer; answers why that could not be done, or nothing."""
-    what = f"pulumi {version}"
-    if known := failures.of(what):
-        return known
-    why = unreachable(INSTALLER)
-    if not why:
-        try:
-            building.built(folder, lambda draft: install(version, draft), what, 0.5)
-            return None
-        except building.NoSpace:
-            raise
-        except (OSError, ToolchainError, subprocess.TimeoutExpired) as error:
-            why = f"Pulumi's installer failed ({error})"
-    failures.add(what, why)
-    return why
-
-
-def install(version: str, folder: Path) -> None:
-    say(f"downloading pulumi {version} with Pulumi's own installer")
-    # It installs into ROOT/bin, and would edit the user's shell profile.
-    done = subprocess.run(
-        ["sh", "-s", "--", "--version", version, "--install-root", str(folder), "--no-edit-path"],
-        input=fetched(INSTALLER),
-        capture_output=True,
-        timeout=900,
-    )
-    if done.returncode or not (folder / "bin" / "pulumi").exists():
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ToolchainError(lines[-1] if lines else "no output")
 
 
 def build(reason: str) -> Engine:

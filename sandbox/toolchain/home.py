@@ -1,15 +1,9 @@
 """Where the toolchain keeps what it made, and how it speaks."""
 
 import hashlib
-import json
 import os
 import sys
-import threading
-import time
 from pathlib import Path
-from typing import Any
-
-from sandbox.building import write
 
 SOURCE = Path(__file__).parent
 
@@ -43,44 +37,3 @@ def fingerprint(folder: Path) -> str:
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]
-
-
-def not_had(what: str, why: str) -> str:
-    return (
-        f"{what} cannot be had ({why}), and a real account is driven by what Pulumi and the vendors publish alone; "
-        "install it by hand (pulumi.com/docs/install, `pulumi plugin install`), or unset the credentials to build in "
-        "the sandbox"
-    )
-
-
-class Failures:
-    """Downloads that failed lately. For some hours they are not tried again: a warm run never waits for them."""
-
-    KEPT_SECONDS = 6 * 3600
-
-    def __init__(self) -> None:
-        self.path = toolchain_home() / "failures.json"
-        self.lock = threading.Lock()
-        try:
-            found: dict[str, dict[str, Any]] = json.loads(self.path.read_text())
-            self.known = {
-                what: entry for what, entry in found.items() if 0 <= time.time() - entry["at"] < self.KEPT_SECONDS
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            self.known = {}
-
-    @classmethod
-    def none(cls) -> "Failures":
-        """None that is known: everything is tried."""
-        found = cls()
-        found.known = {}
-        return found
-
-    def of(self, what: str) -> str | None:
-        """Why it failed, if it did so lately."""
-        return str(self.known[what]["why"]) if what in self.known else None
-
-    def add(self, what: str, why: str) -> None:
-        with self.lock:
-            self.known[what] = {"at": time.time(), "why": why}
-            write(self.path, json.dumps(self.known))

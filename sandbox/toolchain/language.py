@@ -25,6 +25,10 @@ from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import language_pb2 as pb
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # started by path, in the folder of somebody's program
+
+from sandbox.toolchain import parent
+
 EXECUTOR = Path(__file__).with_name("execute.py")
 # The program has told the user what is wrong: nothing is left to say.
 EXPLAINED = 32
@@ -135,6 +139,7 @@ def main() -> None:
     # The engine gives its hosts process groups of their own, so a terminal's Ctrl-C stays away; SIGINT is its farewell.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
+    parent.watch(over.set)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)

@@ -1,16 +1,15 @@
-"""Which provider plugins to use: installed ones, Pulumi's own downloads, or ours.
+"""Which provider plugins to use: installed ones, else ours.
 
 Plugins live in $PULUMI_HOME/plugins/resource-NAME-vVERSION/pulumi-resource-NAME, where the engine looks for the
 version that the Python SDK asks for.
 """
 
+import functools
 import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,7 @@ from pathlib import Path
 from sandbox import building
 from sandbox.building import write
 from sandbox.toolchain import golang
-from sandbox.toolchain.download import unreachable
-from sandbox.toolchain.engine import INSTALLER, Engine
-from sandbox.toolchain.home import SOURCE, Failures, ToolchainError, not_had, pulumi_home, say
+from sandbox.toolchain.home import SOURCE, ToolchainError, pulumi_home
 
 NAMES = ("openstack", "ovh", "command", "random", "tls")
 # What tells a plugin folder that we filled from one that Pulumi did.
@@ -53,6 +50,12 @@ class Wanted:
     def label(self) -> str:
         return f"plugin {self.name} {self.version}"
 
+    @property
+    def command(self) -> str:
+        """What installs it as it is published."""
+        server = f" --server {self.server}" if self.server else ""
+        return f"pulumi plugin install resource {self.name} {self.version}{server}"
+
 
 @dataclass(frozen=True)
 class Plugin:
@@ -75,44 +78,42 @@ def wanted(name: str) -> Wanted:
     return Wanted(name, found["version"], found.get("server", ""))
 
 
-def choose(engine: Callable[[], Engine], failures: Failures, official: bool = False) -> list[Plugin]:
-    """Every plugin the project's SDKs ask for, made ready side by side.
-
-    engine     answers once there is one; only downloads wait for it
-    official   what Pulumi and the vendors publish, or an error; else ours where that cannot be had
-    """
+def choose() -> list[Plugin]:
+    """Every plugin the project's SDKs ask for, made ready side by side."""
     with ThreadPoolExecutor(len(NAMES)) as pool:
-        return list(pool.map(lambda name: choose_one(wanted(name), engine, failures, official), NAMES))
+        return list(pool.map(lambda name: choose_one(wanted(name)), NAMES))
 
 
-def choose_one(plugin: Wanted, engine: Callable[[], Engine], failures: Failures, official: bool = False) -> Plugin:
-    def chosen(source: str, reason: str) -> Plugin:
-        return Plugin(plugin.name, plugin.version, source, reason)
+def choose_one(plugin: Wanted) -> Plugin:
+    return installed(plugin) or made(plugin)
 
+
+def installed(plugin: Wanted) -> Plugin | None:
+    """The plugin as it is published, where somebody has installed it."""
     ambient = shutil.which(plugin.program.name)
     if ambient and os.environ.get("PULUMI_IGNORE_AMBIENT_PLUGINS", "").lower() not in ("1", "true"):
-        return chosen("PATH", ambient)
-    ours = (plugin.folder / MARK).exists()
-    if plugin.program.exists() and not ours:
-        return chosen("installed", str(plugin.folder))
-    if adopt(plugin):
-        return chosen("installed", "~/.pulumi")
-    why = download(plugin, engine, Failures.none() if official else failures)
-    if not why:
-        return chosen("Pulumi's download", str(plugin.folder))
-    if official:
-        raise ToolchainError(not_had(plugin.label, why))
+        return Plugin(plugin.name, plugin.version, "PATH", ambient)
+    if is_theirs(plugin, plugin.folder):
+        return Plugin(plugin.name, plugin.version, "installed", str(plugin.folder))
+    return Plugin(plugin.name, plugin.version, "installed", "~/.pulumi") if adopt(plugin) else None
+
+
+def is_theirs(plugin: Wanted, folder: Path) -> bool:
+    return (folder / plugin.program.name).exists() and not (folder / MARK).exists()
+
+
+def made(plugin: Wanted) -> Plugin:
     if plugin.name == "openstack":
         place_bridge(plugin)
-        return chosen("built from Go modules", why)
+        return Plugin(plugin.name, plugin.version, "built from Go modules", "none installed")
     place_stand_in(plugin)
-    return chosen("stand-in", why)
+    return Plugin(plugin.name, plugin.version, "stand-in", "none installed")
 
 
 def adopt(plugin: Wanted) -> bool:
     """Use the plugin of the user's own Pulumi. The engine overlooks linked folders, so the files are linked."""
     there = Path("~/.pulumi/plugins").expanduser() / plugin.folder.name
-    if there == plugin.folder or not (there / plugin.program.name).exists() or (there / MARK).exists():
+    if there == plugin.folder or not is_theirs(plugin, there):
         return False
 
     def link(draft: Path) -> None:
@@ -120,40 +121,8 @@ def adopt(plugin: Wanted) -> bool:
         for file in there.iterdir():
             (draft / file.name).symlink_to(file)
 
-    def is_theirs(folder: Path) -> bool:
-        return (folder / plugin.program.name).exists() and not (folder / MARK).exists()
-
-    building.built(plugin.folder, link, plugin.label, 0.01, is_theirs)
+    building.built(plugin.folder, link, plugin.label, 0.01, functools.partial(is_theirs, plugin))
     return True
-
-
-def download(plugin: Wanted, engine: Callable[[], Engine], failures: Failures) -> str | None:
-    """Let Pulumi install the plugin; answers why that could not be done, or nothing."""
-    if known := failures.of(plugin.label):
-        return known
-    why = unreachable(plugin.server.replace("github://", "https://") or INSTALLER)
-    if not why:
-        say(f"downloading {plugin.label}")
-        command = [engine().command, "plugin", "install", "--reinstall", "resource", plugin.name, plugin.version]
-        if plugin.server:
-            command += ["--server", plugin.server]
-        environment = {**os.environ, "PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}
-        try:
-            with building.room(plugin.folder.parent, plugin.label, 0.5):
-                done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-                lines = done.stderr.strip().splitlines()
-                if done.returncode or not plugin.program.exists():
-                    raise ToolchainError(lines[-1] if lines else "`pulumi plugin install` failed")
-                (plugin.folder / MARK).unlink(missing_ok=True)
-                return None
-        except building.NoSpace:
-            raise
-        except ToolchainError as error:
-            why = str(error)
-        except subprocess.TimeoutExpired:
-            why = "its download did not end within 10 minutes"
-    failures.add(plugin.label, why)
-    return why
 
 
 def place_bridge(plugin: Wanted) -> None:

@@ -68,6 +68,17 @@ def test_what_a_policy_allows_and_nothing_else(app: Starlette, call: Client, mad
     assert bearer("GET", where)[0] == 403
 
 
+def test_a_policy_is_told_whole(call: Client) -> None:
+    number = policy(call, "urn:v1:eu:identity:account:x", "*")
+    found = call("GET", f"/v2/iam/policy/{number}")
+    assert found["conditions"] is None
+    assert found["resources"] == [{"urn": URN, "group": None, "resource": None}]
+    conditions = {"operator": "MATCH", "values": {"request.IP": "192.0.2.1"}}
+    body = {"name": "watchdog", "identities": ["urn"], "resources": [{"urn": URN}], "conditions": conditions}
+    call("PUT", f"/v2/iam/policy/{number}", body)
+    assert call("GET", f"/v2/iam/policy/{number}")["conditions"] == conditions
+
+
 def test_a_secret_is_told_once_and_ends_with_the_account(app: Starlette, call: Client, made: dict[str, str]) -> None:
     found = call("GET", f"/me/api/oauth2/client/{made['clientId']}")
     assert made["clientSecret"] not in str(found)

@@ -22,7 +22,7 @@ from .conftest import BALANCER, CLOCK, KEYS, PROJECT, SERVER, TASK_SECONDS, VPS,
 LB, SERVERS = f"/ipLoadbalancing/{BALANCER}", f"/dedicated/server/{SERVER}"
 
 
-def signed(app: Starlette, stamp: float, **changes: str) -> Any:
+def signed(app: Starlette, stamp: float, mark: str = "", **changes: str) -> Any:
     """One GET /me signed by hand."""
     keys = {**KEYS, **changes}
     text = str(int(stamp))
@@ -31,15 +31,18 @@ def signed(app: Starlette, stamp: float, **changes: str) -> Any:
         "X-Ovh-Consumer": keys["consumer_key"],
         "X-Ovh-Timestamp": text,
         "X-Ovh-Signature": signature(
-            keys["application_secret"], keys["consumer_key"], "GET", "http://testserver/1.0/me", "", text
+            keys["application_secret"], keys["consumer_key"], "GET", f"http://testserver/1.0/me{mark}", "", text
         ),
     }
-    return TestClient(app).get("/1.0/me", headers=headers)
+    return TestClient(app).get(f"/1.0/me{mark}", headers=headers)
 
 
 class TestCredentials:
     def test_a_good_signature_passes(self, app: Starlette) -> None:
         assert signed(app, time.time()).json()["nichandle"] == "cb12345-ovh"
+
+    def test_so_does_one_with_a_mark_and_no_query(self, app: Starlette) -> None:
+        assert signed(app, time.time(), "?").json()["nichandle"] == "cb12345-ovh"
 
     @pytest.mark.parametrize(
         ("changes", "age", "status", "code"),

@@ -30,10 +30,6 @@ BUILDERS = {
         "from sandbox.toolchain import __main__ as command; command.passphrase_file()"
     ),
     "sandbox/toolchain/engine.py: build": "from sandbox.toolchain import engine; engine.build('')",
-    "sandbox/toolchain/engine.py: download": (
-        "from sandbox.toolchain import engine, home; engine.unreachable = lambda _: None;"
-        "engine.download('3.0.0', home.toolchain_home() / 'pulumi-3.0.0', home.Failures())"
-    ),
     "sandbox/toolchain/golang.py: built": (
         "from sandbox.toolchain import golang, home; golang.built(home.SOURCE / 'cli', 'pulumi', '.', '', 'pulumi', 4)"
     ),

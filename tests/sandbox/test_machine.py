@@ -10,6 +10,7 @@ import pytest
 from sandbox import machine
 from sandbox.machine import Machine
 from sandbox.shell import ip, nft, run
+from tests.namespaces import Namespaces
 from tests.waiting import until
 
 ADDRESS = "198.18.99.2"
@@ -39,6 +40,7 @@ def _powered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machin
     (programs / "systemd-nspawn").write_text(SYSTEM)
     (programs / "systemd-nspawn").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    namespaces = [Namespaces(found.ns), Namespaces(neighbour)]
     try:
         for namespace in (found.ns, neighbour):
             ip("netns", "add", namespace)
@@ -50,8 +52,8 @@ def _powered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machin
         yield found
     finally:
         found.put_away()
-        for namespace in (found.ns, neighbour):
-            ip("netns", "del", namespace, check=False)
+        for kept in namespaces:
+            kept.close()
 
 
 def until_seen(neighbour: str, *, seen: bool) -> None:

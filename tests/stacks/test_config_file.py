@@ -1,18 +1,21 @@
 """The copy of a stack's file that Pulumi writes into, and what it may hold."""
 
+import stat
 from pathlib import Path
 
 import pytest
 import yaml
 
+from stacks import environment
 from stacks import stack_files as stacks
 from stacks.environment import Stop
+from stacks.state_recovery import events_of
 
 
 @pytest.fixture(autouse=True)
 def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "FILES", tmp_path)
-    monkeypatch.setattr(stacks, "HOME", tmp_path / "home")
+    monkeypatch.setattr(environment, "HOME", tmp_path / "home")
     monkeypatch.setattr(stacks, "is_account", lambda: False)
     (tmp_path / "Pulumi.some.yaml").write_text("config:\n  casebook:architecture: some\n")
 
@@ -36,6 +39,18 @@ def test_an_account_keeps_the_file_as_it_is(tmp_path: Path, monkeypatch: pytest.
     file = tmp_path / "Pulumi.some.yaml"
     file.write_text(f"{file.read_text()}{SIZES}{stacks.SALT}: of an account\n")
     assert stacks.config_file("some").read_text() == file.read_text()
+
+
+def test_nobody_else_reads_a_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nor what is noted of a run, which is in the same folder; an account's is in none that may be cleaned."""
+    for account, folder in ((False, tmp_path / "home/stacks"), (True, tmp_path / "state/casebook")):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        for module in (environment, stacks):
+            monkeypatch.setattr(module, "is_account", lambda account=account: account)
+        copy = stacks.config_file("some", changed=True)
+        assert copy.parent == folder == events_of("some").parent
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
 SIZES = """\

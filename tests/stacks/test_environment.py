@@ -1,13 +1,18 @@
 """Which cloud a command means, and what it says when the credentials are half there."""
 
+import fnmatch
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sandbox.toolchain.standin.ovh import provider
+from sandbox.toolchain.standin.ovh.rest import Rest
 from stacks import environment
+from stacks.clouds import Clouds
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +41,21 @@ def test_the_sandboxs_own_variables_mean_the_sandbox(monkeypatch: pytest.MonkeyP
     assert not environment.is_account()
 
 
+def test_in_the_sandbox_no_credential_of_an_account_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CASEBOOK_TARGET stands in the shell of the sandbox, to which somebody has added an account's."""
+    own = {"OS_AUTH_URL": "http://127.0.0.1:25000/v3", "OVH_ENDPOINT": "http://127.0.0.1:28000/1.0"}
+    for name, value in {"CASEBOOK_TARGET": "sandbox", "OS_CLOUD": "theirs", "OVH_ACCESS_TOKEN": "x"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(environment, "module", lambda *_: subprocess.Popen(["true"]))
+    monkeypatch.setattr(environment, "exports", lambda name, *_: own if name == "sandbox" else {"PATH": "/bin"})
+    monkeypatch.setattr(environment, "backend", dict)
+    given = environment.prepare(cloud=False)
+    assert {name: value for name, value in given.items() if name.startswith(environment.CREDENTIALS)} == own
+    with Clouds(own)._applied():
+        assert {name for name in os.environ if name.startswith(environment.CREDENTIALS)} == own.keys()
+    assert os.environ["OS_CLOUD"] == "theirs"
+
+
 def test_ovhcloud_without_openstack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVH_APPLICATION_KEY", "x")
     with pytest.raises(environment.Stop, match=r"OS_AUTH_URL: not set.*openrc"):
@@ -46,6 +66,15 @@ def test_openstack_without_ovhcloud_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OS_AUTH_URL", "x")
     with pytest.raises(environment.Stop, match=r"OVH_APPLICATION_KEY: not set.*createToken"):
         environment.check_account()
+
+
+def test_the_key_that_is_asked_for_may_do_what_stacks_need_and_no_more() -> None:
+    resources = provider("2.22.0").resources.values()
+    for path in {one.base for one in resources if isinstance(one, Rest) and one.base}:
+        assert any(fnmatch.fnmatchcase(path, allowed) for allowed in environment.CALLS), path
+    for path in ("/me", "/me/bill", "/order/cart", "/me/api/application", "/domain/name"):
+        assert not any(fnmatch.fnmatchcase(path, allowed) for allowed in environment.CALLS), path
+    assert "&DELETE=/vrack/*" in environment.KEY_PAGE
 
 
 def test_both_halves_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from sandbox.ports import free_port
 from tests.toolchain.conftest import Plugin, Program, Values
+from tests.waiting import until
 
 
 class Server(asyncssh.SSHServer):
@@ -189,6 +190,41 @@ def test_a_failure_shows_what_the_command_said_and_keeps_nothing(program: Progra
     assert "Process exited with status 3" in shown
     assert "broken" in shown
     assert "it" not in program.resources()
+
+
+def test_output_that_is_not_utf_8_is_an_error_after_the_command_has_run(program: Program, connection: str) -> None:
+    """Each time: what runs on machines prints nothing else."""
+    log = program.folder / "log"
+    program.write(
+        f"{HEAD}connection = command.remote.ConnectionArgs({connection})\n"
+        f"command.remote.Command('it', connection=connection, create=r'echo run >> {log}; printf \"caf\\351\"')\n"
+    )
+    for _ in range(2):
+        assert "error while marshaling: string field contains invalid UTF-8" in program.up(fails=True)
+    assert log.read_text().split() == ["run", "run"]
+    assert "it" not in program.resources()
+
+
+def test_what_a_killed_engine_has_started_ends_soon(program: Program) -> None:
+    """The language host with its program, the plugin with its command."""
+    program.write(f"{HEAD}command.local.Command('it', create='sleep 612345')\nimport time\ntime.sleep(612345)\n")
+    process = program.start("up", "--yes", "--skip-preview", "--non-interactive")
+    until(lambda: any("sleep 612345" in words for words in running(program)))
+    assert len(running(program)) >= 4, "language host, program, plugin, command"
+    process.kill()
+    process.wait()
+    until(lambda: not running(program), lambda: running(program), seconds=20)
+
+
+def running(program: Program) -> list[str]:
+    """The command lines of what the engine has started for this program: they have its environment."""
+    mark, found = f"PULUMI_BACKEND_URL={program.environment['PULUMI_BACKEND_URL']}".encode(), []
+    for one in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (one / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if mark in (one / "environ").read_bytes().split(b"\0") and not words.startswith("pulumi up"):
+                found.append(words)
+    return found
 
 
 def test_keys_stay_secret(program: Program, connection: str) -> None:

@@ -11,14 +11,18 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from sandbox import faults
+from sandbox.faults import Fault
 from sandbox.ovhcloud.account import load_account
 from sandbox.ovhcloud.app import create_app
 from sandbox.ovhcloud.store import Object
 from sandbox.ports import free_port
-from sandbox.toolchain.standin.ovh import client
+from sandbox.toolchain.standin.ovh import client, provider
 from sandbox.toolchain.standin.ovh import cloud as cloud_family
 from sandbox.toolchain.standin.ovh.client import BadParametersError
+from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.resource import Call
+from stacks import environment, state_recovery
 from tests.toolchain.conftest import Plugin, Program, Values
 from tests.waiting import until
 
@@ -127,6 +131,24 @@ def test_a_load_balancer_lives(program: Program, cloud: Cloud) -> None:
     assert not list(cloud.store.children("ipLoadbalancing", BALANCER, "http/farm"))
 
 
+@pytest.mark.parametrize("task_seconds", [4.0])
+def test_what_is_built_at_the_real_plugins_pace_is_the_same(program: Program, cloud: Cloud) -> None:
+    """Each task is over before it is first looked at."""
+    program.environment["CASEBOOK_OVH_PACE"] = "real"
+    program.write(LOAD_BALANCER)
+    began = time.monotonic()
+    program.up()
+    assert time.monotonic() - began > 30, "the vRack's task, the balancer's tasks, the refresh"
+    asked = [line for line in cloud.requests() if "/task" in line]
+    assert asked == [
+        "GET /vrack/pn-1001/task/#",
+        "GET /ipLoadbalancing/B/task?action=refreshIplb&status=todo",
+        "GET /ipLoadbalancing/B/task?action=refreshIplb&status=doing",
+        "GET /ipLoadbalancing/B/task/#",
+    ]
+    program.preview("--expect-no-changes")
+
+
 def test_calls_are_the_real_ones_in_the_real_order(program: Program, cloud: Cloud) -> None:
     """Orders from recorded traffic of the real plugin."""
     program.write(LOAD_BALANCER)
@@ -226,6 +248,9 @@ def test_object_storage_lives(program: Program, cloud: Cloud) -> None:
     program.refresh()
     program.preview("--expect-no-changes")
 
+    bucket = program.resources()["bucket"]
+    assert (bucket["id"], bucket["outputs"]["id"]) == ("sofoot-media", f"{PROJECT}/GRA/sofoot-media")
+
     program.configure(step=2)
     assert program.planned() == {"bucket": "update", "lifecycle": "update"}, (
         "a policy written otherwise is the same policy"
@@ -309,7 +334,86 @@ def test_what_an_interrupted_update_made_is_not_lost(program: Program, cloud: Cl
     assert "given up because the update was cancelled" in output
 
 
+LOOK_UP = """
+from pulumi_casebook.core import lookup
+from pulumi_casebook.machines.machine.adopted import rented_vps
+import pulumi
+lookup.PAUSES = (1,)
+pulumi.export("name", rented_vps(pulumi.Config().require("name")).result(None).name)
+"""
+
+
+def test_a_look_up_whose_error_is_an_answer_is_noticed(program: Program) -> None:
+    program.environment["PYTHONPATH"] = str(Path(__file__).parents[2] / "components")
+    program.write(LOOK_UP)
+    program.configure(name="vps-0a1b2c99.vps.ovh.net")
+    assert (
+        "VPS 'vps-0a1b2c99.vps.ovh.net': the account does not show it (the plugin gives no reason"
+        in program.preview(fails=True)
+    )
+
+
+UNREAD = (
+    HEAD
+    + """
+link = ovh.vrack.CloudProject("project", service_name="pn-1001", project_id=project)
+ovh.vrack.IpLoadbalancing("balancer", service_name="pn-1001", loadbalancing_id=name)
+nic = ovh.get_server(service_name=server).enabled_vrack_vnis[0]
+ovh.vrack.DedicatedServerInterface("interface", service_name="pn-1001", interface_id=nic)
+network = ovh.cloudproject.NetworkPrivate("network", service_name=project, name="net", vlan_id=42, regions=["GRA11"],
+                                          opts=pulumi.ResourceOptions(depends_on=[link]))
+ovh.cloudproject.NetworkPrivateSubnet("subnet", service_name=project, network_id=network.id, region="GRA11",
+                                      start="192.168.0.2", end="192.168.0.200", network="192.168.0.0/24")
+user = ovh.cloudproject.User("user", service_name=project, description="backup", role_names=["objectstore_operator"])
+key = ovh.cloudproject.S3Credential("key", service_name=project, user_id=user.id)
+pulumi.export("secret", key.secret_access_key)
+"""
+)
+# The answers that do not come, what is then in the state and was never seen, and whether the provider can update it.
+READS = {
+    r"GET .*/vrack/pn-1001/(cloudProject|ipLoadbalancing|dedicatedServerInterface)/": (
+        "project balancer interface",
+        False,
+    ),
+    r"GET .*/subnet$|POST .*/secret$": ("subnet key", False),
+    r"GET .*/user/[0-9]+/openrc": ("user", True),
+}
+
+
+@pytest.mark.parametrize("requests", READS)
+def test_what_was_made_and_not_read_is_no_end_of_the_road(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, requests: str
+) -> None:
+    """The real plugin has set the id when its read fails: Pulumi wants an update, which most of these do not have."""
+    names, updated = READS[requests]
+    monkeypatch.setattr(faults, "FILE", tmp_path / "faults.json")
+    monkeypatch.setattr(faults, "MADE", tmp_path / "faults.log")
+    monkeypatch.setattr(environment, "HOME", tmp_path)
+    (program.folder / "Pulumi.yaml").write_text("name: casebook\nruntime: python\n")
+    program.run("stack", "init", "shop")
+    program.write(UNREAD)
+    faults.set_to([Fault("503", 1, requests)])
+    told = program.run("up", "--yes", "--skip-preview", "--non-interactive", "--continue-on-error", fails=True)
+    assert "status code 503" in told
+    unread = {name for name, found in program.resources().items() if found.get("initErrors")}
+    assert unread == set(names.split())
+    faults.set_to([])
+    if updated:
+        program.up()
+    else:
+        assert "doesn't support update" in program.up(fails=True)
+        state_recovery.recover("shop", program.environment)
+        program.up()
+    assert not [name for name, found in program.resources().items() if found.get("initErrors")]
+    assert program.outputs()["secret"]
+    program.preview("--expect-no-changes")
+
+
 FARM: Values = {"serviceName": "b", "zone": "all"}
+BUCKET: Values = {"serviceName": "p", "regionName": "GRA"}
+LIFECYCLE = (
+    "index/cloudProjectStorageObjectBucketLifecycleConfiguration:CloudProjectStorageObjectBucketLifecycleConfiguration"
+)
 REFUSALS: list[tuple[str, Object, str]] = [
     ("IpLoadBalancing/httpFarm:HttpFarm", {"zone": "all"}, 'The argument "service_name" is required'),
     ("IpLoadBalancing/httpFarm:HttpFarm", {**FARM, "balance": "fair"}, "Value fair is not among valid values"),
@@ -343,7 +447,41 @@ REFUSALS: list[tuple[str, Object, str]] = [
         "must be a valid IP",
     ),
     ("Dedicated/serverNetworking:ServerNetworking", {"serviceName": "s", "interfaces": []}, "needs 1 to 2 items"),
+    ("CloudProject/storage:Storage", {**BUCKET, "hideObjects": "true"}, "expected a bool, got 'true'"),
+    (
+        "CloudProject/storage:Storage",
+        {**BUCKET, "replication": {"rules": [{"id": "copy", "status": "enabled"}]}},
+        "Missing required argument: destination",
+    ),
+    (
+        LIFECYCLE,
+        {**BUCKET, "containerName": "b", "rules": [{"id": "old", "expiration": {"date": "2027-01-01T00:00:00Z"}}]},
+        "must be a date in YYYY-MM-DD format",
+    ),
 ]
+# What the real plugin takes though it is not quite right, and as what.
+TAKEN: list[tuple[str, Object, Object]] = [
+    ("IpLoadBalancing/httpFarm:HttpFarm", {**FARM, "port": 80.5}, {"port": 80}),
+    ("IpLoadBalancing/httpFarm:HttpFarm", {**FARM, "display_name": "shop"}, {"displayName": "shop"}),
+    ("IpLoadBalancing/httpFarm:HttpFarm", {**FARM, "probe": {"type": "http", "forceSsl": 3}}, {"forceSsl": True}),
+    ("IpLoadBalancing/httpFarm:HttpFarm", {**FARM, "probe": {"type": "http", "url": None}}, {"type": "http"}),
+    ("CloudProject/storage:Storage", {**BUCKET, "name": "b", "versionning": {"status": "enabled"}}, {"name": "b"}),
+]
+
+
+def leaves(value: Values) -> Values:
+    below = [leaves(item) for item in value.values() if isinstance(item, dict)]
+    return {name: item for one in (*below, value) for name, item in one.items() if name != "__defaults"}
+
+
+@pytest.mark.parametrize(("token", "inputs", "taken"), TAKEN)
+def test_what_the_provider_takes_is_taken(
+    plugin: Callable[[str], Plugin], token: str, inputs: Values, taken: Values
+) -> None:
+    found, reasons = plugin("ovh").check(token, inputs)
+    assert not reasons
+    assert taken.items() <= leaves(found).items()
+    assert None not in leaves(found).values(), "a null is no value, at any depth"
 
 
 @pytest.mark.parametrize(("token", "inputs", "reason"), REFUSALS)
@@ -377,3 +515,42 @@ def test_a_subnet_still_in_use_is_asked_again(monkeypatch: pytest.MonkeyPatch) -
         api, {"serviceName": "p", "networkId": "n", "id": "s"}, {}
     )
     assert not refusals
+
+
+def sent(token: str, inputs: Values) -> Values:
+    """The body that a creation sends."""
+    entry = provider("2.22.0").resources[token]
+    assert isinstance(entry, Rest)
+    return entry.request(inputs)
+
+
+def test_bodies_are_the_real_plugins() -> None:
+    """Zeros and empty lists that are sent, or left out, as the provider's sources say of each."""
+    server = {"address": "10.0.0.1", "weight": 0}
+    assert "weight" not in sent("IpLoadBalancing/httpFarmServer:HttpFarmServer", server), "so the API makes it 1"
+    assert sent("IpLoadBalancing/tcpFarmServer:TcpFarmServer", server)["weight"] == 0
+    assert sent("IpLoadBalancing/httpRoute:HttpRoute", {"action": {"type": "farm"}})["weight"] == 0
+    assert sent("CloudProject/user:User", {"description": "backup"})["roles"] == []
+    policy = {"name": "shop", "identities": ["one"], "resources": ["urn"], "allows": ["get"]}
+    assert sent("Iam/policy:Policy", policy) == {
+        "name": "shop",
+        "identities": ["one"],
+        "resources": [{"urn": "urn"}],
+        "permissions": {"allow": [{"action": "get"}], "except": None, "deny": None},
+        "permissionsGroups": None,
+    }
+    conditions = {"operator": "MATCH", "values": {"request.IP": "192.0.2.1"}}
+    assert sent("Iam/policy:Policy", {**policy, "conditions": conditions})["conditions"] == conditions
+
+
+def test_a_text_that_the_api_has_quoted_is_the_same_text() -> None:
+    record = {"zone": "z", "fieldtype": "TXT", "ttl": 0, "subdomain": "", "target": "v=spf1 -all"}
+    entry = provider("2.22.0").resources["Domain/zoneRecord:ZoneRecord"]
+    assert not entry.diff({**record, "target": '"v=spf1 -all"'}, record, []).changed
+    assert entry.diff({**record, "target": '"v=spf1 +all"'}, record, []).changed == ["target"]
+
+
+def test_an_import_names_a_network_as_it_is_escaped() -> None:
+    entry = provider("2.22.0").resources["Dedicated/nasHAPartitionAccess:NasHAPartitionAccess"]
+    assert isinstance(entry, Rest)
+    assert entry.from_import("zpool-1/data/10.0.0.0%2F24")["ip"] == "10.0.0.0/24"

@@ -4,29 +4,27 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sandbox.toolchain import __main__ as command
-from sandbox.toolchain import download, engine, golang, home, plugins
-from sandbox.toolchain.home import SOURCE, Failures, ToolchainError
+from sandbox.toolchain import engine, golang, home, plugins
+from sandbox.toolchain.home import SOURCE, ToolchainError
 
 Script = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
 def _bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with an empty home, a PATH of its own, and no network."""
+    """A machine with an empty home and a PATH of its own."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CASEBOOK_HOME", str(tmp_path / "casebook"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for name in list(os.environ):
         if name.startswith("PULUMI_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(download, "_answers", {"get.pulumi.com": "no network", "api.github.com": "no network"})
     home.toolchain_home().mkdir(parents=True)
 
 
@@ -61,7 +59,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_pulumi_on_path_is_used(script: Script, built: list[str]) -> None:
     script("pulumi", "echo v3.280.0")
     script("pulumi-language-python", "")
-    found = engine.choose(Failures())
+    found = engine.choose()
     assert (found.version, found.source) == ("3.280.0", "PATH")
     assert not built
 
@@ -80,7 +78,7 @@ def test_a_pulumi_that_will_not_do_is_passed_over(
     script("pulumi", f"echo {output}")
     if with_host:
         script("pulumi-language-python", "")
-    found = engine.choose(Failures())
+    found = engine.choose()
     assert found.source == "built from Go modules"
     assert reason in found.reason
     assert built == ["cli"]
@@ -88,50 +86,21 @@ def test_a_pulumi_that_will_not_do_is_passed_over(
 
 @pytest.mark.usefixtures("built")
 def test_our_own_build_on_path_does_not_count_as_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = engine.choose(Failures()).folder
+    folder = engine.choose().folder
     (folder / "pulumi").write_text("#!/bin/sh\necho v3.280.0\n")
     monkeypatch.setenv("PATH", str(folder))
-    assert engine.choose(Failures()).source == "built from Go modules"
-
-
-@pytest.mark.usefixtures("built")
-def test_a_download_that_failed_is_not_tried_again_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def refuse(host: str) -> str:
-        asked.append(host)
-        return "no network"
-
-    monkeypatch.setattr(engine, "unreachable", refuse)
-    engine.choose(Failures())
-    engine.choose(Failures())
-    assert len(asked) == 1
-    later = time.time() + Failures.KEPT_SECONDS + 1
-    monkeypatch.setattr(time, "time", lambda: later)
-    engine.choose(Failures())
-    assert len(asked) == 2
-
-
-@pytest.mark.usefixtures("built")
-def test_neither_is_that_of_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen("random")
-    monkeypatch.setattr(plugins, "unreachable", lambda _: pytest.fail("asked again"))
-    assert chosen("random").reason == "no network"
-
-
-def no_engine() -> engine.Engine:
-    raise AssertionError("nothing is to be downloaded")
+    assert engine.choose().source == "built from Go modules"
 
 
 def chosen(name: str) -> plugins.Plugin:
-    return plugins.choose_one(plugins.wanted(name), no_engine, Failures())
+    return plugins.choose_one(plugins.wanted(name))
 
 
-def test_without_network_ours_are_used_and_say_why(built: list[str]) -> None:
-    assert chosen("openstack") == plugins.Plugin("openstack", "5.5.3", "built from Go modules", "no network")
+def test_where_none_is_installed_ours_are_used_and_say_so(built: list[str]) -> None:
+    assert chosen("openstack") == plugins.Plugin("openstack", "5.5.3", "built from Go modules", "none installed")
     for name in ("ovh", "command", "random", "tls"):
         wanted = plugins.wanted(name)
-        assert chosen(name) == plugins.Plugin(name, wanted.version, "stand-in", "no network")
+        assert chosen(name) == plugins.Plugin(name, wanted.version, "stand-in", "none installed")
         assert os.access(wanted.program, os.X_OK)
     assert plugins.wanted("ovh").version == "2.22.0"
     assert built == ["openstack"]
@@ -160,28 +129,6 @@ def test_the_plugins_of_the_users_own_pulumi_are_used(tmp_path: Path) -> None:
 def test_a_plugin_on_path_wins_as_it_does_in_the_engine(script: Script) -> None:
     path = script("pulumi-resource-random", "")
     assert chosen("random") == plugins.Plugin("random", plugins.wanted("random").version, "PATH", str(path))
-
-
-@pytest.mark.usefixtures("built")
-def test_a_download_takes_the_place_of_a_stand_in(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once the network is there, and the failure is forgotten."""
-    wanted = plugins.wanted("random")
-    chosen("random")
-    (home.toolchain_home() / "failures.json").unlink()
-    monkeypatch.setattr(plugins, "unreachable", lambda _: None)
-    pulumi = script("pulumi", f'echo "$@" > {wanted.folder}/said; echo real > {wanted.program}')
-    found = plugins.choose_one(wanted, lambda: engine.Engine(pulumi.parent, "3.280.0", "PATH", ""), Failures())
-    assert found.source == "Pulumi's download"
-    assert wanted.program.read_text() == "real\n"
-    assert (wanted.folder / "said").read_text().split() == [
-        "plugin",
-        "install",
-        "--reinstall",
-        "resource",
-        "random",
-        wanted.version,
-    ]
-    assert chosen("random").source == "installed"
 
 
 def test_no_go_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,30 +191,30 @@ def test_the_environment_leaves_the_users_own_settings(monkeypatch: pytest.Monke
     for name, value in theirs.items():
         monkeypatch.setenv(name, value)
     found = command.exports()
-    assert found.keys() == {"PATH", "PULUMI_HOME", "PULUMI_SKIP_UPDATE_CHECK"}
+    assert found.keys() == {"PATH", "PULUMI_HOME", "PULUMI_SKIP_UPDATE_CHECK", command.UNASKED}
     assert found["PULUMI_HOME"] == "/theirs"
 
 
-PUBLISHED = "a real account is driven by what Pulumi and the vendors publish alone"
-
-
-def test_for_an_account_no_engine_of_ours_stands_in(built: list[str]) -> None:
-    with pytest.raises(ToolchainError, match=rf"^pulumi [0-9.]+ cannot be had \(.*no network.*{PUBLISHED}"):
-        engine.choose(Failures(), official=True)
-    assert not built
-
-
-def test_for_an_account_no_plugin_of_ours_stands_in(script: Script, built: list[str]) -> None:
-    """Not even where one was placed for the sandbox, and though the download failed lately."""
-    script("pulumi", "echo v3.225.0")
-    script("pulumi-language-python", "")
+def test_for_an_account_nothing_of_ours_stands_in_and_nothing_is_downloaded(script: Script, built: list[str]) -> None:
+    """Not even what was placed for the sandbox; one sentence names all that is missing, and what installs it."""
     command.prepare()
-    assert built == ["openstack"]
-    with pytest.raises(ToolchainError, match=rf"^plugin \w+ [0-9.]+ cannot be had \(.*no network.*{PUBLISHED}"):
+    assert sorted(built) == ["cli", "openstack"]
+    script("pulumi", "echo v3.100.0")
+    with pytest.raises(ToolchainError, match=r"pulumi \(.* older than 3\.200\): pulumi\.com/docs/install") as raised:
         command.prepare(account=True)
     for name in plugins.NAMES:
+        assert f"`{plugins.wanted(name).command}`" in str(raised.value)
+    assert "--server github://api.github.com/ovh/pulumi-ovh" in str(raised.value)
+    script("pulumi", "echo v3.280.0")
+    script("pulumi-language-python", "")
+    for name in plugins.NAMES[1:]:
         script(f"pulumi-resource-{name}", "")
+    with pytest.raises(ToolchainError, match=r"install plugin openstack 5\.5\.3: `[^`]+`; or unset"):
+        command.prepare(account=True)
+    script("pulumi-resource-openstack", "")
     command.prepare(account=True)
+    assert sorted(built) == ["cli", "openstack"]
+    assert command.exports(account=True)[command.UNASKED] == "true"
 
 
 @pytest.mark.usefixtures("built")

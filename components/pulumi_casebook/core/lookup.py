@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import inspect
 import re
 import time
 import weakref
@@ -25,6 +26,8 @@ BUSY = re.compile(
     r"|gateway time-?out",
     re.IGNORECASE,
 )
+# Of a function that takes an error of its API for an answer: ovh:Vps/getVps does.
+SILENT = "the plugin gives no reason: there is no such thing, or the API has failed"
 # What each program has asked: a question is asked once, and those that were begun together are answered together.
 _asked: "weakref.WeakKeyDictionary[Any, dict[tuple[str, str, int], Awaitable[Any]]]" = weakref.WeakKeyDictionary()
 
@@ -65,22 +68,32 @@ class LookUp(Generic[R]):
         options = pulumi.InvokeOptions.merge(defaults, pulumi.InvokeOptions(parent=parent))
         return await pulumi.runtime.invoke_async(self.token, dict(self.arguments), options, typ=self.gives)
 
+    def tells(self, answer: R | None) -> bool:
+        """Whether an answer says anything beside what was asked with: one that is all None is an error in disguise."""
+        asked = {re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name) for name in self.arguments}
+        told = set(inspect.signature(self.gives).parameters) - asked
+        return any(getattr(answer, name, None) not in (None, "", [], {}) for name in told)
+
     def result(self, parent: pulumi.Resource | None) -> R:
         """The answer.
 
         An API that is too busy (429, 5xx) is asked again, four times within 15 s: Pulumi's plugins do not do that, and
-        one such answer would end the run. Errors: the thing, its name, the API's reason, and what to check.
+        one such answer would end the run. So is one whose answer says nothing. Errors: the thing, its name, the API's
+        reason, and what to check.
         """
         pauses = iter(PAUSES)
         while True:
             answer = self.begin(parent)
             try:
-                return _sync_await(answer)
+                if self.tells(found := _sync_await(answer)):
+                    return found
+                reason = SILENT
             except Exception as error:
                 reason = " ".join(str(error).rpartition("returned an error: ")[2].split()) or type(error).__name__
-            if not BUSY.search(reason):
+            pause = next(pauses, None)
+            if not BUSY.search(reason) and (reason != SILENT or not pause):
                 raise InputError(f"{self.what} {self.name!r}: the account does not show it ({reason}); {self.hint}")
-            if not (pause := next(pauses, None)):
+            if not pause:
                 raise InputError(
                     f"{self.what} {self.name!r}: the API is too busy to show it ({reason}); try again later"
                 )

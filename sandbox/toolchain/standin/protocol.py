@@ -21,10 +21,12 @@ from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
+from sandbox.toolchain import parent
 from sandbox.toolchain.standin.resource import Call, Cancelled, InitFailed, Invokable, Resource
 from sandbox.toolchain.standin.values import Path, Values, plain, struct, without_marks
 
 LARGEST_MESSAGE = 400 << 20
+LAST_SECONDS = 1  # for what is under way to see that it is over: a local command ends with what it has started
 SEVERITIES = {"status": engine_pb2.INFO, "warning": engine_pb2.WARNING}
 Context: TypeAlias = grpc.ServicerContext
 Answer = TypeVar("Answer")
@@ -225,7 +227,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def serve(provider: StandIn, engine: str | None) -> None:
-    """Answer the engine until it says goodbye with SIGINT."""
+    """Answer the engine until it says goodbye with SIGINT, or is no more."""
     if engine:
         provider.connect(engine)
     over = threading.Event()
@@ -233,12 +235,13 @@ def serve(provider: StandIn, engine: str | None) -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
+    parent.watch(over.set)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
     over.wait()
     provider.cancelled.set()
-    server.stop(None)
+    server.stop(LAST_SECONDS).wait()
     sys.stdout.flush()
     # A worker may still be in a call that nothing interrupts.
     os._exit(0)

@@ -97,7 +97,8 @@ class Mistake:
 class Reader:
     """Takes values in the types of their properties, as Pulumi's Terraform bridge does, and notes every mistake.
 
-    Texts that read as numbers or truth values are taken as such.
+    Texts that read as numbers or truth values are taken as such, numbers as truth values, fractions as the whole
+    numbers in them, and names as Terraform writes them. A null is no value.
     """
 
     def __init__(self) -> None:
@@ -126,15 +127,22 @@ class Reader:
             return f"{path}.{name}" if path else name
 
         result = {}
-        for name, item in values.items():
+        for given, item in values.items():
+            name = self.named(given, shape)
+            if item is None or name == "__defaults":
+                continue
             if name in shape.properties:
                 result[name] = self.value(item, shape.properties[name], below(name))
-            elif name != "__defaults":
+            else:
                 self.unknown(below(name))
         for name in shape.needed:
             if result.get(name) is None:
                 self.missing(below(name))
         return result
+
+    def named(self, name: str, shape: Shape) -> str:
+        spelled = re.sub("_([a-z0-9])", lambda found: found[1].upper(), name)
+        return spelled if name not in shape.properties and spelled in shape.properties else name
 
     def value(self, value: Any, shape: Shape, path: str) -> Any:
         if value is None or value == UNKNOWN or shape.kind == "any" or (isinstance(value, dict) and SIGNATURE in value):
@@ -162,14 +170,29 @@ class Reader:
                 return str(value).lower()
             case "string", int() | float():
                 return str(value)
-            case "bool", "true" | "1" | 1:
+            case "bool", "true" | "1":
                 return True
-            case "bool", "false" | "0" | 0:
+            case "bool", "false" | "0":
                 return False
+            case "bool", int() | float():
+                return bool(value)
+            case "integer", float():
+                return int(value)
             case (("integer" | "number"), str()):
                 with contextlib.suppress(ValueError):
                     return int(value) if shape.kind == "integer" else float(value)
         return value
+
+
+class FrameworkReader(Reader):
+    """Takes values as the bridge does for what is written with Terraform's newer framework: a name that nobody knows is
+    passed over, a text is no truth value."""
+
+    def unknown(self, path: str) -> None:
+        """No mistake."""
+
+    def adapted(self, value: Any, shape: Shape) -> Any:
+        return value if shape.kind == "bool" and isinstance(value, str) else super().adapted(value, shape)
 
 
 GO_TYPES = {"string": "string", "integer": "int", "number": "float64", "bool": "bool", "list": "[]interface {}"}
@@ -184,6 +207,9 @@ class StrictReader(Reader):
     def __init__(self, owners: dict[str, str]) -> None:
         super().__init__()
         self.owners = owners
+
+    def named(self, name: str, shape: Shape) -> str:  # noqa: ARG002
+        return name
 
     def field(self, path: str) -> tuple[str, str]:
         owner, _, name = path.rpartition(".")
@@ -229,7 +255,7 @@ def fits(value: Any, shape: Shape) -> bool:
 def filled(value: Any, shape: Shape) -> Any:
     """A value with every property of its shape, absent ones at the zero of their type."""
     if value is None:
-        return [] if shape.kind == "list" else ZEROS.get(shape.kind)
+        return {"list": [], "map": {}}.get(shape.kind, ZEROS.get(shape.kind))
     if shape.kind == "object":
         return {name: filled(value.get(name), kind) for name, kind in shape.properties.items()}
     if shape.kind == "list":

@@ -72,6 +72,21 @@ def test_what_is_not_there_is_told_at_once_with_the_api_s_reason(slept: list[flo
     assert slept == []
 
 
+def test_an_error_in_the_place_of_an_answer_is_noticed_and_asked_again(slept: list[float]) -> None:
+    """getVps of the real plugin answers nothing but the name, be it wrong or the API too busy."""
+    left: list[Values] = [{}, {"serviceName": "vps-1", "id": "", "ips": []}, {"displayname": "found"}]
+    assert result({GET_VPS: lambda _: left.pop(0)}) == "found"
+    assert slept == list(PAUSES[:2])
+
+
+def test_one_that_stays_silent_is_told_with_what_to_check(slept: list[float]) -> None:
+    with pytest.raises(
+        InputError, match=r"VPS 'vps-1': the account does not show it \(the plugin gives .*\); check ser"
+    ):
+        result({GET_VPS: lambda _: {}})
+    assert slept == list(PAUSES)
+
+
 def test_questions_that_were_begun_are_answered_together_and_asked_once() -> None:
     """All of them are with the API before the first is answered; a second reader does not ask again."""
     asked: list[str] = []

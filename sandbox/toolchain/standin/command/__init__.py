@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox.toolchain.standin.command.copy import copy_file, copy_to_remote
 from sandbox.toolchain.standin.command.local import run_locally
+from sandbox.toolchain.standin.command.output import marshalled
 from sandbox.toolchain.standin.command.ssh import Machines
 from sandbox.toolchain.standin.protocol import StandIn
 from sandbox.toolchain.standin.resource import Call, Invokable, Resource
@@ -89,7 +90,7 @@ class Command(Native):
         """The outputs after running a command, or those of the last run when there is none to run."""
         ran = {name: old.get(name) or "" for name in ("stdout", "stderr")}
         if command is not None:
-            ran = self.run(command, inputs, old, call)
+            ran = marshalled(self.run(command, inputs, old, call))
         return {**inputs, **ran}
 
     def run(self, command: str, inputs: Values, old: Values, call: Call) -> Values:
@@ -159,7 +160,7 @@ class CopyFile(Native):
 
 
 def run_function(given: Values, call: Call) -> Any:
-    return {**given, **run_locally(given["command"], given, {}, call)}
+    return {**given, **marshalled(run_locally(given["command"], given, {}, call))}
 
 
 def provider(version: str) -> StandIn:

@@ -42,13 +42,23 @@ class Output:
     def finish(self) -> Values:
         if self.line:
             self.show([self.line])
-        return {name: data.decode(errors="replace").removesuffix("\n") for name, data in self.streams.items()}
+        return {name: data.decode(errors="surrogateescape").removesuffix("\n") for name, data in self.streams.items()}
 
     def failed(self, why: str, command: str) -> RuntimeError:
         self.finish()
         return RuntimeError(
             f"{why}: running {json.dumps(command, ensure_ascii=False)}:\n{self.both.decode(errors='replace')}"
         )
+
+
+def marshalled(told: Values) -> Values:
+    """What a command told, as gRPC takes it: the command has run, and the real plugin's answer does not get through."""
+    try:
+        for name in PREVIOUS:
+            told[name].encode()
+    except UnicodeEncodeError:
+        raise RuntimeError("grpc: error while marshaling: string field contains invalid UTF-8") from None
+    return told
 
 
 def previous(inputs: Values, old: Values) -> dict[str, str]:

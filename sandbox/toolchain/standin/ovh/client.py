@@ -16,8 +16,10 @@ from sandbox.toolchain.standin.values import Values
 
 __all__ = ["APIError", "Account", "Api", "BadParametersError", "ResourceNotFoundError", "part", "path"]
 
-# The real plugin looks every 3 to 10 seconds, and first waits for 10.
-POLL_SECONDS = float(os.environ.get("CASEBOOK_OVH_POLL_SECONDS", "0.3"))
+# The real plugin waits for 10 seconds before it first looks at a task, and looks every 3 to 10: CASEBOOK_OVH_PACE=real.
+REAL = os.environ.get("CASEBOOK_OVH_PACE") == "real"
+FIRST_SECONDS = 10.0 if REAL else 0.0
+POLL_SECONDS = 3.0 if REAL else float(os.environ.get("CASEBOOK_OVH_POLL_SECONDS", "0.3"))
 KEYS = {"application_key": "applicationKey", "application_secret": "applicationSecret", "consumer_key": "consumerKey"}
 # What the API says of dedicated servers now and then, and the real plugin does not believe at once.
 SERVERS_DOUBTED = (404, 500)
@@ -101,6 +103,8 @@ class Api:
     ) -> Any:
         """Look again until the state is a target, and answer what was seen then. Any state not expected is an error."""
         end = time.monotonic() + minutes * 60
+        if FIRST_SECONDS:
+            self.request.pause(FIRST_SECONDS)
         while True:
             found, state = look()
             if state in target:

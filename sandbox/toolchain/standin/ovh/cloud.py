@@ -22,13 +22,14 @@ class NetworkPrivate(Rest):
 
     def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
         number = api.post(path(self.base, inputs), self.request(inputs))["id"]
-        return number, self.kept_when_cancelled(number, inputs, lambda: self.active(api, {**inputs, "id": number}))
+        values = {**inputs, "id": number}
+        self.kept_when_cancelled(number, inputs, lambda: self.active(api, values))
+        return number, self.kept_safe(number, inputs, lambda: self.look(api, values))
 
-    def active(self, api: Api, values: Values) -> Values:
+    def active(self, api: Api, values: Values) -> None:
         api.settle(
             path(self.base + self.item, values), ("BUILDING",), ("ACTIVE",), f"private network {values['id']}", 10
         )
-        return self.look(api, values) or {}
 
     def change(self, api: Api, values: Values, inputs: Values, old: Values) -> Values:
         """Every wanted region is asked for again; a region no longer wanted is left. The name is never sent."""
@@ -40,12 +41,14 @@ class NetworkPrivate(Rest):
             except APIError as error:
                 if "already activated" not in str(error):
                     raise
-        found = self.active(api, values)
+                continue
+            self.active(api, values)
+        found = self.look(api, values) or {}
         for entry in found["regions"]:
             if entry["region"] not in wanted:
                 project = path("/cloud/project/{serviceName}", values)
                 api.delete(f"{project}/region/{part(entry['region'])}/network/{part(entry['openstackId'])}")
-        return (self.look(api, values) or {}) if len(found["regions"]) != len(wanted) else found
+        return self.look(api, values) or {}
 
     def remove(self, api: Api, values: Values, inputs: Values) -> None:
         where = path(self.base + self.item, values)

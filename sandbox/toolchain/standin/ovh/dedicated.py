@@ -89,7 +89,8 @@ class Networking(Rest):
         wanted = [{"macs": sorted(i["macs"]), "type": i["type"]} for i in inputs["interfaces"]]
         api.post(path(self.base, inputs), {"interfaces": wanted})
         self.active(api, inputs)
-        return inputs["serviceName"], self.look(api, inputs) or {}
+        number = inputs["serviceName"]
+        return number, self.kept_safe(number, inputs, lambda: self.look(api, inputs))
 
     def active(self, api: Api, values: Values) -> None:
         what = f"networking of {values['serviceName']}"

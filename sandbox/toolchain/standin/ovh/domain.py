@@ -7,6 +7,7 @@ import contextlib
 
 from sandbox.toolchain.standin.ovh.client import Api, APIError, ResourceNotFoundError, path
 from sandbox.toolchain.standin.ovh.rest import Rest
+from sandbox.toolchain.standin.plan import Diff
 from sandbox.toolchain.standin.values import Values
 
 
@@ -20,6 +21,11 @@ class Record(Rest):
     base, number, import_id = "/domain/zone/{zone}/record", "id", "{id}.{zone}"
     body, wire = "target ttl fieldtype subdomain?", {"fieldtype": "fieldType", "subdomain": "subDomain"}
     replace, defaults, checks, zero = ("fieldtype", "zone"), {"ttl": 0}, {"ttl": ttl}, ("subdomain",)
+
+    def diff(self, old: Values, new: Values, ignored: list[str]) -> Diff:
+        """The API puts a text into quotes."""
+        quoted = new.get("fieldtype") == "TXT" and old.get("target") == f'"{new.get("target")}"'
+        return super().diff(old, new, [*ignored, "target"] if quoted else ignored)
 
     def refresh(self, api: Api, values: Values) -> None:
         with contextlib.suppress(APIError):  # the real plugin only logs it
@@ -46,8 +52,9 @@ class Record(Rest):
         return self.look(api, values) or {}
 
     def remove(self, api: Api, values: Values, inputs: Values) -> None:
-        super().remove(api, values, inputs)
-        self.refresh(api, values)
+        with contextlib.suppress(ResourceNotFoundError):
+            super().remove(api, values, inputs)
+            self.refresh(api, values)
 
 
 RESOURCES: dict[str, Rest] = {"Domain/zoneRecord:ZoneRecord": Record("domain", "ZoneRecord")}

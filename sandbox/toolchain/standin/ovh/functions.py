@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox.toolchain.standin.ovh.client import Api, part
+from sandbox.toolchain.standin.ovh.client import Api, APIError, part
 from sandbox.toolchain.standin.ovh.rules import hashed
 from sandbox.toolchain.standin.values import Values
 
@@ -93,7 +93,11 @@ def vracks(api: Api) -> Values:
 
 def vps(api: Api, serviceName: str) -> Values:
     base = f"/vps/{part(serviceName)}"
-    found, ips, place = api.get(base), api.get(base + "/ips"), api.get(base + "/datacenter")
+    try:
+        found = api.get(base)
+    except APIError:
+        return {}  # so does the real plugin, whatever the error is
+    ips, place = api.get(base + "/ips"), api.get(base + "/datacenter")
     model = picked(found["model"], "name offer version")
     result = picked(
         found,

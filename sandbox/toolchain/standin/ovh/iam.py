@@ -1,8 +1,8 @@
 """Service accounts, and the policies that say what they may do."""
 
-from sandbox.toolchain.standin.ovh.client import Api, path
+from sandbox.toolchain.standin.ovh.client import Api, ResourceNotFoundError, path
 from sandbox.toolchain.standin.ovh.rest import Rest
-from sandbox.toolchain.standin.ovh.rules import among
+from sandbox.toolchain.standin.ovh.rules import among, hashed
 from sandbox.toolchain.standin.values import Values
 
 
@@ -25,20 +25,26 @@ class Policy(Rest):
     """Its lists are sent as lists of objects, the actions inside `permissions`."""
 
     def request(self, inputs: Values, update: bool = False) -> Values:  # noqa: ARG002
-        def actions(name: str) -> list[Values] | None:
-            return [{"action": one} for one in sorted(inputs.get(name) or [])] or None
+        def listed(name: str, key: str) -> list[Values] | None:
+            return [{key: one} for one in hashed(inputs.get(name) or [], ";")] or None
 
-        permissions = {"allow": actions("allows"), "except": actions("excepts"), "deny": actions("denies")}
-        groups = [{"urn": urn} for urn in sorted(inputs.get("permissionsGroups") or [])]
+        actions = {"allow": "allows", "except": "excepts", "deny": "denies"}
+        optional = {name: inputs[name] for name in ("conditions", "description", "expiredAt") if inputs.get(name)}
         return {
             "name": inputs["name"],
-            "description": inputs.get("description") or "",
-            "identities": sorted(inputs["identities"]),
-            "resources": [{"urn": urn} for urn in sorted(inputs["resources"])],
-            "permissions": {name: listed for name, listed in permissions.items() if listed},
-            **({"permissionsGroups": groups} if groups else {}),
-            **({"expiredAt": inputs["expiredAt"]} if inputs.get("expiredAt") else {}),
+            "identities": hashed(inputs["identities"], ";"),
+            "resources": listed("resources", "urn"),
+            "permissions": {name: listed(plural, "action") for name, plural in actions.items()},
+            "permissionsGroups": listed("permissionsGroups", "urn"),
+            **optional,
         }
+
+    def look(self, api: Api, values: Values) -> Values | None:
+        """One that is gone is an error, for the real plugin too."""
+        try:
+            return super().look(api, values)
+        except ResourceNotFoundError as error:
+            raise RuntimeError(str(error)) from error
 
     def change(self, api: Api, values: Values, inputs: Values, old: Values) -> Values:  # noqa: ARG002
         answer: Values = api.put(path(self.base + self.item, values), self.request(inputs))
@@ -71,12 +77,14 @@ RESOURCES: dict[str, Rest] = {
         body="callbackUrls description flow name",
         blank={"callbackUrls": []},
         replace=("flow",),
+        autonamed=True,
         checks={"flow": among("AUTHORIZATION_CODE", "CLIENT_CREDENTIALS")},
     ),
     "Iam/policy:Policy": Policy(
         "iam",
         "Policy",
         base="/v2/iam/policy",
+        autonamed=True,
         number="id",
         import_id="{id}",
         replace=(),

@@ -56,6 +56,8 @@ class FarmServer(Rest):
 
     def request(self, inputs: Values, update: bool = False) -> Values:
         result = super().request(inputs)
+        if self.name == "HttpFarmServer" and not inputs.get("weight"):
+            result.pop("weight", None)  # 0 is as good as none: made with the API's own 1, and left as it is
         if update:  # then unset properties are sent as null
             result = {**dict.fromkeys(("chain", "displayName", "proxyProtocolVersion")), **result}
         return result
@@ -76,7 +78,7 @@ class Frontend(Rest):
 
 class Route(Rest):
     number, body, kept = "routeId", "action displayName? frontendId? weight", ("frontendId", "weight")
-    delete_missing_ok = True
+    blank, delete_missing_ok = {"weight": 0}, True
 
     def request(self, inputs: Values, update: bool = False) -> Values:
         result = super().request(inputs)

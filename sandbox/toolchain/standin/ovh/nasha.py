@@ -3,6 +3,8 @@
 # The methods take what a kind of resource may need; class attributes are settings that nobody changes.
 # ruff: noqa: ARG002, RUF012
 
+from urllib.parse import unquote
+
 from sandbox.toolchain.standin.ovh.client import Api, ResourceNotFoundError, part, path
 from sandbox.toolchain.standin.ovh.rest import Rest
 from sandbox.toolchain.standin.ovh.rules import BLOCK
@@ -17,8 +19,7 @@ class OfNas(Rest):
 
     def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
         self.done(api, inputs, api.post(path(self.base, inputs), self.request(inputs)))
-        number = self.written(inputs)
-        return number, self.kept_safe(number, inputs, lambda: self.look(api, inputs))
+        return self.written(inputs), {}
 
     def done(self, api: Api, values: Values, task: Values) -> None:
         where = f"/dedicated/nasha/{part(values['serviceName'])}/task/{task['taskId']}"
@@ -44,10 +45,9 @@ class Partition(OfNas):
     def change(self, api: Api, values: Values, inputs: Values, old: Values) -> Values:
         where = path(self.base + self.item, values)
         api.put(where, {"size": inputs["size"], "partitionDescription": inputs.get("description") or ""})
-        answer: Values = api.wait(
-            lambda: (found := api.get(where), str(found["size"])), (), (str(inputs["size"]),), f"size of {where}", 10
-        )
-        return answer
+        wanted = (str(inputs["size"]),)
+        api.wait(lambda: (None, str(api.get(where)["size"])), (), wanted, f"size of {where}", 10)
+        return {}
 
 
 class Access(OfNas):
@@ -57,6 +57,10 @@ class Access(OfNas):
 
     def written(self, values: Values, imported: bool = False) -> str:
         return path("{serviceName}/{partitionName}/{ip}", values)
+
+    def from_import(self, given: str) -> Values:
+        found = super().from_import(given)
+        return {**found, "ip": unquote(found["ip"])}
 
 
 class Snapshot(OfNas):

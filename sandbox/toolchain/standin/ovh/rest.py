@@ -17,7 +17,7 @@ from sandbox.toolchain.standin.ovh.client import Account, Api, ResourceNotFoundE
 from sandbox.toolchain.standin.ovh.rules import Rule, hashed
 from sandbox.toolchain.standin.plan import Diff, diff
 from sandbox.toolchain.standin.resource import Call, Cancelled, InitFailed, Resource
-from sandbox.toolchain.standin.shapes import ZEROS, Mistake, Reader
+from sandbox.toolchain.standin.shapes import ZEROS, FrameworkReader, Mistake, Reader
 from sandbox.toolchain.standin.values import UNKNOWN, Values, empty, without_marks
 
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -40,6 +40,7 @@ class Rest(Resource):
     limits         how many items a list may hold; together: what can only be true beside something else
     zero           properties read as "" or 0 when the API says null; others stay null
     environment    inputs that come from the environment when absent
+    updates        whether the provider has an update at all; what every change replaces has none
     """
 
     account: Account
@@ -61,6 +62,7 @@ class Rest(Resource):
     limits: Mapping[str, tuple[int, int]] = NONE
     together: Mapping[str, str] = NONE
     environment: Mapping[str, str] = NONE
+    updates: bool = True
     autonamed: bool = False
     delete_missing_ok: bool = False
 
@@ -163,7 +165,7 @@ class Rest(Resource):
     # The provider's protocol
 
     def check(self, given: Values, old: Values, call: Call, seed: bytes) -> tuple[Values, list[Mistake]]:
-        reader = Reader()
+        reader = self.reader()
         for wanted, variable in self.environment.items():
             if given.get(wanted) is None and os.environ.get(variable):
                 given[wanted] = os.environ[variable]
@@ -220,11 +222,11 @@ class Rest(Resource):
         return number, self.outcome(answer, number, inputs, written=True)
 
     def update(self, number: str, old: Values, inputs: Values, call: Call) -> Values:
+        """Without a difference too: what was made, but not seen to work, the engine wants updated."""
+        if self.replace == "*" or not self.updates:
+            raise RuntimeError("doesn't support update")
         api, values = self.account.api(call), {**old, **inputs, "id": number}
-        if self.diff(old, inputs, []).changed:
-            answer = self.change(api, values, inputs, old)
-        else:  # it was made, but not seen to work: the engine asks once more
-            answer = self.look(api, values) or {}
+        answer = self.change(api, values, inputs, old)
         kept = {k: v for k, v in old.items() if k not in self.inputs.properties}  # what an answer may not tell again
         number = str(answer.get("newId") or old.get("id") or number)
         return self.outcome(answer, number, {**kept, **inputs}, written=True)
@@ -280,6 +282,24 @@ class Rest(Resource):
                 result[name] = marked(value, self.defaults, name)
         result["__defaults"] = [n for n in (old or {}).get("__defaults", []) if result.get(n) == (old or {}).get(n)]
         return result
+
+
+class Framework(Rest):
+    """A resource written with Terraform's newer framework: while an update is planned, what is computed is unknown; the
+    output `id` is that of an import."""
+
+    def reader(self) -> Reader:
+        return FrameworkReader()
+
+    def planned_update(self, old: Values, inputs: Values) -> Values:
+        return self.planned(inputs)
+
+    def outcome(self, answer: Values, number: str, inputs: Values, written: bool = False) -> Values:
+        result = super().outcome(answer, number, inputs, written)
+        return {**result, "id": (self.import_id or "").format_map(result)}
+
+    def read(self, number: str, state: Values, inputs: Values, call: Call) -> tuple[str, Values, Values] | None:
+        return super().read(number, {name: value for name, value in state.items() if name != "id"}, inputs, call)
 
 
 def at(value: Any, where: str) -> list[Any]:

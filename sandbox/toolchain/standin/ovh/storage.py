@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from sandbox.toolchain.standin.ovh.client import Api, ResourceNotFoundError, path
 from sandbox.toolchain.standin.ovh.cloud import MODULE, PROJECT
-from sandbox.toolchain.standin.ovh.rest import Rest
+from sandbox.toolchain.standin.ovh.rest import Framework, Rest
 from sandbox.toolchain.standin.ovh.rules import Rule, among
 from sandbox.toolchain.standin.plan import Diff
 from sandbox.toolchain.standin.values import UNKNOWN, Values
@@ -37,12 +37,17 @@ OPENRC = {
 }
 
 
+def day(value: str) -> str | None:
+    return None if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value) else "must be a date in YYYY-MM-DD format"
+
+
 class User(Rest):
     base, body, number, environment = "/cloud/project/{serviceName}/user", "description? role? roles", "id", PROJECT
     replace, kept, secret = ("serviceName", "description"), ("openstackRc",), ("password",)
+    blank = {"roles": []}
 
     def request(self, inputs: Values, update: bool = False) -> Values:
-        return super().request({**inputs, "role": inputs.get("roleName"), "roles": inputs.get("roleNames") or None})
+        return super().request({**inputs, "role": inputs.get("roleName"), "roles": inputs.get("roleNames")})
 
     def roles(self, api: Api, inputs: Values) -> list[Values]:
         """The project's roles that are asked for. Raises for one that there is not."""
@@ -140,7 +145,7 @@ def parsed(text: Any) -> Any:
         return text
 
 
-class Bucket(Rest):
+class Bucket(Framework):
     base, item, ident, environment = (
         "/cloud/project/{serviceName}/region/{regionName}/storage",
         "/{name}",
@@ -170,6 +175,9 @@ class Bucket(Rest):
         "versioning.status": among("disabled", "enabled", "suspended"),
         "objectLock.status": ON_OFF,
         "objectLock.rule.mode": among("compliance", "governance"),
+        "replication.rules[]": lambda rule: (
+            None if rule.get("destination") else "Missing required argument: destination"
+        ),
         "replication.rules[].status": ON_OFF,
         "replication.rules[].deleteMarkerReplication": ON_OFF,
         "replication.rules[].destination.storageClass": among(*CLASSES),
@@ -237,7 +245,7 @@ class Bucket(Rest):
             api.delete(where)
 
 
-class Lifecycle(Rest):
+class Lifecycle(Framework):
     base, item, environment = (
         "/cloud/project/{serviceName}/region/{regionName}/storage/{containerName}/lifecycle",
         "",
@@ -247,6 +255,8 @@ class Lifecycle(Rest):
     ident = import_id = import_ident = "{serviceName}/{regionName}/{containerName}"
     delete_missing_ok = True
     checks = {
+        "rules[].expiration.date": day,
+        "rules[].transitions[].date": day,
         "rules[].status": ON_OFF,
         "rules[].transitions[].storageClass": among("DEEP_ARCHIVE", "GLACIER_IR", "STANDARD", "STANDARD_IA"),
     }

@@ -6,16 +6,12 @@ from sandbox.toolchain.standin.values import Values
 
 
 class Link(Rest):
-    replace = "*"
+    replace, updates = "*", False
 
     def make(self, api: Api, inputs: Values) -> tuple[str, Values]:
         task, number = api.post(path(self.base, inputs), self.request(inputs)), self.written(inputs)
-
-        def attached() -> Values | None:
-            api.vrack_task(task)
-            return self.look(api, inputs)
-
-        return number, self.kept_when_cancelled(number, inputs, attached)
+        self.kept_when_cancelled(number, inputs, lambda: api.vrack_task(task))
+        return number, self.kept_safe(number, inputs, lambda: self.look(api, inputs))
 
     def remove(self, api: Api, values: Values, inputs: Values) -> None:
         api.vrack_task(api.delete(path(self.base + self.item, {**inputs, **values})))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi_casebook.data.mysql_pair.component as component
 from tests.components.installed import installed
+from tests.namespaces import Namespaces
 from tests.waiting import until
 
 SERVICE = "10.8.0.89"
@@ -27,11 +28,10 @@ class Network:
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.namespaces: list[str] = []
 
     def open(self) -> None:
+        self.namespaces = Namespaces(self.label)
         sh("ip", "netns", "add", f"{self.label}-app")
-        self.namespaces.append(f"{self.label}-app")
         for command in ("link add lan type bridge", f"address add {CLIENT}/24 dev lan", "link set lan up"):
             self.app("ip", *command.split())
         self.app("ip", "link", "set", "lo", "up")
@@ -42,7 +42,6 @@ class Network:
     def join(self, name: str, address: str) -> str:
         namespace = f"{self.label}-{name}"
         sh("ip", "netns", "add", namespace)
-        self.namespaces.append(namespace)
         for command in (
             f"ip link add {name} type veth peer name vrack netns {namespace}",
             f"ip link set {name} master lan up",
@@ -64,8 +63,7 @@ class Network:
         self.app("ip", "link", "set", name, "up")
 
     def close(self) -> None:
-        for namespace in self.namespaces:
-            sh("ip", "netns", "delete", namespace)
+        self.namespaces.close()
 
 
 class Node:

@@ -50,12 +50,13 @@ class Machine:
     fake: Path
     state: Path
 
-    def start(self, *arguments: str, text: str = "") -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, text: str = "", **more: str) -> "subprocess.Popen[str]":
         environment = {
             "PATH": f"{self.fake}:{os.environ['PATH']}",
             "FAKE": str(self.fake),
             "CASEBOOK_ROOT": str(self.root),
             "CASEBOOK_STATE": str(self.state),
+            **more,
         }
         process = subprocess.Popen(
             [sys.executable, PROGRAM, *arguments],
@@ -63,7 +64,7 @@ class Machine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
         assert process.stdin
@@ -443,6 +444,17 @@ def test_no_message_shows_a_secret(machine: Machine) -> None:
     said = machine.refused("secrets", "web", text='{"password": "hunter3"')
     assert "not JSON" in said
     assert "hunter3" not in said
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C.UTF-8"}])
+def test_nothing_but_utf_8_is_said_whatever_a_daemon_writes(machine: Machine, locale: dict[str, str]) -> None:
+    """Pulumi's plugin cannot pass on anything else, and would fail at each further `up`."""
+    (machine.fake / "journal").write_bytes("the café is ".encode() + "fermé\n".encode("latin-1"))
+    (machine.fake / "broken-nginx.service").touch()
+    process = machine.start("apply", "caf\udce9", text="role web\n", **locale)
+    assert "'caf\\udce9'" in process.communicate(timeout=30)[1]
+    process = machine.start("apply", "web", text=web(), **locale)
+    assert "the café is ferm\\xe9" in process.communicate(timeout=30)[1]
 
 
 def test_a_service_that_does_not_start_shows_its_journal(machine: Machine) -> None:

@@ -12,6 +12,7 @@ import base64
 import fcntl
 import grp
 import hashlib
+import io
 import json
 import os
 import pwd
@@ -333,7 +334,7 @@ def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         encoding="utf-8",
-        errors="replace",
+        errors="backslashreplace",
         check=False,
     )
     if check and done.returncode:
@@ -641,6 +642,10 @@ def main() -> None:
     if len(sys.argv) != 3 or sys.argv[1] not in ("apply", "secrets", "remove"):
         sys.exit(__doc__)
     action, role = sys.argv[1:]
+    # Whatever a daemon or a user has written, and whatever the locale: Pulumi takes UTF-8 alone.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     secrets: dict[str, str] = {}
     try:
         text = "" if action == "remove" else sys.stdin.buffer.read().decode()

@@ -65,7 +65,7 @@ class CommandLine:
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False)
     if done.returncode:
         raise Refused(f"{' '.join(command)} failed: {done.stderr.strip()}")
     return done.stdout
