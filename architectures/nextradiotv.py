@@ -419,7 +419,7 @@ def platform(
         virtual_addresses={"sql": writer},
         clients=[applications],
         # Multi-master, as the document has it: whoever writes may be asked to try again (error 1213).
-        backends={"galera": Backend(to=database.service.of(members), balance="leastconn")},
+        backends={"galera": Backend(to=database.service.of(members), balance="leastconn", nolinger=True)},
         frontends={"mysql": Frontend(port=3306, backend="galera")},
     )
     memcached = Memcached(site.named("memcached"), machines=caches, clients=[applications])
@@ -429,6 +429,7 @@ def platform(
         application=APPLICATION,
         clients=[proxies],
         uses=[sql.service, memcached.service],
+        request_seconds=answer_seconds,
         environment={
             "ROLE": role,
             "DATABASE_HOST": writer,

@@ -14,7 +14,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit, program
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.machines.site import HealthCheck, Monitored, Service, alerts, servers_of
+from pulumi_casebook.machines.site import HealthCheck, Limits, Monitored, Service, alerts, servers_of
 from pulumi_casebook.machines.units import FIGURES, METRICS
 
 PROGRAM = Path(__file__).with_name("programs") / "galera.py"
@@ -30,6 +30,7 @@ MEMBERS = "/etc/mysql/mariadb.conf.d/91-galera-members.cnf"
 START = "/etc/systemd/system/mariadb.service.d/galera.conf"
 UNIT, SOCKET = (f"/etc/systemd/system/galera.{kind}" for kind in ("service", "socket"))
 VOTE, VOTE_START, NODES = "/etc/default/garb", "/etc/systemd/system/garb.service.d/galera.conf", "/etc/galera/nodes"
+WAIT_TIMEOUT = 28800  # of MariaDB
 GROUP, STATE_TRANSFER, WRITE_SETS, HEALTH, PEERS = 4567, 4444, 4568, 9200, 9201
 
 
@@ -51,7 +52,8 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         servers = servers_of(args.machines)
         # Slow to believe that a member is back: it must not flap.
         healthy = HealthCheck(path="/", port=HEALTH, interval=2, fast_interval=0.5, timeout=2, fall=2, rise=5)
-        self.service = Service(self, self.name, servers, args.port, healthy, args.allowed_cidrs, "tcp")
+        limits = Limits(connections=args.max_connections, idle_seconds=WAIT_TIMEOUT)
+        self.service = Service(self, self.name, servers, args.port, healthy, args.allowed_cidrs, "tcp", limits=limits)
         self.port, self.database, self.user = args.port, args.database, args.user
         self.monitored = Monitored(
             f"galera-{self.name}",

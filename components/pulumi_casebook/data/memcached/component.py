@@ -8,7 +8,7 @@ from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
-from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
+from pulumi_casebook.machines.site import HealthCheck, Limits, Service, servers_of
 
 SETTINGS = "/etc/memcached.conf"
 
@@ -41,7 +41,8 @@ class Memcached(Component[MemcachedArgs]):
     @takes(MemcachedArgs)
     def __init__(self, args: MemcachedArgs) -> None:
         servers, found = servers_of(args.machines), HealthCheck(path=None)
-        self.service = Service(self, self.name, servers, args.port, found, args.allowed_cidrs, "tcp")
+        limits = Limits(connections=args.max_connections)
+        self.service = Service(self, self.name, servers, args.port, found, args.allowed_cidrs, "tcp", limits=limits)
         one_after_another(self, args.machines, "memcached", lambda machine: configuration(args, machine))
 
 

@@ -13,7 +13,7 @@ from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit, program
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.machines.site import HealthCheck, Monitored, Service, alerts
+from pulumi_casebook.machines.site import HealthCheck, Limits, Monitored, Service, alerts
 from pulumi_casebook.machines.units import FIGURES, METRICS
 
 PROGRAM = Path(__file__).with_name("programs") / "mysql_pair.py"
@@ -24,6 +24,7 @@ PEER_OPTIONS = "/etc/mysql-pair-peer.cnf"
 SYSCTL = "/etc/sysctl.d/80-mysql-pair.conf"
 UNIT = "/etc/systemd/system/mysql-pair.service"
 STOP = "/etc/systemd/system/mariadb.service.d/mysql-pair.conf"
+WAIT_TIMEOUT = 28800  # of MariaDB
 CERTIFICATE, KEY = "/etc/mysql/pair.crt", "/etc/mysql/pair.key"
 
 
@@ -46,7 +47,8 @@ class MysqlPair(Component[MysqlPairArgs]):
         self.address, self.port, self.database, self.user = args.address, args.port, args.database, args.user
         self.machines, self.lease_seconds = args.machines, args.lease_seconds
         writer, found = {"writer": args.address}, HealthCheck(path=None)
-        self.service = Service(self, self.name, writer, args.port, found, args.allowed_cidrs, "tcp")
+        limits = Limits(connections=args.max_connections, idle_seconds=WAIT_TIMEOUT)
+        self.service = Service(self, self.name, writer, args.port, found, args.allowed_cidrs, "tcp", limits=limits)
         self.monitored = Monitored(
             f"mysql-pair-{self.name}",
             args.machines,

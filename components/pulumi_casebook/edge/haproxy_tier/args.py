@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pulumi_casebook.core.args import Address, Args, Label, Line, Minutes, Port, Unique
 from pulumi_casebook.core.clients import Clients, Served, cidrs_of
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.machines.site import HealthCheck, Service
+from pulumi_casebook.machines.site import HealthCheck, Limits, Service
 from pulumi_casebook.machines.site.service import Path, Seconds
 from pulumi_casebook.network.certificate import Certificate
 
@@ -79,8 +80,9 @@ class Backend(Args):
     balance: Literal["roundrobin", "leastconn", "source", "uri", "first"] = "roundrobin"
     # How a dead server is found; None: HealthCheck() in http, HealthCheck(path=None) in tcp.
     check: HealthCheck | None = None
-    # Requests at once for each server; more wait in a queue, so that a peak does not topple it.
-    maxconn: int = Field(default=1000, ge=1)
+    # Requests at once for each server, from each member; more wait in a queue, so that a peak does not topple it. None:
+    # the member's share of what the tier behind takes, 1,000 at most.
+    maxconn: int | None = Field(default=None, ge=1)
     # Seconds in which a server that has come back gets to its full share.
     slowstart: float = Field(default=10, ge=0, le=3600)
     # A client stays with its server; the tier's members tell each other which.
@@ -89,9 +91,13 @@ class Backend(Args):
     backups: Unique[Label] = ()
     # One server has all connections, every member of the tier agrees on which, and it stays so until that server dies.
     single_writer: bool = False
-    # Seconds without a byte, on either side, after which a connection ends; None: the tier's `timeouts`, or with
-    # `single_writer` the eight hours that a SQL server itself waits, for pools keep idle connections.
+    # Seconds without a byte, on either side, after which a connection ends, a websocket too; None: what the tier behind
+    # waits, else the tier's `timeouts`, or with `single_writer` the eight hours that a SQL server itself waits, for
+    # pools keep idle connections.
     idle: Seconds | None = None
+    # Connections to servers end without a farewell, so that no source port waits 60 s for one: for protocols whose
+    # clients have all their answers when they close, as SQL's; None: with `single_writer`.
+    nolinger: bool | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -105,6 +111,8 @@ class Backend(Args):
     def _fitting(self) -> "Backend":
         if self.single_writer and (self.sticky or self.backups or self.balance != "roundrobin"):
             raise ValueError("single_writer: one server has all connections; leave out sticky, backups and balance")
+        if self.nolinger and self.mode == "http":
+            raise ValueError("nolinger: needs mode=tcp; in http, HAProxy itself knows when an answer is whole")
         if self.balance == "uri" and self.mode == "tcp":
             raise ValueError("balance=uri: needs mode=http, for a tcp backend does not read requests")
         if unknown := [name for name in self.backups if name not in self.servers]:
@@ -118,8 +126,18 @@ class Backend(Args):
 
     @property
     def idle_timeout(self) -> float | None:
-        """Seconds without a byte, where the backend has its own."""
-        return self.idle or (28800 if self.single_writer else None)
+        """Seconds without a byte on what stays open, where the backend has its own."""
+        return self.idle or (28800 if self.single_writer else self.limits.idle_seconds)
+
+    @property
+    def limits(self) -> Limits:
+        """Of what stands behind."""
+        return self.to.limits if self.to else Limits()
+
+    @property
+    def ends_at_once(self) -> bool:
+        """Whether connections to servers end without a farewell."""
+        return self.single_writer if self.nolinger is None else self.nolinger
 
     @property
     def shared(self) -> bool:
@@ -236,14 +254,12 @@ class HaproxyTierArgs(Served):
     timeouts: Timeouts = Timeouts()
     # Connections at once for each member.
     maxconn: int = Field(default=20000, ge=10, le=1_000_000)
+    # KiB of a request's first line and headers together; a larger one is answered with 431.
+    header_kib: int = Field(default=16, ge=4, le=256)
     # Seconds that a reload leaves to the connections it finds.
     hard_stop_seconds: int = Field(default=300, ge=1)
     # Also log requests that went well; the journal of a busy site then fills.
     log_requests: bool = False
-
-    @property
-    def first_port(self) -> int:
-        return next(iter(self.frontends.values())).port
 
     @field_validator("machines")
     @classmethod
@@ -258,6 +274,13 @@ class HaproxyTierArgs(Served):
         for name, backend in self.backends.items():
             if backend.to:
                 backend.to.check_open_to(f"backends.{name}.to", self.machines)
+            if misfit := self.passed_on(backend).misfit(backend.limits):
+                raise ValueError(f"backends.{name}: {misfit}")
+            if (share := self._share(backend)) and backend.maxconn and backend.maxconn > share:
+                raise ValueError(
+                    f"backends.{name}.maxconn={backend.maxconn}: each server takes {backend.limits.connections} at "
+                    f"once of all members together; {share} at most"
+                )
         ports = [self.metrics_port, PEERS_PORT]
         for name, frontend in self.frontends.items():
             where = f"frontends.{name}"
@@ -295,6 +318,54 @@ class HaproxyTierArgs(Served):
                 raise ValueError(f"{where}: its last number becomes VRRP's router id, and {number} is {taken}")
             numbers[number] = name
         return self
+
+    def maxconn_of(self, backend: Backend) -> int:
+        """Requests at once for each server of it, from each member."""
+        return backend.maxconn or min(self._share(backend) or 1000, 1000)
+
+    def _share(self, backend: Backend) -> int | None:
+        """A member's, of what each server behind takes at once. Those without an address that moves to them wait."""
+        serving = min(len(self.machines), len(self.virtual_addresses) or len(self.machines))
+        taken = backend.limits.connections
+        return None if taken is None else max(taken // serving, 1)
+
+    def answer_seconds(self, backend: Backend) -> float:
+        """How long its servers may take for an answer: no less than they say, so that theirs comes first."""
+        return max(self.timeouts.server, backend.limits.answer_seconds or 0, backend.idle or 0)
+
+    def reached_from(self, frontend: Frontend) -> list[Backend]:
+        """All backends that its requests may go to."""
+        return [
+            self.backends[name] for name in dict.fromkeys((frontend.backend, *(r.backend for r in frontend.routes)))
+        ]
+
+    def client_seconds(self, frontend: Frontend) -> float:
+        """Without a byte from a client: what the most patient of its backends allows.
+
+        A websocket's time is its own.
+        """
+        found = self.reached_from(frontend)
+        return max((one.idle_timeout if one.mode == "tcp" else one.idle) or self.timeouts.client for one in found)
+
+    def limits_of(self, frontend: Frontend) -> Limits:
+        """Of a frontend: what its default backend has."""
+        backend = self.backends[frontend.backend]
+        servers = 1 if backend.single_writer else len(backend.servers)
+        at_once = min(self.maxconn, servers * self.maxconn_of(backend))
+        return replace(self.passed_on(backend), connections=at_once)
+
+    def passed_on(self, backend: Backend) -> Limits:
+        """What reaches the backend's servers."""
+        http = backend.mode == "http"
+        return Limits(
+            header_kib=self.header_kib if http else None,
+            body_mib=backend.limits.body_mib if http else None,
+            connect_seconds=self.timeouts.connect,
+            answer_seconds=self.answer_seconds(backend) if http else None,
+            idle_seconds=backend.idle_timeout or self.timeouts.server,
+            connections=self.maxconn_of(backend),
+            files=2 * self.maxconn + 100,
+        )
 
     def _backend(self, where: str, name: str) -> Backend:
         if name not in self.backends:

@@ -25,23 +25,16 @@ class HaproxyTier(Component[HaproxyTierArgs]):
     (VRRP) moves addresses from a member that is lost, has no HAProxy or sees no server to one that is well.
 
     Attributes, known at preview: `service`, the members for what stands in front, with the page by which a balancer in
-    `probed_by` finds out that one hangs; `virtual_addresses`, the addresses that move, by name; `monitored`. Sources:
+    `probed_by` finds out that one hangs; `services`, the same by frontend, the first of which it is;
+    `virtual_addresses`, the addresses that move, by name; `monitored`. Sources:
     SOF-1, SOF-10, NRT-3, NRT-6; docs.haproxy.org 2.6; keepalived.conf(5); RFC 3768; Mozilla's server side TLS.
     """
 
     @takes(HaproxyTierArgs)
     def __init__(self, args: HaproxyTierArgs) -> None:
         self.virtual_addresses = args.virtual_addresses
-        usable = HealthCheck(path="/usable", port=args.metrics_port)
-        self.service = Service(
-            self,
-            self.name,
-            servers_of(args.machines),
-            args.first_port,
-            usable,
-            (*args.allowed_cidrs, *cidrs_of(args.probed_by)),
-            machines=args.machines,
-        )
+        self.services = {name: self._service(args, name) for name in args.frontends}
+        self.service = next(iter(self.services.values()))
         self.monitored = Monitored(
             f"haproxy-{self.name}",
             args.machines,
@@ -57,6 +50,22 @@ class HaproxyTier(Component[HaproxyTierArgs]):
                 opts=self.child(depends_on=before),
             )
             before = [configured.applied]
+
+    def _service(self, args: HaproxyTierArgs, name: str) -> Service:
+        """The members on one frontend's port."""
+        frontend = args.frontends[name]
+        backends = args.reached_from(frontend)
+        return Service(
+            self,
+            self.name,
+            servers_of(args.machines),
+            frontend.port,
+            HealthCheck(path="/usable", port=args.metrics_port),
+            (*(frontend.allowed_cidrs or args.allowed_cidrs), *cidrs_of(args.probed_by)),
+            machines=args.machines,
+            limits=args.limits_of(frontend),
+            passes_to=tuple(one.to for one in backends if one.to),
+        )
 
 
 def configuration(args: HaproxyTierArgs, member: str) -> Configuration:

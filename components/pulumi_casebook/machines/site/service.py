@@ -45,6 +45,41 @@ class HealthCheck(Args):
         return self.interval + self.fall * self.timeout + (self.fall - 1) * self.fast_interval
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a tier lets through of a request, and how long it waits. None: as much, or as long, as comes."""
+
+    # KiB of a request's first line and headers together, as the client sent them.
+    header_kib: int | None = None
+    # MiB of its body.
+    body_mib: int | None = None
+    # Seconds for a server behind to accept a connection.
+    connect_seconds: float | None = None
+    # Seconds until the answer, at most.
+    answer_seconds: float | None = None
+    # Seconds without a byte after which what stays open ends: a websocket, a connection to a database.
+    idle_seconds: float | None = None
+    # Requests, or connections where it reads none, at once, for each of its servers; more wait.
+    connections: int | None = None
+    # Files, connections among them, that each may have open.
+    files: int | None = None
+
+    def misfit(self, behind: "Limits") -> str | None:
+        """What of a tier with these limits does not fit to the one behind, which would refuse, or go on with, what the
+        first lets through. None: nothing; what a tier does not read, it does not judge.
+        """
+        for field in ("header_kib", "body_mib"):
+            through, taken = getattr(self, field), getattr(behind, field)
+            if through and taken and through > taken:
+                return f"{field}={through}: what stands behind takes {taken} at most, and would be the one to refuse"
+        if self.answer_seconds and behind.answer_seconds and self.answer_seconds < behind.answer_seconds:
+            return (
+                f"answer_seconds={self.answer_seconds:g}: what stands behind may take {behind.answer_seconds:g}, and "
+                "would go on for nobody; give it less, or this more"
+            )
+        return None
+
+
 class Usable(HandedOver):
     """What an application `uses`: a tier's service, shared files. It is there first."""
 
@@ -71,6 +106,10 @@ class Service(Usable):
     root: str | None = None
     # The servers themselves, where each is a machine.
     machines: Sequence[Machine] = ()
+    # Of its requests, for who passes them on to it.
+    limits: Limits = Limits()
+    # Where it passes them on to.
+    passes_to: tuple["Service", ...] = ()
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Arguments of a tier of nginx."""
 
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,8 +12,12 @@ from pulumi_casebook.core.args import Address, Args, Label, Line, Port, Unique
 from pulumi_casebook.core.clients import Clients, Served, cidrs_of
 from pulumi_casebook.edge.haproxy_tier.args import Endpoint, Header
 from pulumi_casebook.machines.machine import PrivateMachines
-from pulumi_casebook.machines.site import Service
+from pulumi_casebook.machines.site import Limits, Service
 from pulumi_casebook.web.application import Source
+
+# As the template of all nginx has it.
+CONNECTIONS, FILES = 4096, 16384
+CONNECT_SECONDS = 1
 
 
 def _word(value: str) -> str:
@@ -92,8 +98,8 @@ class RequestFilter(Args):
     )
     # A client whose User-Agent has one of these words in it gets no answer at all.
     user_agents: Unique[Word] = ("sqlmap", "nikto", "masscan", "nmap", "zgrab", "acunetix", "dirbuster")
-    # A larger body is answered with 413.
-    body_mib: int = Field(default=16, ge=1)
+    # A larger body is answered with 413; None: what stands behind takes, else 16.
+    body_mib: int | None = Field(default=None, ge=1)
     # A client that asks more often than this is answered with 429; None: as often as it likes.
     requests_per_second: int | None = Field(default=None, ge=1)
 
@@ -128,12 +134,46 @@ class NginxTierArgs(Served):
     # Of the site.
     port: Port = 80
     # How long what is behind may take to answer, in seconds. One that hangs is left after it, and the next is asked
-    # what changes nothing (GET, HEAD): take as little as the site's slowest page allows.
-    answer_seconds: int = Field(default=30, ge=1)
+    # what changes nothing (GET, HEAD): take as little as the site's slowest page allows. None: what stands behind may
+    # take, else 30.
+    answer_seconds: int | None = Field(default=None, ge=1)
+    # Without a byte on a websocket, in seconds, after which it ends; of HTTP servers behind.
+    websocket_seconds: int = Field(default=300, ge=1, le=86400)
+    # KiB of a request's first line and headers together; more is answered with 400 or 414.
+    header_kib: int = Field(default=16, ge=4, le=256)
 
     @property
     def trusted_cidrs(self) -> tuple[str, ...]:
         return cidrs_of(self.trusted_proxies)
+
+    @property
+    def behind(self) -> Limits:
+        """Of what makes the pages."""
+        return self.to.limits if self.to else Limits()
+
+    @property
+    def body_mib(self) -> int:
+        return (self.request_filter and self.request_filter.body_mib) or self.behind.body_mib or 16
+
+    @property
+    def patience(self) -> int:
+        """Seconds that one server behind may take for an answer."""
+        return self.answer_seconds or math.ceil(self.behind.answer_seconds or 30)
+
+    @property
+    def limits(self) -> Limits:
+        """Of its requests; one that is asked of a second server takes twice as long."""
+        tries = 1 if len(self.php or self.upstreams) == 1 else 2
+        return Limits(
+            header_kib=self.header_kib,
+            body_mib=self.body_mib,
+            connect_seconds=CONNECT_SECONDS,
+            answer_seconds=tries * self.patience,
+            idle_seconds=self.websocket_seconds if self.upstreams else None,
+            # Of one of its processes, of which there is one a core: each request has two connections.
+            connections=CONNECTIONS // 2,
+            files=FILES,
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -150,6 +190,9 @@ class NginxTierArgs(Served):
             raise ValueError("to, php or upstreams: pages come from one of them")
         if self.to:
             self.to.check_open_to("to", self.machines)
+        passed = replace(self.limits, answer_seconds=self.patience)
+        if misfit := passed.misfit(self.behind):
+            raise ValueError(misfit)
         if self.proxy_protocol and not self.trusted_proxies:
             raise ValueError("proxy_protocol: says who clients are; trusted_proxies says who is believed")
         return self

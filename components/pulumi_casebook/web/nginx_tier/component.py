@@ -7,7 +7,7 @@ from pulumi_casebook.machines.configuration import Allow, Configuration, Directo
 from pulumi_casebook.machines.machine import Machine, one_after_another
 from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 from pulumi_casebook.web.application import Application
-from pulumi_casebook.web.nginx_tier.args import NginxTierArgs
+from pulumi_casebook.web.nginx_tier.args import CONNECT_SECONDS, NginxTierArgs
 
 CACHES = "/var/cache/nginx"
 RESIZER = "127.0.0.1:8081"
@@ -27,7 +27,15 @@ class NginxTier(Component[NginxTierArgs]):
     def __init__(self, args: NginxTierArgs) -> None:
         servers = servers_of(args.machines)
         self.service = Service(
-            self, self.name, servers, args.port, HealthCheck(), args.allowed_cidrs, machines=args.machines
+            self,
+            self.name,
+            servers,
+            args.port,
+            HealthCheck(),
+            args.allowed_cidrs,
+            machines=args.machines,
+            limits=args.limits,
+            passes_to=(args.to,) if args.to else (),
         )
         static = Application("nginx", args.static) if args.static else None
         one_after_another(self, args.machines, "nginx", lambda machine: configuration(args, machine, static))
@@ -46,6 +54,7 @@ def configuration(args: NginxTierArgs, machine: Machine, static: Application | N
             behind=endpoints(args.php or args.upstreams, 9000 if args.php else 80),
             kind="fastcgi" if args.php else "proxy",
             caches=CACHES,
+            connect_seconds=CONNECT_SECONDS,
             resizer=RESIZER,
         ),
     )

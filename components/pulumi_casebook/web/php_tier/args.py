@@ -8,9 +8,12 @@ from pydantic import Field, model_validator
 from pulumi_casebook.core.args import Secret, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import PrivateMachines
-from pulumi_casebook.machines.site import Service, Usable
+from pulumi_casebook.machines.site import Limits, Service, Usable
 from pulumi_casebook.web.application import Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment
+
+# A FastCGI server gets all parameters in 64 KiB, where a request's path and query stand up to three times.
+FASTCGI_HEADER_KIB = 20
 
 
 class PhpTierArgs(Served):
@@ -47,6 +50,8 @@ class PhpTierArgs(Served):
     request_seconds: int = Field(default=30, ge=1, le=3600)
     # The largest upload.
     upload_mib: int = Field(default=16, ge=1)
+    # KiB of a request's first line and headers together, of apache; FastCGI has room for 20.
+    header_kib: int = Field(default=16, ge=4, le=256)
 
     @model_validator(mode="after")
     def _consistent(self) -> "PhpTierArgs":
@@ -57,8 +62,31 @@ class PhpTierArgs(Served):
             raise ValueError(f"memory_mib={self.memory_mib}: not enough for one request of {self.request_mib} MiB")
         if self.sessions and "memcached" not in self.extensions:
             raise ValueError("sessions: are kept in Memcached, which needs the extension memcached")
+        for service in self.uses:
+            if isinstance(service, Service) and (taken := service.limits.connections) and service.mode == "tcp":
+                wanted, taken = self.workers * len(self.machines), taken * len(service.servers)
+                if wanted > taken:
+                    raise ValueError(
+                        f"processes={self.workers}: {len(self.machines)} machines with a connection each to "
+                        f"{service.name} make {wanted}, and it takes {taken} at once; give it more, or this less"
+                    )
         return self
 
     @property
     def workers(self) -> int:
         return self.processes or self.memory_mib // self.request_mib
+
+    @property
+    def body_mib(self) -> int:
+        """An upload, and what a form has around it."""
+        return self.upload_mib + 1
+
+    @property
+    def limits(self) -> Limits:
+        """Of its requests."""
+        return Limits(
+            header_kib=self.header_kib if self.server == "apache" else FASTCGI_HEADER_KIB,
+            body_mib=self.body_mib,
+            answer_seconds=self.request_seconds,
+            connections=self.workers,
+        )

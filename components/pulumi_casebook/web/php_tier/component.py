@@ -37,6 +37,8 @@ class PhpTier(Component[PhpTierArgs]):
             "fastcgi" if args.server == "fpm" else "http",
             application.root,
             args.machines,
+            args.limits,
+            tuple(used for used in args.uses if isinstance(used, Service)),
         )
         made = configurations[args.server]
         one_after_another(

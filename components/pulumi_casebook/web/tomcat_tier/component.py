@@ -12,7 +12,7 @@ from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after_another
-from pulumi_casebook.machines.site import HealthCheck, Service, Usable, servers_of
+from pulumi_casebook.machines.site import HealthCheck, Limits, Service, Usable, servers_of
 from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.web.application import Application, Source
 from pulumi_casebook.web.environment import Value, Variable, check_environment, quoted_secrets, written
@@ -48,6 +48,10 @@ class TomcatTierArgs(Served):
     drain_seconds: int = Field(default=5, ge=0, le=300)
     # How long requests that are under way may take to end, in seconds.
     request_seconds: int = Field(default=30, ge=1)
+    # MiB of a request's body; what is more is not read, and a form of more has no parameters.
+    body_mib: int = Field(default=16, ge=1, le=2047)
+    # KiB of a request's first line and headers together; more is answered with 400.
+    header_kib: int = Field(default=16, ge=4, le=256)
     # Of the application.
     port: Port = 8080
 
@@ -82,7 +86,20 @@ class TomcatTier(Component[TomcatTierArgs]):
         application = Application("tomcat", args.application)
         servers = servers_of(args.machines)
         self.service = Service(
-            self, self.name, servers, args.port, HealthCheck(), args.allowed_cidrs, machines=args.machines
+            self,
+            self.name,
+            servers,
+            args.port,
+            HealthCheck(),
+            args.allowed_cidrs,
+            machines=args.machines,
+            limits=Limits(
+                header_kib=args.header_kib,
+                body_mib=args.body_mib,
+                answer_seconds=args.request_seconds,
+                connections=args.threads,
+            ),
+            passes_to=tuple(used for used in args.uses if isinstance(used, Service)),
         )
         # AES-256, as hexadecimal digits.
         key = random.RandomPassword(

@@ -42,3 +42,17 @@ def test_members_agree_on_the_writer_whatever_happens(tier: Tier) -> None:
 
     tier.signal("db-2", "KILL")
     until(lambda: tier.writers() == ["db-1", "db-1"], "the first server is no writer again")
+
+
+@pytest.mark.parametrize("tier", [(1, {})], indirect=True)
+def test_clients_that_come_and_go_leave_no_source_port_waiting(tier: Tier) -> None:
+    """As many connections as there are ports, and more, within the minute of TIME_WAIT."""
+    tier.boxes["haproxy-1"].run("echo 20000 20199 >/proc/sys/net/ipv4/ip_local_port_range")
+    tier.boxes["haproxy-1"].run("echo 0 >/proc/sys/net/ipv4/tcp_tw_reuse")
+    come_and_go = (
+        "import socket\nfor _ in range(400):\n"
+        f"    with socket.create_connection(('{tier.members['haproxy-1']}', 3306), 2) as one:\n"
+        "        one.settimeout(4)\n        assert one.recv(99) == b'db-1\\n'\n"
+    )
+    tier.boxes["client"].run("python3 -", come_and_go)
+    assert int(tier.boxes["haproxy-1"].run("ss -Hnt state time-wait dport = :3306 | wc -l")) < 10

@@ -39,6 +39,7 @@ PASSWORD = 'of "quotes", \\ and $'
 # As the component writes it.
 SECRETS = {"PASSWORD": '"of \\"quotes\\", \\\\ and $"'}
 FRONT = "10.4.0.1/32"
+PATIENCE = 4  # seconds that a request may take, and nginx waits
 FRESH = 5  # seconds of a page in the cache: two requests that come one after the other are within them
 
 
@@ -75,6 +76,7 @@ class Site:
             clients=["10.4.0.21/32"],
             sessions=cache.service,
             processes=4,
+            request_seconds=PATIENCE,
             application=self.folder,
             **environment,
         )
@@ -93,7 +95,6 @@ class Site:
             trusted_proxies=[FRONT],
             to=php.service,
             cache=PageCache(seconds=FRESH),
-            answer_seconds=2,
             images=Images(origin="http://10.4.0.51:8000/pictures", widths=(100, 200)),
         )
         NginxTier(
