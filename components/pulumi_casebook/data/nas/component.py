@@ -10,6 +10,7 @@ from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, File, Ready, Unit
+from pulumi_casebook.machines.configuration.bundle import FIREWALL
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import Mount
 from pulumi_casebook.machines.units import UNITS
@@ -47,6 +48,8 @@ class NasArgs(ComponentArgs):
         names = [machine.name for machine in self.machines]
         if unknown := [name for name in self.read_only if name not in names]:
             raise ValueError(f"read_only={unknown[0]}: not one of the machines {', '.join(names)}")
+        if self.via and (outside := [machine.name for machine in self.machines if not machine.address]):
+            raise ValueError(f"machines: {outside[0]} has no private address to come from through {self.via.name}")
         if self.read_only and self.via:
             raise ValueError("read_only: behind a gateway machines are one to the NAS; all may write, or none")
         if set(names) == set(self.read_only):
@@ -107,6 +110,8 @@ class Nas(Component[NasArgs]):
             )
             for client in ([args.via] if args.via else args.machines)
         }
+        if args.via:
+            args.via.configure(passing(args, self.name, found.ip), role=f"nas-{self.name}-door", opts=self.child())
         self.mounted = Mount(self, args.mount, args.machines)
         for machine in args.machines:
             access = accesses[(args.via or machine).name]
@@ -115,6 +120,19 @@ class Nas(Component[NasArgs]):
                 role=f"nas-{self.name}",
                 opts=self.child(depends_on=[access]),
             )
+
+
+def passing(args: NasArgs, name: str, address: str) -> Configuration:
+    """What the gateway must hold: to the NAS its address is everybody's, so it lets who mounts pass, and no other."""
+    values = {"name": name.replace("-", "_"), "address": address, "machines": args.machines}
+    rules = File(path=f"{FIREWALL}/nas-{name}.nft", content=render(__file__, "door.nft.j2", **values))
+    return Configuration(
+        role=f"nas-{name}-door",
+        files=(rules,),
+        units=(
+            Unit(unit="nftables.service", oneshot=True, reload_on=(rules.path,), check="nft -c -f /etc/nftables.conf"),
+        ),
+    )
 
 
 def configuration(args: NasArgs, name: str, source: str, read_only: bool) -> Configuration:

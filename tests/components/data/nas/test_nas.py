@@ -8,7 +8,9 @@ import pytest
 
 from pulumi_casebook import InputError, Nas
 from tests.components.tier_fixtures import Values, files_of, machines, role_of
+from tests.components.web.web_tier.namespaces import Box
 from tests.harness import comes_after, declare, declares_the_same, only
+from tests.waiting import until
 
 ACCESS = "ovh:Dedicated/nasHAPartitionAccess:NasHAPartitionAccess"
 
@@ -64,6 +66,29 @@ def test_behind_a_gateway_its_address_alone_may_mount() -> None:
     assert [resource.name for resource in declared if resource.type == ACCESS] == ["files-gateway-2"]
     mounted = only(declared, "command:remote:Command", "web-12-nas-files")
     assert comes_after(declared, mounted, only(declared, ACCESS, "files-gateway-2"))
+
+
+def test_the_gateway_lets_nobody_else_to_what_takes_it_for_everybody() -> None:
+    rules = files_of(role_of(lambda: nas(via=True), "gateway-2-nas-files-door"))["/etc/nftables.d/nas-files.nft"]
+    [address] = re.findall(r"ip daddr (\S+)", rules)
+    [mounts, *_] = re.findall(r"10\.[0-9.]+", rules)
+    stranger = re.sub(r"\d+$", "99", mounts)
+    reach = f"curl -s -o /dev/null --max-time 2 --interface {{}} http://{address}:2049 && echo yes"
+    with Box("inside") as inside, Box("door") as door, Box("store") as store:
+        door.plug(inside, mounts)
+        inside.run(f"ip addr add {stranger}/24 dev eth0")
+        store.plug(door, "198.18.0.2")
+        store.run(f"ip addr add 198.18.0.9/24 dev bridge; ip addr add {address}/32 dev lo")
+        outer, inner = "198.18.0.2", re.sub(r"\d+$", "1", mounts)
+        door.run(f"ip addr add {inner}/24 dev bridge; ip route add {address} via 198.18.0.9")
+        door.run("sysctl -qw net.ipv4.ip_forward=1")
+        inside.run(f"ip route add {address} via {inner}")
+        store.run(f"ip route add {mounts.rpartition('.')[0]}.0/24 via {outer}")
+        store.start("python3 -m http.server 2049")
+        until(lambda: inside.run(reach.format(stranger), check=False) == "yes\n", "no way, so its end proves nothing")
+        door.run("cat > /run/door.nft && nft -f /run/door.nft", rules)
+        assert inside.run(reach.format(mounts), check=False) == "yes\n"
+        assert inside.run(reach.format(stranger), check=False) == ""
 
 
 def test_the_program_and_the_units_are_whole(tmp_path: Path) -> None:
