@@ -1,11 +1,13 @@
 """The controller's decisions: two sites that answer as theirs would, and the sandbox's API with their zone."""
 
+import http.server
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,26 @@ os.replace(new.name, file)
 """
 
 
+class Front(http.server.ThreadingHTTPServer):
+    """What visitors of a site are answered: a status, which changes."""
+
+    def __init__(self, address: str, port: int, status: int) -> None:
+        super().__init__((address, port), Visit)
+        self.status = status
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Visit(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        assert isinstance(self.server, Front)
+        assert self.headers["Host"] == "www.casebook.example"
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_request(self, *_: object) -> None:
+        """Nothing: a test's output is what it says itself."""
+
+
 class Sites:
     def __init__(self, folder: Path, customer: Any) -> None:
         self.folder, self.file = folder, folder / "sites.json"
@@ -85,6 +107,7 @@ class Sites:
         self.credential = {"client_id": made["clientId"], "client_secret": made["clientSecret"]}
         (folder / "ssh.py").write_text(MACHINES)
         self.front = free_port()
+        self.near, self.far = (Front(address, self.front, 200) for address in (NEAR, FAR))
         first = {"near-door": "serve", "far-door": "rest", "writer": "near", "epoch": 1}
         self.set(**first, off=[], orders=[], stuck=False)
 
@@ -95,7 +118,7 @@ class Sites:
     def __getitem__(self, name: str) -> Any:
         return json.loads(self.file.read_text())[name]
 
-    def run(self, word: str, url: str | None = None) -> tuple[bool, str]:
+    def run(self, *words: str, url: str | None = None) -> tuple[bool, str]:
         settings = {
             "sites": {
                 which: {
@@ -116,7 +139,7 @@ class Sites:
         }
         (self.folder / "drp.json").write_text(json.dumps(settings))
         environment = {**os.environ, "DRP": str(self.folder / "drp.json")}
-        done = subprocess.run([sys.executable, str(PROGRAM), word], capture_output=True, text=True, env=environment)
+        done = subprocess.run([sys.executable, str(PROGRAM), *words], capture_output=True, text=True, env=environment)
         return done.returncode == 0, done.stdout + done.stderr
 
     def leads_to(self, name: str = "www") -> list[str]:
@@ -130,6 +153,9 @@ def _sites(tmp_path: Path, account: Any) -> Iterator[Sites]:
     yield sites
     sites.server.should_exit = True
     sites.thread.join()
+    for front in (sites.near, sites.far):
+        front.shutdown()
+        front.server_close()
 
 
 def test_a_switch_is_a_command_either_way(sites: Sites) -> None:
@@ -151,6 +177,7 @@ def test_a_switch_is_a_command_either_way(sites: Sites) -> None:
 
 def test_a_site_that_is_lost_is_replaced_and_put_to_rest_when_it_is_back(sites: Sites) -> None:
     sites.set(off=["near-db", "near-door"])
+    sites.near.status = 503  # a balancer with nobody behind it
     well, said = sites.run("failover")
     assert well, said
     assert "files are as they were 7 s ago" in said
@@ -168,11 +195,45 @@ def test_a_site_that_is_lost_is_replaced_and_put_to_rest_when_it_is_back(sites: 
 
 def test_nothing_is_done_while_something_answers_at_a_site_that_cannot_be_ordered(sites: Sites) -> None:
     sites.set(off=["near-db", "near-door"])
-    with socket.create_server((NEAR, sites.front)):
-        well, said = sites.run("failover")
+    well, said = sites.run("failover")
     assert not well
-    assert "both sites would write" in said
+    assert "both sites would write; switch it off, then: drp failover --first-site-is-off" in said
     assert (sites["writer"], sites["far-door"], sites.leads_to()) == ("near", "rest", [NEAR])
+    # Who says that it is off knows better.
+    well, said = sites.run("failover", "--first-site-is-off")
+    assert well, said
+    assert (sites["writer"], sites["far-door"], sites.leads_to()) == ("far", "serve", [FAR])
+
+
+def test_a_balancer_that_takes_connections_is_no_site(sites: Sites) -> None:
+    sites.set(off=["near-db", "near-door"])
+    sites.near.shutdown()
+    sites.near.server_close()
+    with socket.create_server((NEAR, sites.front)) as balancer:
+
+        def nobody_behind() -> None:
+            while True:
+                try:
+                    balancer.accept()[0].close()
+                except OSError:
+                    return
+
+        threading.Thread(target=nobody_behind, daemon=True).start()
+        well, said = sites.run("failover")
+        balancer.shutdown(socket.SHUT_RDWR)
+    assert well, said
+    assert sites["writer"] == "far"
+
+
+def test_the_command_ends_when_visitors_are_answered(sites: Sites) -> None:
+    sites.far.status = 503
+    later = threading.Timer(6, lambda: setattr(sites.far, "status", 301))
+    later.start()
+    began = time.monotonic()
+    well, said = sites.run("failover")
+    assert well, said
+    assert not later.is_alive()
+    assert time.monotonic() - began > 5
 
 
 def test_a_promotion_that_fails_leaves_the_old_site_serving(sites: Sites) -> None:

@@ -2,7 +2,7 @@
 """Two sites, of which one serves and the other is in step: sees both, and lets the other one serve.
 
     drp status       both sites as they are; JSON
-    drp failover     the second site serves, from now on
+    drp failover     the second site serves, from now on; --first-site-is-off: somebody has made sure of that
     drp failback     the first site serves again
     drp keep         what drp.timer runs: whoever writes serves, the other rests, the name leads to the one that serves
 
@@ -11,13 +11,16 @@ Who serves is who writes, a row of the databases' own that both clusters hold; t
 Where both sites answer, a switch loses nothing: the old site is put to rest, the last files are copied, the decision
 goes through the old site's database and arrives behind its last transaction, then the new site is woken and the name
 moved. Where the first site's database does not answer, all of it that does is put to rest, and the second site takes
-over if nothing answers at the first one's public addresses. If something does, both would write: that is refused.
+over if no visitor is answered at the first one's public addresses. If one is, both would write: that is refused, unless
+whoever asks says that the first site is off.
 """
 
 import fcntl
 import json
 import os
+import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -30,7 +33,8 @@ from pulumi_casebook.machines.service_account.programs.api import Api, Failed
 
 SETTINGS = Path(os.environ.get("DRP", "/etc/drp.json"))
 UNREACHABLE = 255  # of ssh: it could not connect
-PATIENCE, PROMOTION, COPY = 30, 150, 3600  # seconds
+PATIENCE, PROMOTION, COPY, NOTICED = 30, 150, 3600, 120  # seconds
+IS_OFF = "--first-site-is-off"
 
 View = dict[str, Any]
 
@@ -96,17 +100,30 @@ class Site:
         """Serve, or rest; what stands in the way of it."""
         return [str(said) for said in self.all(self.parts, part).values() if isinstance(said, Failed)]
 
-    def answering(self, port: int) -> list[str]:
-        """Public addresses at which something answers."""
+    def answering(self, port: int, host: str) -> list[str]:
+        """Public addresses at which a visitor is answered."""
+        return [address for address in self.addresses.values() if answered(address, port, host)]
 
-        def answers(address: str) -> bool:
-            try:
-                with socket.create_connection((address, port), timeout=5):
-                    return True
-            except OSError:
-                return False
 
-        return [address for address in self.addresses.values() if answers(address)]
+def answered(address: str, port: int, host: str) -> bool:
+    """Whether a visitor of the host is answered there.
+
+    A connection is no answer: a balancer takes it with nobody behind; nor is its word that nobody is (502 to 504).
+    """
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    for secure in (True, False):
+        try:
+            with socket.create_connection((address, port), timeout=5) as plain:
+                asked = anybody.wrap_socket(plain, server_hostname=host) if secure else plain
+                with asked:
+                    asked.sendall(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                    said = asked.recv(64)
+        except OSError:
+            continue
+        if said:
+            return not re.match(rb"HTTP/1\.[01] 50[234]", said)
+    return False
 
 
 class Names:
@@ -139,6 +156,7 @@ class Drp:
         sites = (Site(name, given, settings["ssh"]) for name, given in settings["sites"].items())
         self.primary, self.replica = sites
         self.port: int = settings["port"]
+        self.host = f"{settings['subdomain']}.{settings['zone']}".lstrip(".")
         state = Path(settings["state"])
         self.lock = state / "lock"
         self.names = Names(Api(**settings["api"]), settings["zone"], settings["subdomain"], state / "unserved")
@@ -170,8 +188,8 @@ class Drp:
         if self.names.lead(serving, other):
             say(f"the name leads to {serving.name}")
 
-    def switch(self, new: Site, alone: bool) -> None:
-        """`alone`: also where the old site is gone."""
+    def switch(self, new: Site, alone: bool, off: bool = False) -> None:
+        """`alone`: also where the old site is gone; `off`: it is, somebody says."""
         old, began = self.other(new), time.monotonic()
         self.names.records()  # whoever cannot reach OVHcloud's API may itself be what is cut off
         views, serving = self.look()
@@ -192,10 +210,10 @@ class Drp:
             say(f"not put to rest: {trouble}")
         try:
             self.copy_files(new, views[new.name], must=not alone)
-            if not orderly and (answering := old.answering(self.port)):
+            if not orderly and not off and (answering := old.answering(self.port, self.host)):
                 raise Failed(
-                    f"the databases of {old.name} cannot be asked, but {', '.join(answering)} answers: both sites "
-                    "would write; switch it off first"
+                    f"the databases of {old.name} cannot be asked, but {', '.join(answering)} answers visitors: both "
+                    f"sites would write; switch it off, then: drp failover {IS_OFF}"
                 )
             member = next(iter(views[new.name]["database"]))
             say(new.order(member, "promote" if orderly else "promote --other-is-off", PROMOTION))
@@ -206,6 +224,13 @@ class Drp:
         if troubles := new.become("serve"):
             raise Failed(f"{new.name} writes, but: {'; '.join(troubles)}. The same command continues")
         self.names.lead(new, old)
+        # A balancer before it may have to notice first: who gives the order wants visitors served.
+        noticed = time.monotonic() + NOTICED
+        while not new.answering(self.port, self.host):
+            if time.monotonic() > noticed:
+                addresses = ", ".join(new.addresses.values())
+                raise Failed(f"{new.name} writes and serves, but no visitor is answered at {addresses}")
+            time.sleep(1)
         say(f"{new.name} serves, after {time.monotonic() - began:.0f} s")
 
     def copy_files(self, new: Site, view: View, must: bool) -> None:
@@ -225,9 +250,10 @@ def say(words: str) -> None:
 
 
 def main() -> None:
-    word = sys.argv[1] if len(sys.argv) == 2 else ""
-    if word not in ("status", "failover", "failback", "keep"):
+    words = sys.argv[1:]
+    if words not in (["status"], ["failover"], ["failover", IS_OFF], ["failback"], ["keep"]):
         sys.exit(__doc__)
+    word = words[0]
     try:
         drp = Drp(json.loads(SETTINGS.read_text()))
         if word == "status":
@@ -238,7 +264,7 @@ def main() -> None:
             if word == "keep":
                 drp.keep()
             elif word == "failover":
-                drp.switch(drp.replica, alone=True)
+                drp.switch(drp.replica, alone=True, off=IS_OFF in words)
             else:
                 drp.switch(drp.primary, alone=False)
     except (Failed, OSError, ValueError) as error:
