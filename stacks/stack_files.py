@@ -10,7 +10,7 @@ import yaml
 from sandbox.building import write
 from stacks.environment import CHECKOUT, Stop, is_account, notes
 
-OF_THE_SANDBOX = re.compile(r"\b198\.1[89]\.\d+\.\d+")  # RFC 2544: no network of the Internet
+OF_THE_SANDBOX = re.compile(r"\b(198\.1[89]\.\d+\.\d+|2001:2:)")  # RFC 2544, RFC 5180: of no network of the Internet
 FILES = CHECKOUT / "stacks"
 SALT = "encryptionsalt"  # of Pulumi's passphrase, which it writes into the file of its stack
 PROVIDER = "secretsprovider"  # the same for its other ways to lock secrets
@@ -63,7 +63,7 @@ def check_addresses(file: Path) -> None:
     and who opens a machine to them alone has shut himself out."""
     for where, value in leaves(yaml.safe_load(file.read_text())["config"].get("casebook:settings") or {}):
         if OF_THE_SANDBOX.search(value):
-            raise Stop(f"{file.name}: {where}={value}: an address of the sandbox (198.18.0.0/15); give your own")
+            raise Stop(f"{file.name}: {where}={value}: an address of the sandbox; give your own")
 
 
 def leaves(value: Any, where: str = "") -> Iterator[tuple[str, str]]:

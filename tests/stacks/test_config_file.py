@@ -71,6 +71,7 @@ def test_an_address_of_the_sandbox_is_no_ones_on_an_account(tmp_path: Path) -> N
             r"Pulumi\.some\.yaml: admin_cidrs\[1\]=198\.18\.0\.1/32: .*your own",
         ),
         ("{office: {door: 198.19.255.254}}", r"office\.door=198\.19\.255\.254"),
+        ("{door: '2001:2::1/128'}", "door=2001:2::1/128: an address of the sandbox"),
     ):
         file.write_text(f"config:\n  casebook:architecture: some\n  casebook:settings: {settings}\n")
         with pytest.raises(Stop, match=told):
