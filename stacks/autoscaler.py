@@ -8,24 +8,25 @@ import os
 from pulumi_casebook.watching.autoscaler import PulumiStack
 from pulumi_casebook.watching.autoscaler.program import serve
 from stacks.commands import select
-from stacks.environment import CHECKOUT, prepare
-from stacks.stack_files import SALT, config_file, stack_file
+from stacks.environment import CHECKOUT, is_account, prepare
+from stacks.stack_files import SALT, config_file, secrets_provider, stack_file
 
 
 class CheckoutStack(PulumiStack):
-    """Pulumi's encryption salt stays out of the checkout: `up` has a copy of the stack's file with it."""
+    """The sandbox's salt stays out of the checkout: `up` has a copy of the stack's file with it. An account's stays."""
 
     def up(self) -> None:
-        file = stack_file(self.name)
-        lines = file.read_text().splitlines(keepends=True)
-        file.write_text("".join(line for line in lines if not line.startswith(SALT)))
+        if not is_account():
+            file = stack_file(self.name)
+            lines = file.read_text().splitlines(keepends=True)
+            file.write_text("".join(line for line in lines if not line.startswith(SALT)))
         self.stack.up(config_file=str(config_file(self.name)), on_output=lambda line: print(line, flush=True))
 
 
 def open_stack(name: str) -> CheckoutStack:
-    stack_file(name)
-    environment = prepare(cloud=True)
-    select(name, environment)
+    provider = secrets_provider(name)
+    environment = prepare(cloud=True, secrets_provider=provider)
+    select(name, environment, provider)
     # The Automation API finds Pulumi, its plugins and the credentials where a shell would.
     os.environ.update(environment)
     return CheckoutStack(CHECKOUT, name, "casebook:settings")

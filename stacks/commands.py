@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stacks.environment import CHECKOUT, Stop, empty_project, prepare
+from stacks.environment import CHECKOUT, Stop, empty_project, is_account, prepare
 from stacks.neighbours import check_project
-from stacks.stack_files import config_file, stack_file
+from stacks.stack_files import check_addresses, config_file, secrets_provider
 from stacks.state_recovery import events_of, make_readable, recover, release_dead_lock, replacements, rotations
 
 
@@ -20,10 +20,11 @@ def set_values(file: Path, values: list[str], environment: dict[str, str]) -> No
         run(*path, environment=environment)
 
 
-def select(stack: str, environment: dict[str, str]) -> None:
-    """Select the stack, made at first use."""
+def select(stack: str, environment: dict[str, str], provider: str) -> None:
+    """Select the stack, made at first use, with its secrets provider if it has one of its own."""
+    options = ("--secrets-provider", provider) if provider else ()
     with empty_project() as folder:
-        run("stack", "select", "--create", stack, environment=environment, cwd=folder, quiet=True)
+        run("stack", "select", "--create", stack, *options, environment=environment, cwd=folder, quiet=True)
     run("stack", "select", stack, environment=environment, quiet=True)
 
 
@@ -44,17 +45,19 @@ def run(*arguments: str, environment: dict[str, str], cwd: str = str(CHECKOUT), 
 
 def execute(action: str, stack: str, values: list[str], rotated: list[str], options: list[str]) -> None:
     """One of `up`, `preview`, `outputs`, `destroy`, `shell` on a stack; `options` go to pulumi as they are."""
-    stack_file(stack)
-    environment = prepare(cloud=action != "outputs")
+    provider = secrets_provider(stack)
+    environment = prepare(cloud=action != "outputs", secrets_provider=provider)
     if action in ("up", "destroy"):
         release_dead_lock(stack, environment)
         make_readable(stack, environment)
-    select(stack, environment)
+    select(stack, environment, provider)
     chosen = ("--stack", stack)
     file = config_file(stack, changed=bool(values))
     set_values(file, values, environment)
     config = (*chosen, "--config-file", str(file))
     if action in ("up", "preview"):
+        if is_account():
+            check_addresses(file)
         check_project(stack, file, environment)
     if action == "outputs":
         run("stack", "output", "--json", *chosen, *options, environment=environment)

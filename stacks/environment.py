@@ -80,17 +80,19 @@ def chosen_backend() -> str:
     return ""
 
 
-def check_state(backend: str) -> None:
+def check_state(backend: str, secrets_provider: str = "") -> None:
     """The state holds the keys and passwords of all machines: where it lies, and what locks it, has no default."""
     if not backend:
         raise Stop(
             "PULUMI_BACKEND_URL: not set, and nobody has logged in; choose where the state of this account's stacks "
             "lies, for it holds their keys and passwords: `pulumi login s3://...`, `pulumi login` or PULUMI_BACKEND_URL"
         )
-    if not backend.startswith("https://") and not any(os.environ.get(name) is not None for name in PASSPHRASE):
+    locked = backend.startswith("https://") or secrets_provider not in ("", "passphrase")
+    if not locked and not any(os.environ.get(name) is not None for name in PASSPHRASE):
         raise Stop(
             f"PULUMI_CONFIG_PASSPHRASE_FILE: not set, and {backend} has no secrets provider of its own; name a file "
-            "whose passphrase is to lock the secrets in the state, and keep a copy elsewhere: without it they are lost"
+            "whose passphrase is to lock the secrets in the state, and keep a copy elsewhere, for without it they are "
+            "lost; or name another provider (secretsprovider: ...) in the stack's file"
         )
 
 
@@ -140,15 +142,16 @@ def backend() -> dict[str, str]:
     return {"PULUMI_BACKEND_URL": f"file://{folder}"}
 
 
-def prepare(*, cloud: bool) -> dict[str, str]:
+def prepare(*, cloud: bool, secrets_provider: str = "") -> dict[str, str]:
     """The environment for `pulumi`. Both halves are made ready at the same time; they say what they do.
 
-    `cloud`: whether the command talks to a cloud, so that the sandbox must run.
+    cloud              whether the command talks to a cloud, so that the sandbox must run
+    secrets_provider   what locks the state, where the stack's file names it
     """
     sandbox = not is_account()
     if not sandbox:
         check_account()
-        check_state(chosen_backend())
+        check_state(chosen_backend(), secrets_provider)
     options = () if sandbox else ("--account",)
     running = [module("sandbox.toolchain", "prepare", *options)]
     if sandbox and cloud:

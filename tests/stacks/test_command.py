@@ -50,5 +50,6 @@ def test_what_an_action_does_not_take_is_refused(line: str, monkeypatch: pytest.
 
 
 def test_an_unknown_stack_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(commands, "prepare", lambda **_: pytest.fail("the sandbox is started for nothing"))
     assert run(monkeypatch, "up nosuch") == 1
     assert "no such stack; there are: " in capsys.readouterr().err

@@ -2,11 +2,12 @@
 
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from stacks import environment
+from stacks import autoscaler, environment
 from stacks import stack_files as stacks
 from stacks.environment import Stop
 from stacks.state_recovery import events_of
@@ -53,6 +54,40 @@ def test_nobody_else_reads_a_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
+def test_another_secrets_provider_is_the_accounts_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "Pulumi.some.yaml"
+    file.write_text(f"secretsprovider: hashivault://casebook\nencryptedkey: of it\n{file.read_text()}")
+    assert stacks.secrets_provider("some") == ""
+    assert yaml.safe_load(stacks.config_file("some").read_text()).keys() == {"config"}
+    monkeypatch.setattr(stacks, "is_account", lambda: True)
+    assert stacks.secrets_provider("some") == "hashivault://casebook"
+
+
+def test_an_address_of_the_sandbox_is_no_ones_on_an_account(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.some.yaml"
+    for settings, told in (
+        (
+            "{admin_cidrs: [192.0.2.1/32, 198.18.0.1/32]}",
+            r"Pulumi\.some\.yaml: admin_cidrs\[1\]=198\.18\.0\.1/32: .*your own",
+        ),
+        ("{office: {door: 198.19.255.254}}", r"office\.door=198\.19\.255\.254"),
+        ("{door: '2001:2::1/128'}", "door=2001:2::1/128: an address of the sandbox"),
+    ):
+        file.write_text(f"config:\n  casebook:architecture: some\n  casebook:settings: {settings}\n")
+        with pytest.raises(Stop, match=told):
+            stacks.check_addresses(file)
+    file.write_text(
+        "config: {'casebook:settings': {region: GRA11, admin_cidrs: [192.0.2.1/32], servers: [s-198-18-1-1.eu]}}"
+    )
+    stacks.check_addresses(file)
+
+
+def test_the_files_as_they_come_are_refused_on_an_account() -> None:
+    for file in sorted((Path(__file__).parents[2] / "stacks").glob("Pulumi.*.yaml")):
+        with pytest.raises(Stop, match="an address of the sandbox"):
+            stacks.check_addresses(file)
+
+
 SIZES = """\
   casebook:settings: {region: GRA11, web: 8, office: {web: 4}}
   casebook:sandbox: {web: 2, office: {web: 1}}
@@ -80,3 +115,20 @@ def test_only_counts_differ_in_the_sandbox(line: str, tmp_path: Path) -> None:
 def test_an_unknown_stack_names_the_known_ones() -> None:
     with pytest.raises(Stop, match=r"STACK=sme: no such stack; there are: some"):
         stacks.stack_file("sme")
+
+
+def test_the_autoscaler_leaves_an_accounts_salt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is encrypted in the stack's file could not be read with another one."""
+    salted = f"{stacks.SALT}: of an account\n"
+    file = tmp_path / "Pulumi.some.yaml"
+    file.write_text(salted + file.read_text())
+    used: list[str] = []
+    one = object.__new__(autoscaler.CheckoutStack)
+    one.name = "some"
+    up = SimpleNamespace(up=lambda config_file, **_: used.append(Path(config_file).read_text()))
+    monkeypatch.setattr(one, "stack", up, raising=False)
+    for account in (True, False):
+        for module in (autoscaler, stacks):
+            monkeypatch.setattr(module, "is_account", lambda account=account: account)
+        one.up()
+        assert (salted in file.read_text(), salted in used[-1]) == (account, account)

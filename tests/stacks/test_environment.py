@@ -101,6 +101,9 @@ def test_a_state_has_no_default_place_and_no_default_lock(monkeypatch: pytest.Mo
     with pytest.raises(environment.Stop, match=r"PULUMI_CONFIG_PASSPHRASE_FILE: not set.*s3://theirs"):
         environment.check_state("s3://theirs")
     environment.check_state("https://api.pulumi.com")
+    environment.check_state("s3://theirs", "hashivault://casebook")
+    with pytest.raises(environment.Stop, match="PULUMI_CONFIG_PASSPHRASE_FILE"):
+        environment.check_state("s3://theirs", "passphrase")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
     environment.check_state("s3://theirs")
 

@@ -51,6 +51,17 @@ def test_stacks_without_a_project_do_not_ask(monkeypatch: pytest.MonkeyPatch) ->
         check_project(stack, stack_file(stack), ENVIRONMENT)
 
 
+def test_with_an_account_up_is_not_begun_with_the_sandboxs_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OS_CLOUD", "theirs")
+    monkeypatch.delenv("CASEBOOK_TARGET", raising=False)
+    monkeypatch.setattr(commands, "prepare", lambda **_: ENVIRONMENT)
+    monkeypatch.setattr(commands, "run", lambda *_, **__: None)
+    monkeypatch.setattr(commands, "recover", lambda *_: pytest.fail("recovered"))
+    for action in ("up", "preview"):
+        with pytest.raises(Stop, match="an address of the sandbox"):
+            commands.execute(action, "nextradiotv", [], [], [])
+
+
 def test_up_is_not_begun(holder: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     holder += ["pn-1001"]
     asked: list[tuple[str, ...]] = []

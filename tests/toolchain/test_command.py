@@ -207,12 +207,14 @@ def test_output_that_is_not_utf_8_is_an_error_after_the_command_has_run(program:
 
 def test_what_a_killed_engine_has_started_ends_soon(program: Program) -> None:
     """The language host with its program, the plugin with its command."""
-    program.write(f"{HEAD}command.local.Command('it', create='sleep 612345')\nimport time\ntime.sleep(612345)\n")
+    program.write(f"{HEAD}command.local.Command('it', create='sleep 612345')\n")
     process = program.start("up", "--yes", "--skip-preview", "--non-interactive")
-    until(lambda: any("sleep 612345" in words for words in running(program)))
-    assert len(running(program)) >= 4, "language host, program, plugin, command"
-    process.kill()
-    process.wait()
+    try:
+        until(lambda: any("sleep 612345" in words for words in running(program)), lambda: running(program))
+        assert len(running(program)) >= 4, "language host, program, plugin, command"
+    finally:
+        process.kill()
+        process.wait()
     until(lambda: not running(program), lambda: running(program), seconds=20)
 
 

@@ -26,7 +26,7 @@ from sandbox.toolchain.standin.resource import Call, Cancelled, InitFailed, Invo
 from sandbox.toolchain.standin.values import Path, Values, plain, struct, without_marks
 
 LARGEST_MESSAGE = 400 << 20
-LAST_SECONDS = 1  # for what is under way to see that it is over: a local command ends with what it has started
+LAST_SECONDS = 3  # for what is under way to see that it is over: a local command ends with what it has started
 SEVERITIES = {"status": engine_pb2.INFO, "warning": engine_pb2.WARNING}
 Context: TypeAlias = grpc.ServicerContext
 Answer = TypeVar("Answer")
@@ -231,7 +231,8 @@ def serve(provider: StandIn, engine: str | None) -> None:
     if engine:
         provider.connect(engine)
     over = threading.Event()
-    server = grpc.server(ThreadPoolExecutor(64), options=[("grpc.max_receive_message_length", LARGEST_MESSAGE)])
+    workers = ThreadPoolExecutor(64)
+    server = grpc.server(workers, options=[("grpc.max_receive_message_length", LARGEST_MESSAGE)])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
@@ -241,7 +242,10 @@ def serve(provider: StandIn, engine: str | None) -> None:
     print(port, flush=True)
     over.wait()
     provider.cancelled.set()
-    server.stop(LAST_SECONDS).wait()
+    server.stop(None)
+    ending = threading.Thread(target=workers.shutdown, daemon=True)
+    ending.start()
+    ending.join(LAST_SECONDS)
     sys.stdout.flush()
     # A worker may still be in a call that nothing interrupts.
     os._exit(0)

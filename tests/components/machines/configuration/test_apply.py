@@ -528,3 +528,16 @@ def kill(process: "subprocess.Popen[str]") -> None:
     """The power fails: the program is gone, and what it was running."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+# What else speaks to Pulumi from a machine, and why it says nothing but UTF-8.
+OTHERS = {
+    "machines/configuration/component.py": "the apply program, and the shell that installs it and is silent",
+    "edge/gateway/component.py": "`wg show` tells a key in base64",
+}
+
+
+def test_nothing_else_on_machines_speaks_to_pulumi() -> None:
+    components = PROGRAM.parents[3]
+    speaking = {str(p.relative_to(components)) for p in components.rglob("*.py") if "remote.Command(" in p.read_text()}
+    assert speaking == OTHERS.keys()
