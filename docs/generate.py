@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs import arguments, claims, guarantees
+from docs import arguments, claims, guarantees, limits
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,6 +15,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     made = claims.load()
     yield ROOT / "docs/claims.md", claims.page(made, claims.checks(ROOT) | guarantees.checks())
     yield from guarantees.pages(ROOT, made["systems"])
+    yield from limits.pages(ROOT)
 
 
 def main(arguments: list[str]) -> str | None:

@@ -35,7 +35,7 @@ class NginxTier(Component[NginxTierArgs]):
             args.allowed_cidrs,
             machines=args.machines,
             limits=args.limits,
-            passes_to=(args.to,) if args.to else (),
+            passes_to=((args.to, args.passed_on),) if args.to else (),
         )
         static = Application("nginx", args.static) if args.static else None
         one_after_another(self, args.machines, "nginx", lambda machine: configuration(args, machine, static))

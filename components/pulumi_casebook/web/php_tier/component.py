@@ -38,7 +38,7 @@ class PhpTier(Component[PhpTierArgs]):
             application.root,
             args.machines,
             args.limits,
-            tuple(used for used in args.uses if isinstance(used, Service)),
+            args.passes_to,
         )
         made = configurations[args.server]
         one_after_another(

@@ -99,7 +99,7 @@ class TomcatTier(Component[TomcatTierArgs]):
                 answer_seconds=args.request_seconds,
                 connections=args.threads,
             ),
-            passes_to=tuple(used for used in args.uses if isinstance(used, Service)),
+            passes_to=tuple((used, Limits()) for used in args.uses if isinstance(used, Service)),
         )
         # AES-256, as hexadecimal digits.
         key = random.RandomPassword(
