@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pulumi
@@ -80,14 +80,19 @@ def operator() -> Iterator[None]:
             os.environ |= before
 
 
-def pages(root: Path) -> Iterator[tuple[Path, str]]:
-    parts = [HEAD]
+def served() -> dict[str, list[Service]]:
+    """Of every stack."""
+    stacks = sorted(path.stem.partition(".")[2] for path in STACKS.glob("Pulumi.*.yaml"))
     with operator():
-        for stack in sorted(path.stem.partition(".")[2] for path in STACKS.glob("Pulumi.*.yaml")):
-            told = [one for one in services(stack) if one.limits != Limits() or one.passes_to]
-            rows = [line(*cells(one)) for one in told]
-            parts.append("\n".join([f"## {stack}\n", *header(COLUMNS), *rows]) + "\n")
-    yield root / "docs/limits.md", "\n".join(parts)
+        return {stack: services(stack) for stack in stacks}
+
+
+def page(stacks: Mapping[str, list[Service]]) -> str:
+    parts = [HEAD]
+    for stack, found in stacks.items():
+        rows = [line(*cells(one)) for one in found if one.limits != Limits() or one.passes_to]
+        parts.append("\n".join([f"## {stack}\n", *header(COLUMNS), *rows]) + "\n")
+    return "\n".join(parts)
 
 
 def cells(service: Service) -> tuple[str, ...]:

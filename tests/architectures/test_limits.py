@@ -7,7 +7,8 @@ import pytest
 
 import architectures
 from docs import limits
-from pulumi_casebook.machines.site import Limits, Service
+from pulumi_casebook.edge.load_balancer_ip import LoadBalancerIp
+from pulumi_casebook.machines.site import HealthCheck, Limits, Service
 from tests.architectures.test_every_stack import _stack, roles_of
 from tests.harness import Registered
 
@@ -32,6 +33,13 @@ def test_who_reads_requests_behind_another_says_what_it_takes(services: list[Ser
     behind = {one.name: one for front in services for one, _ in front.passes_to if one.mode != "tcp"}
     silent = [name for name, one in behind.items() if not (one.limits.header_kib and one.limits.connections)]
     assert not silent
+
+
+def test_a_probe_says_what_it_proves(services: list[Service]) -> None:
+    unsaid = HealthCheck().proves
+    assert not [
+        one.name for one in services if one.check.proves == unsaid and not isinstance(one.component, LoadBalancerIp)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,17 @@ class Frontend(Args):
         return self
 
     @property
+    def added_bytes(self) -> int:
+        """Of the headers set on every answer."""
+        return sum(len(f"{name}: {value}\r\n") for name, value in self.response_headers.items())
+
+    @model_validator(mode="after")
+    def _headers_that_browsers_take(self) -> "Frontend":
+        if self.added_bytes > 8192:
+            raise ValueError(f"response_headers: {self.added_bytes} bytes together; proxies and browsers take 8192")
+        return self
+
+    @property
     def reads_requests(self) -> bool:
         """Whether anything is asked of it that only HTTP has."""
         changes = self.response_headers or self.dropped_response_headers
@@ -329,6 +340,11 @@ class HaproxyTierArgs(Served):
     def answer_seconds(self, backend: Backend) -> float:
         """How long its servers may take for an answer: no less than they say, so that theirs comes first."""
         return max(self.timeouts.server, backend.limits.answer_seconds or 0, backend.idle or 0)
+
+    @property
+    def rewrite_bytes(self) -> int:
+        """What is added to one request or answer, at most."""
+        return 1024 + max(frontend.added_bytes for frontend in self.frontends.values())
 
     @property
     def default_backends(self) -> list[str]:

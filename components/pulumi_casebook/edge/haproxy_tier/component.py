@@ -60,7 +60,11 @@ class HaproxyTier(Component[HaproxyTierArgs]):
             self.name,
             servers_of(args.machines),
             frontend.port,
-            HealthCheck(path="/usable", port=args.metrics_port),
+            HealthCheck(
+                path="/usable",
+                port=args.metrics_port,
+                proves="HAProxy answers, and has servers for all that frontends lead to, or no other member has",
+            ),
             (*(frontend.allowed_cidrs or args.allowed_cidrs), *cidrs_of(args.probed_by)),
             args.backends[frontend.backend].mode,
             machines=args.machines,

@@ -22,6 +22,8 @@ class HealthCheck(Args):
     """How a server is found dead, in seconds: at worst `interval` until the next check, then `fall` checks, all but
     the first `fast_interval` apart, each up to `timeout`. The defaults take 2.8 s."""
 
+    # What an answer proves of the server, in words for docs/probes.md.
+    proves: str = "it answers"
     # The page that answers `status` when the server works; None: a connection is enough.
     path: Path | None = "/healthz"
     # What a server that works answers.

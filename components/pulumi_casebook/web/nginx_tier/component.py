@@ -31,7 +31,7 @@ class NginxTier(Component[NginxTierArgs]):
             self.name,
             servers,
             args.port,
-            HealthCheck(),
+            HealthCheck(proves="nginx answers; nothing of what makes the pages, whose dead servers its requests find"),
             args.allowed_cidrs,
             machines=args.machines,
             limits=args.limits,

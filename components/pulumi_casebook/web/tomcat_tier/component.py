@@ -90,7 +90,7 @@ class TomcatTier(Component[TomcatTierArgs]):
             self.name,
             servers,
             args.port,
-            HealthCheck(),
+            HealthCheck(proves="Tomcat answers, has started the application, and is not about to stop"),
             args.allowed_cidrs,
             machines=args.machines,
             limits=Limits(

@@ -54,8 +54,9 @@ class WebTier(Component[WebTierArgs]):
     @takes(WebTierArgs)
     def __init__(self, args: WebTierArgs) -> None:
         proxies = tuple(f"{machine.address}/32" for machine in args.proxies)
+        found = HealthCheck(proves="nginx answers, and the whole site has been fetched")
         limits = Limits(header_kib=16, connections=4096, files=16384)
-        self.service = Service(self, self.name, servers_of(args.machines), 80, HealthCheck(), proxies, limits=limits)
+        self.service = Service(self, self.name, servers_of(args.machines), 80, found, proxies, limits=limits)
         before: list[pulumi.Resource] = [args.source.applied]
         for number, machine in enumerate(args.machines):
             configured = machine.configure(
