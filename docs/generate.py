@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs import arguments, claims, guarantees
+from docs import arguments, claims, guarantees, limits, probes
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,6 +15,9 @@ def pages() -> Iterator[tuple[Path, str]]:
     made = claims.load()
     yield ROOT / "docs/claims.md", claims.page(made, claims.checks(ROOT) | guarantees.checks())
     yield from guarantees.pages(ROOT, made["systems"])
+    served = limits.served()
+    yield ROOT / "docs/limits.md", limits.page(served)
+    yield ROOT / "docs/probes.md", probes.page(served)
 
 
 def main(arguments: list[str]) -> str | None:

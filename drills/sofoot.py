@@ -15,7 +15,7 @@ from drills.drill import Drill, Figure, NotSeen
 from drills.limits import BEHIND_THE_BALANCER, SKIPPED, STARTED_AGAIN
 from drills.load import load
 from drills.outage import AFTER, BEFORE, Bears, machine_lost, outage, served
-from drills.packs import backup, monitoring, mysql_pair, ports
+from drills.packs import backup, haproxy_tier, monitoring, mysql_pair, ports
 from drills.packs.autoscaler import came_and_went
 from drills.patience import seconds_until
 from drills.peak import bare_nginx, highest, rising
@@ -176,6 +176,19 @@ ONLY_WHAT_IS_DECLARED = (
 SOF_2 = ("SOF-2",)
 DRILLS = [
     *lost("haproxy-1", killed={"haproxy": Bears(10, 4, STARTED_AGAIN)}, lost=BEHIND_THE_BALANCER, share=1 / 2),
+    haproxy_tier.parted_from(
+        "haproxy-1",
+        "web-*",
+        site,
+        RATE,
+        seconds=60,
+        clean=42,
+        share=1 / 2,
+        claims=("SOF-10",),
+        promise=NO_INTERRUPTION,
+        limit="it finds its servers dead after 2.8 s and says so, while haproxy-2 has them; OVHcloud probes no more "
+        "often than every 30 s, and the second failure counts; a visitor whose request hangs gives up after 5 s",
+    ),
     *lost("web-1", killed=WEB, lost=Bears(20, 8, SKIPPED), share=1 / 8),  # a dedicated server
     *lost("web-8", killed=WEB, lost=Bears(20, 8, SKIPPED), share=1 / 8),  # an instance
     *(back_office_lost(how, fault("back-office")) for how, fault in faults.every_way("nginx").items()),

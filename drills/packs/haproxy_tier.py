@@ -1,16 +1,17 @@
-"""HaproxyTier: addresses that move between its machines."""
+"""HaproxyTier: addresses that move between its machines, and a machine that is cut from its servers alone."""
 
+import functools
 import json
 import time
 from collections.abc import Callable, Sequence
 from fnmatch import filter as matching
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from drills import faults
-from drills.drill import Figure
+from drills.drill import Drill, Figure, NotSeen
 from drills.load import load
-from drills.outage import AFTER, BEFORE
+from drills.outage import AFTER, BEFORE, outage, served
 from drills.patience import seconds_until
 from stacks.deployed_stack import DeployedStack
 
@@ -67,3 +68,51 @@ class Members(NamedTuple):
             Figure("its address at home after", round(home, 1), "s"),
             Figure("requests failed when it moved home", sum(one.ended > back for one in seen.failed), goal=0),
         ]
+
+
+def usable(stack: DeployedStack, machine: str) -> bool:
+    """What its page says to a balancer in front, and to keepalived."""
+    ask = "import urllib.request as u; u.urlopen('http://127.0.0.1:8404/usable', timeout=2); print('usable')"
+    return "usable" in stack.on(machine, f'python3 -c "{ask}" 2>/dev/null || true')
+
+
+def parted_from(
+    machine: str,
+    servers: str,
+    visitors: Callable[[Any], Sequence[str]],
+    rate: int,
+    *,
+    seconds: int,
+    clean: float,
+    share: float,
+    claims: tuple[str, ...],
+    promise: str,
+    limit: str,
+) -> Drill:
+    """A member is cut from the level below alone, both ways, while everybody else reaches both.
+
+    servers  the machines behind it, by a pattern of their names
+    clean    within how many seconds no visitor's request may fail any more
+    share    the part of the visitors who meet the member
+    """
+
+    def run(stack: DeployedStack[Any]) -> list[Figure]:
+        addresses = [str(stack.machines[name].private) for name in matching(stack.machines, servers)]
+        if not addresses:
+            raise NotSeen(f"no machine is called {servers}")
+        fault = functools.partial(faults.parted, machine=machine, addresses=addresses, seconds=seconds)
+
+        def says_ill(began: float) -> list[Figure]:
+            seconds_until(lambda: not usable(stack, machine), f"{machine} saying that it is of no use", 30)
+            return [Figure("it says that it is of no use after", round(time.time() - began, 1), "s", goal=8)]
+
+        def well_again() -> list[Figure]:
+            return [
+                Figure("well again after", round(seconds_until(lambda: usable(stack, machine), "well", 30), 1), "s")
+            ]
+
+        failed = round(rate * share * clean)
+        watch = served(visitors(stack), rate, failed=failed, clean=clean)
+        return outage(stack, fault, seconds, watch, meanwhile=says_ill, recovered=well_again)
+
+    return Drill(name=f"{machine} is cut from its servers alone", claims=claims, promise=promise, limit=limit, run=run)

@@ -51,7 +51,16 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         self.machines, self.follows = args.machines, args.replica_of.name if args.replica_of else None
         servers = servers_of(args.machines)
         # Slow to believe that a member is back: it must not flap.
-        healthy = HealthCheck(path="/", port=HEALTH, interval=2, fast_interval=0.5, timeout=2, fall=2, rise=5)
+        healthy = HealthCheck(
+            path="/",
+            port=HEALTH,
+            interval=2,
+            fast_interval=0.5,
+            timeout=2,
+            fall=2,
+            rise=5,
+            proves="the member is one of the cluster's majority, in step, and takes reads and writes",
+        )
         limits = Limits(connections=args.max_connections, idle_seconds=WAIT_TIMEOUT)
         self.service = Service(self, self.name, servers, args.port, healthy, args.allowed_cidrs, "tcp", limits=limits)
         self.port, self.database, self.user = args.port, args.database, args.user

@@ -40,7 +40,8 @@ class Memcached(Component[MemcachedArgs]):
 
     @takes(MemcachedArgs)
     def __init__(self, args: MemcachedArgs) -> None:
-        servers, found = servers_of(args.machines), HealthCheck(path=None)
+        servers = servers_of(args.machines)
+        found = HealthCheck(path=None, proves="the cache takes connections; clients leave out one that does not answer")
         limits = Limits(connections=args.max_connections)
         self.service = Service(self, self.name, servers, args.port, found, args.allowed_cidrs, "tcp", limits=limits)
         one_after_another(self, args.machines, "memcached", lambda machine: configuration(args, machine))

@@ -46,7 +46,10 @@ class MysqlPair(Component[MysqlPairArgs]):
     def __init__(self, args: MysqlPairArgs) -> None:
         self.address, self.port, self.database, self.user = args.address, args.port, args.database, args.user
         self.machines, self.lease_seconds = args.machines, args.lease_seconds
-        writer, found = {"writer": args.address}, HealthCheck(path=None)
+        writer = {"writer": args.address}
+        found = HealthCheck(
+            path=None, proves="a server takes connections; its keeper holds the address only while it writes"
+        )
         limits = Limits(connections=args.max_connections, idle_seconds=WAIT_TIMEOUT)
         self.service = Service(self, self.name, writer, args.port, found, args.allowed_cidrs, "tcp", limits=limits)
         self.monitored = Monitored(

@@ -31,7 +31,12 @@ class SearchPair(Component[SearchPairArgs]):
     @takes(SearchPairArgs)
     def __init__(self, args: SearchPairArgs) -> None:
         # A node that has lost the others answers 503.
-        healthy = HealthCheck(path="/_cluster/health?cluster_manager_timeout=1s", interval=2, timeout=2)
+        healthy = HealthCheck(
+            path="/_cluster/health?cluster_manager_timeout=1s",
+            interval=2,
+            timeout=2,
+            proves="the node is one of the cluster's majority",
+        )
         self.service = Service(self, self.name, servers_of(args.machines), HTTP_PORT, healthy, args.allowed_cidrs)
         before: list[pulumi.Resource] = []
         for machine in (args.arbitrator, *args.machines):

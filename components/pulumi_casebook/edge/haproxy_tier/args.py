@@ -224,6 +224,17 @@ class Frontend(Args):
         return self
 
     @property
+    def added_bytes(self) -> int:
+        """Of the headers set on every answer."""
+        return sum(len(f"{name}: {value}\r\n") for name, value in self.response_headers.items())
+
+    @model_validator(mode="after")
+    def _headers_that_browsers_take(self) -> "Frontend":
+        if self.added_bytes > 8192:
+            raise ValueError(f"response_headers: {self.added_bytes} bytes together; proxies and browsers take 8192")
+        return self
+
+    @property
     def reads_requests(self) -> bool:
         """Whether anything is asked of it that only HTTP has."""
         changes = self.response_headers or self.dropped_response_headers
@@ -275,12 +286,9 @@ class HaproxyTierArgs(Served):
             if backend.to:
                 backend.to.check_open_to(f"backends.{name}.to", self.machines)
             if misfit := self.passed_on(backend).misfit(backend.limits):
-                raise ValueError(f"backends.{name}: {misfit}")
-            if (share := self._share(backend)) and backend.maxconn and backend.maxconn > share:
-                raise ValueError(
-                    f"backends.{name}.maxconn={backend.maxconn}: each server takes {backend.limits.connections} at "
-                    f"once of all members together; {share} at most"
-                )
+                raise ValueError(f"backends.{name}, with maxconn={backend.maxconn}: {misfit}")
+        if "members" in self.backends:
+            raise ValueError("backends.members: the tier's own backend has this name")
         ports = [self.metrics_port, PEERS_PORT]
         for name, frontend in self.frontends.items():
             where = f"frontends.{name}"
@@ -321,17 +329,27 @@ class HaproxyTierArgs(Served):
 
     def maxconn_of(self, backend: Backend) -> int:
         """Requests at once for each server of it, from each member."""
-        return backend.maxconn or min(self._share(backend) or 1000, 1000)
+        taken = backend.limits.connections or 1000 * self.serving
+        return backend.maxconn or min(max(taken // self.serving, 1), 1000)
 
-    def _share(self, backend: Backend) -> int | None:
-        """A member's, of what each server behind takes at once. Those without an address that moves to them wait."""
-        serving = min(len(self.machines), len(self.virtual_addresses) or len(self.machines))
-        taken = backend.limits.connections
-        return None if taken is None else max(taken // serving, 1)
+    @property
+    def serving(self) -> int:
+        """How many members have requests at once. Those without an address that moves to them wait."""
+        return min(len(self.machines), len(self.virtual_addresses) or len(self.machines))
 
     def answer_seconds(self, backend: Backend) -> float:
         """How long its servers may take for an answer: no less than they say, so that theirs comes first."""
         return max(self.timeouts.server, backend.limits.answer_seconds or 0, backend.idle or 0)
+
+    @property
+    def rewrite_bytes(self) -> int:
+        """What is added to one request or answer, at most."""
+        return 1024 + max(frontend.added_bytes for frontend in self.frontends.values())
+
+    @property
+    def default_backends(self) -> list[str]:
+        """Where requests go that no route takes, by name."""
+        return sorted({frontend.backend for frontend in self.frontends.values()})
 
     def reached_from(self, frontend: Frontend) -> list[Backend]:
         """All backends that its requests may go to."""
@@ -351,8 +369,8 @@ class HaproxyTierArgs(Served):
         """Of a frontend: what its default backend has."""
         backend = self.backends[frontend.backend]
         servers = 1 if backend.single_writer else len(backend.servers)
-        at_once = min(self.maxconn, servers * self.maxconn_of(backend))
-        return replace(self.passed_on(backend), connections=at_once)
+        at_once = min(self.maxconn, servers * self.maxconn_of(backend)) * self.serving // len(self.machines)
+        return replace(self.passed_on(backend), connections=at_once, files=2 * self.maxconn + 100)
 
     def passed_on(self, backend: Backend) -> Limits:
         """What reaches the backend's servers."""
@@ -363,8 +381,7 @@ class HaproxyTierArgs(Served):
             connect_seconds=self.timeouts.connect,
             answer_seconds=self.answer_seconds(backend) if http else None,
             idle_seconds=backend.idle_timeout or self.timeouts.server,
-            connections=self.maxconn_of(backend),
-            files=2 * self.maxconn + 100,
+            connections=self.serving * self.maxconn_of(backend),
         )
 
     def _backend(self, where: str, name: str) -> Backend:

@@ -60,11 +60,16 @@ class HaproxyTier(Component[HaproxyTierArgs]):
             self.name,
             servers_of(args.machines),
             frontend.port,
-            HealthCheck(path="/usable", port=args.metrics_port),
+            HealthCheck(
+                path="/usable",
+                port=args.metrics_port,
+                proves="HAProxy answers, and has servers for all that frontends lead to, or no other member has",
+            ),
             (*(frontend.allowed_cidrs or args.allowed_cidrs), *cidrs_of(args.probed_by)),
+            args.backends[frontend.backend].mode,
             machines=args.machines,
             limits=args.limits_of(frontend),
-            passes_to=tuple(one.to for one in backends if one.to),
+            passes_to=tuple((one.to, args.passed_on(one)) for one in backends if one.to),
         )
 
 
@@ -87,7 +92,7 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
     )
     open_to = {one.port: one.allowed_cidrs or args.allowed_cidrs for one in args.frontends.values()}
     allow = [Allow(port=port, sources=sources) for port, sources in sorted(open_to.items())]
-    allow.append(Allow(port=args.metrics_port, sources=cidrs_of(args.probed_by)))
+    allow.append(Allow(port=args.metrics_port, sources=(*cidrs_of(args.probed_by), *others)))
     allow.extend([Allow(port=PEERS_PORT, sources=others)] if peers else [])
     allow.extend([Allow(protocol="vrrp", sources=others)] if args.virtual_addresses else [])
     moving = virtual_files(args, member) if args.virtual_addresses else ()

@@ -12,6 +12,7 @@ from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.local_programs import own_program
 from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.edge.load_balancer_ip.args import FarmServer, Listener, LoadBalancerIpArgs
+from pulumi_casebook.machines.site import HealthCheck, Limits, Service
 from pulumi_casebook.network.certificate import Certificate
 
 
@@ -23,7 +24,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
     local `Command`, whose deletion does the same for whatever was deleted. A certificate is a `Command` of its own.
 
     Attributes, known at preview: `ipv4`, `url` (of the first listener), `service_name`, `externally_managed`;
-    `open_to`, its open ports by network, for an `exposure`.
+    `open_to`, its open ports by network, for an `exposure`; `services`, its open listeners.
     Sources: SOF-1, SOF-2, GIR-2; api.ovh.com /ipLoadbalancing; provider issues #58 to #60 (refresh), #584, #1232.
     """
 
@@ -50,6 +51,7 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
                     opts=self.child(),
                 )
             )
+        self.services = [self._service(args, listener) for listener in args.listeners if listener.open]
         clean = self._cleanup(args, attached)
         network_id: pulumi.Output[int] | None = None
         if args.network and args.nat_cidr:
@@ -67,6 +69,23 @@ class LoadBalancerIp(Component[LoadBalancerIpArgs]):
         for listener in args.listeners:
             self._listen(args, listener, network_id, clean)
         iplb.Refresh(self.name, service_name=args.service_name, keepers=self._keepers, opts=self.child())
+
+    def _service(self, args: LoadBalancerIpArgs, listener: Listener) -> Service:
+        """What the world sees on a port. OVHcloud publishes none of the balancer's own limits."""
+        behind = [one for one in (args.to, *(server.to for server in args.planned.values())) if one]
+        passes_to = tuple((one, Limits()) for one in behind)
+        cidrs = tuple(listener.allowed_cidrs) or (WORLD,)
+        servers = {"balancer": self.ipv4}
+        return Service(
+            self,
+            self.name,
+            servers,
+            listener.port,
+            HealthCheck(path=None),
+            cidrs,
+            listener.protocol,
+            passes_to=passes_to,
+        )
 
     def _find(self, args: LoadBalancerIpArgs) -> str:
         """The balancer's address, once the account has shown that it can do what is asked of it."""

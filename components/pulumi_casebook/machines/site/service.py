@@ -22,6 +22,8 @@ class HealthCheck(Args):
     """How a server is found dead, in seconds: at worst `interval` until the next check, then `fall` checks, all but
     the first `fast_interval` apart, each up to `timeout`. The defaults take 2.8 s."""
 
+    # What an answer proves of the server, in words for docs/probes.md.
+    proves: str = "it answers"
     # The page that answers `status` when the server works; None: a connection is enough.
     path: Path | None = "/healthz"
     # What a server that works answers.
@@ -68,10 +70,14 @@ class Limits:
         """What of a tier with these limits does not fit to the one behind, which would refuse, or go on with, what the
         first lets through. None: nothing; what a tier does not read, it does not judge.
         """
-        for field in ("header_kib", "body_mib"):
+        for field, else_ in (
+            ("header_kib", "and would be the one to refuse"),
+            ("body_mib", "and would be the one to refuse"),
+            ("connections", "of all who stand in front together"),
+        ):
             through, taken = getattr(self, field), getattr(behind, field)
             if through and taken and through > taken:
-                return f"{field}={through}: what stands behind takes {taken} at most, and would be the one to refuse"
+                return f"{field}={through}: what stands behind takes {taken} at most, {else_}"
         if self.answer_seconds and behind.answer_seconds and self.answer_seconds < behind.answer_seconds:
             return (
                 f"answer_seconds={self.answer_seconds:g}: what stands behind may take {behind.answer_seconds:g}, and "
@@ -108,8 +114,8 @@ class Service(Usable):
     machines: Sequence[Machine] = ()
     # Of its requests, for who passes them on to it.
     limits: Limits = Limits()
-    # Where it passes them on to.
-    passes_to: tuple["Service", ...] = ()
+    # Where it passes them on to, and what of them; connections are those of all its servers to each of the other's.
+    passes_to: "tuple[tuple[Service, Limits], ...]" = ()
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -161,6 +161,11 @@ class NginxTierArgs(Served):
         return self.answer_seconds or math.ceil(self.behind.answer_seconds or 30)
 
     @property
+    def passed_on(self) -> Limits:
+        """What reaches the servers behind; how many requests at once, is theirs to say."""
+        return replace(self.limits, answer_seconds=self.patience, connections=None, files=None)
+
+    @property
     def limits(self) -> Limits:
         """Of its requests; one that is asked of a second server takes twice as long."""
         tries = 1 if len(self.php or self.upstreams) == 1 else 2
@@ -190,8 +195,7 @@ class NginxTierArgs(Served):
             raise ValueError("to, php or upstreams: pages come from one of them")
         if self.to:
             self.to.check_open_to("to", self.machines)
-        passed = replace(self.limits, answer_seconds=self.patience)
-        if misfit := passed.misfit(self.behind):
+        if misfit := self.passed_on.misfit(self.behind):
             raise ValueError(misfit)
         if self.proxy_protocol and not self.trusted_proxies:
             raise ValueError("proxy_protocol: says who clients are; trusted_proxies says who is believed")

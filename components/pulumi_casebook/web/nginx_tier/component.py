@@ -31,11 +31,11 @@ class NginxTier(Component[NginxTierArgs]):
             self.name,
             servers,
             args.port,
-            HealthCheck(),
+            HealthCheck(proves="nginx answers; nothing of what makes the pages, whose dead servers its requests find"),
             args.allowed_cidrs,
             machines=args.machines,
             limits=args.limits,
-            passes_to=(args.to,) if args.to else (),
+            passes_to=((args.to, args.passed_on),) if args.to else (),
         )
         static = Application("nginx", args.static) if args.static else None
         one_after_another(self, args.machines, "nginx", lambda machine: configuration(args, machine, static))

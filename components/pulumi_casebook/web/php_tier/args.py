@@ -1,5 +1,6 @@
 """Arguments of a tier of PHP."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -62,14 +63,9 @@ class PhpTierArgs(Served):
             raise ValueError(f"memory_mib={self.memory_mib}: not enough for one request of {self.request_mib} MiB")
         if self.sessions and "memcached" not in self.extensions:
             raise ValueError("sessions: are kept in Memcached, which needs the extension memcached")
-        for service in self.uses:
-            if isinstance(service, Service) and (taken := service.limits.connections) and service.mode == "tcp":
-                wanted, taken = self.workers * len(self.machines), taken * len(service.servers)
-                if wanted > taken:
-                    raise ValueError(
-                        f"processes={self.workers}: {len(self.machines)} machines with a connection each to "
-                        f"{service.name} make {wanted}, and it takes {taken} at once; give it more, or this less"
-                    )
+        for service, passed in self.passes_to:
+            if misfit := passed.misfit(service.limits):
+                raise ValueError(f"processes={self.workers}, each with a connection to {service.name}: {misfit}")
         return self
 
     @property
@@ -80,6 +76,13 @@ class PhpTierArgs(Served):
     def body_mib(self) -> int:
         """An upload, and what a form has around it."""
         return self.upload_mib + 1
+
+    @property
+    def passes_to(self) -> tuple[tuple[Service, Limits], ...]:
+        """A connection a process, shared out among the servers of what is used."""
+        processes = self.workers * len(self.machines)
+        used = [one for one in self.uses if isinstance(one, Service)]
+        return tuple((one, Limits(connections=math.ceil(processes / len(one.servers)))) for one in used)
 
     @property
     def limits(self) -> Limits:

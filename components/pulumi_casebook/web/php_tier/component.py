@@ -32,13 +32,13 @@ class PhpTier(Component[PhpTierArgs]):
             self.name,
             servers_of(args.machines),
             FASTCGI if args.server == "fpm" else 80,
-            HealthCheck(),
+            HealthCheck(proves="a process takes requests within the check's time, and can read the application"),
             args.allowed_cidrs,
             "fastcgi" if args.server == "fpm" else "http",
             application.root,
             args.machines,
             args.limits,
-            tuple(used for used in args.uses if isinstance(used, Service)),
+            args.passes_to,
         )
         made = configurations[args.server]
         one_after_another(
@@ -56,8 +56,9 @@ def fpm(args: PhpTierArgs, machine: Machine, application: Application) -> Config
     files = (
         _rendered("php.ini", f"{folder}/conf.d/90-casebook.ini", args, machine, application),
         _rendered("pool.conf", f"{folder}/pool.d/www.conf", args, machine, application, private=True),
+        _rendered("healthz.php", CHECK, args, machine, application),
     )
-    asked = "SCRIPT_NAME=/fpm-ping SCRIPT_FILENAME=/fpm-ping REQUEST_METHOD=GET"
+    asked = f"SCRIPT_NAME={CHECK} SCRIPT_FILENAME={CHECK} REQUEST_METHOD=GET"
     return Configuration(
         role="php",
         packages=(f"php{PHP}-fpm", *_extensions(args), "libfcgi-bin"),
@@ -72,7 +73,7 @@ def fpm(args: PhpTierArgs, machine: Machine, application: Application) -> Config
             ),
         ),
         allow=(Allow(port=FASTCGI, sources=args.allowed_cidrs),),
-        ready=Ready(command=f"{asked} timeout 5 cgi-fcgi -bind -connect {machine.address}:{FASTCGI} | grep -qx pong"),
+        ready=Ready(command=f"{asked} timeout 5 cgi-fcgi -bind -connect {machine.address}:{FASTCGI} | grep -qx ready"),
     )
 
 
@@ -82,13 +83,13 @@ def apache(args: PhpTierArgs, machine: Machine, application: Application) -> Con
         _rendered("php.ini", f"/etc/php/{PHP}/apache2/conf.d/90-casebook.ini", args, machine, application),
         _rendered("site.conf", "/etc/apache2/sites-enabled/000-default.conf", args, machine, application, private=True),
         File(path="/etc/apache2/ports.conf", content=f"Listen {machine.address}:80\n"),
+        _rendered("healthz.php", CHECK, args, machine, application),
     )
-    check = File(path=CHECK, content='<?php header("Content-Type: text/plain"); echo "ready\\n";\n')
     return Configuration(
         role="php",
         packages=("apache2", f"libapache2-mod-php{PHP}", *_extensions(args), "curl"),
         directories=application.directories,
-        files=(*application.files, *files, check),
+        files=(*application.files, *files),
         units=(
             *application.units,
             Unit(

@@ -90,7 +90,7 @@ class TomcatTier(Component[TomcatTierArgs]):
             self.name,
             servers,
             args.port,
-            HealthCheck(),
+            HealthCheck(proves="Tomcat answers, has started the application, and is not about to stop"),
             args.allowed_cidrs,
             machines=args.machines,
             limits=Limits(
@@ -99,7 +99,7 @@ class TomcatTier(Component[TomcatTierArgs]):
                 answer_seconds=args.request_seconds,
                 connections=args.threads,
             ),
-            passes_to=tuple(used for used in args.uses if isinstance(used, Service)),
+            passes_to=tuple((used, Limits()) for used in args.uses if isinstance(used, Service)),
         )
         # AES-256, as hexadecimal digits.
         key = random.RandomPassword(

@@ -63,7 +63,8 @@ class UploadTier(Component[UploadTierArgs]):
         drawn = random.RandomPassword(f"{self.name}-token", length=32, special=False, opts=self.child())
         self.token = drawn.result
         servers = {machine.name: machine.public_address for machine in args.machines}
-        self.service = Service(self, self.name, servers, 443, HealthCheck(port=HEALTH), args.allowed_cidrs, "tcp")
+        found = HealthCheck(port=HEALTH, proves="nginx and the application behind it answer")
+        self.service = Service(self, self.name, servers, 443, found, args.allowed_cidrs, "tcp")
         before: list[pulumi.Resource] = []
         for number, machine in enumerate(args.machines):
             configured = machine.configure(

@@ -8,7 +8,7 @@ from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
+from pulumi_casebook.machines.site import HealthCheck, Limits, Service, servers_of
 from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.web.back_office import BackOffice
 
@@ -54,7 +54,9 @@ class WebTier(Component[WebTierArgs]):
     @takes(WebTierArgs)
     def __init__(self, args: WebTierArgs) -> None:
         proxies = tuple(f"{machine.address}/32" for machine in args.proxies)
-        self.service = Service(self, self.name, servers_of(args.machines), 80, HealthCheck(), proxies)
+        found = HealthCheck(proves="nginx answers, and the whole site has been fetched")
+        limits = Limits(header_kib=16, connections=4096, files=16384)
+        self.service = Service(self, self.name, servers_of(args.machines), 80, found, proxies, limits=limits)
         before: list[pulumi.Resource] = [args.source.applied]
         for number, machine in enumerate(args.machines):
             configured = machine.configure(

@@ -111,13 +111,15 @@ def test_only_the_balancer_reaches_the_frontends() -> None:
     assert bundle()["files"]["/etc/nftables.d/haproxy.nft"]["lines"][1:] == [
         f"add rule inet filter input ip saddr {{ {NAT} }} tcp dport 80 accept",
         f"add rule inet filter input ip saddr {{ {NAT} }} tcp dport 443 accept",
+        # What members ask each other.
+        "add rule inet filter input ip saddr { 10.8.0.11/32 } tcp dport 8404 accept",
     ]
 
 
 @pytest.mark.claim("SOF-10")
 def test_a_balancer_that_probes_reaches_the_page_that_it_asks_for() -> None:
     rules = bundle(haproxy={"probed_by": [NAT]})["files"]["/etc/nftables.d/haproxy.nft"]["lines"]
-    assert f"add rule inet filter input ip saddr {{ {NAT} }} tcp dport 8404 accept" in rules
+    assert f"add rule inet filter input ip saddr {{ {NAT}, 10.8.0.11/32 }} tcp dport 8404 accept" in rules
 
 
 @pytest.mark.claim("NRT-16")
@@ -221,6 +223,7 @@ def test_a_dead_server_is_found_within_three_seconds() -> None:
         ),
         ({"frontends": {"a": Frontend(port=8404, backend="web")}}, "frontends.a.port=8404: taken (metrics"),
         ({"frontends": {"metrics": Frontend(port=80, backend="web")}}, "frontends.metrics: the tier's own"),
+        ({"backends": {"members": Backend(servers={"web-1": "10.8.0.20"})}}, "backends.members: the tier's own"),
         (
             {"frontends": {"a": Frontend(port=80, backend="web", proxy_protocol_from=("10.9.0.0/28",))}},
             "frontends.a.proxy_protocol_from=10.9.0.0/28: outside clients, so dropped",
@@ -271,6 +274,7 @@ def test_refusals(values: dict[str, Any], message: str | None) -> None:
             "one server has all connections",
         ),
         (lambda: Frontend(port=80, backend="a", methods=("GET }",)), "methods"),
+        (lambda: Backend(servers={"a": "10.8.0.20"}, nolinger=True), "nolinger: needs mode=tcp"),
         (lambda: Route(backend="a"), "host or path_prefix"),
         (lambda: Route(backend="a", path_prefix="/a } { always_true"), "path_prefix"),
         (lambda: Frontend(port=80, backend="a", response_headers={"X-A": 'a" if { true }'}), "its own syntax"),
