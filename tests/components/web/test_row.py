@@ -101,6 +101,7 @@ def declared(folder: Path) -> Callable[[], None]:
                 processes=4,
                 request_seconds=PATIENCE,
                 upload_mib=1,
+                secure_cookies=False,
             )
             for name, number, given in (("php", 31, ["10.4.0.21/32"]), ("apache", 33, front))
         )

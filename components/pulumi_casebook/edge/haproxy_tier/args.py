@@ -194,6 +194,9 @@ class Frontend(Args):
     proxy_protocol_from: Clients = ()
     # Who is believed about clients (X-Forwarded-For and -Proto): a proxy in front that has looked at the request.
     trusted_proxies: Clients = ()
+    # Days for which browsers that were here come back by TLS alone (Strict-Transport-Security), whatever becomes of the
+    # certificate meanwhile; with a certificate. None: they may come in clear.
+    hsts_days: int | None = Field(default=None, ge=1, le=3650)
     # Answer plain HTTP with the same URL in https.
     redirect_https: bool = False
     # The first that matches wins.
@@ -219,6 +222,8 @@ class Frontend(Args):
 
     @model_validator(mode="after")
     def _redirect_in_clear(self) -> "Frontend":
+        if self.hsts_days and not self.certificate:
+            raise ValueError(f"hsts_days={self.hsts_days}: browsers believe it of TLS alone; give a certificate")
         if self.redirect_https and self.certificate:
             raise ValueError("redirect_https: this frontend speaks TLS already; set it on the plain one")
         return self

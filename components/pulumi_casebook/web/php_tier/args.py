@@ -41,6 +41,8 @@ class PhpTierArgs(Served):
     )
     # The Memcached tier that keeps sessions, so that any member knows every visitor.
     sessions: Service | None = None
+    # Session cookies go over TLS alone; False where the site has none.
+    secure_cookies: bool = True
     # What of a machine's memory requests may take together, in MiB.
     memory_mib: int = Field(default=2048, ge=64)
     # What one request may take, in MiB (PHP's memory_limit).

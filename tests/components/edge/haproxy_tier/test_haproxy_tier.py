@@ -275,6 +275,7 @@ def test_refusals(values: dict[str, Any], message: str | None) -> None:
         ),
         (lambda: Frontend(port=80, backend="a", methods=("GET }",)), "methods"),
         (lambda: Backend(servers={"a": "10.8.0.20"}, nolinger=True), "nolinger: needs mode=tcp"),
+        (lambda: Frontend(port=80, backend="a", hsts_days=180), "hsts_days=180: browsers believe it of TLS alone"),
         (lambda: Route(backend="a"), "host or path_prefix"),
         (lambda: Route(backend="a", path_prefix="/a } { always_true"), "path_prefix"),
         (lambda: Frontend(port=80, backend="a", response_headers={"X-A": 'a" if { true }'}), "its own syntax"),

@@ -52,6 +52,12 @@ def test_processes_fit_into_the_memory(folder: Path, values: Values, workers: in
     assert f"pm.max_children = {workers}\n" in files_of(role_of(tier(folder, **values), "php-31-php"))[POOL]
 
 
+@pytest.mark.parametrize(("values", "said"), [({}, "On"), ({"secure_cookies": False}, "Off")])
+def test_session_cookies_go_over_tls_alone_unless_the_site_has_none(folder: Path, values: Values, said: str) -> None:
+    ini = files_of(role_of(tier(folder, **values), "php-31-php"))[f"/etc/php/{PHP}/fpm/conf.d/90-casebook.ini"]
+    assert f"session.cookie_secure = {said}\n" in ini
+
+
 def test_a_folder_with_a_picture_goes_as_one_archive_that_is_always_the_same(folder: Path) -> None:
     (folder / "picture.png").write_bytes(bytes(range(256)))
     once, again = (files_of(role_of(tier(folder), "php-31-php")) for _ in range(2))
