@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import yaml
@@ -57,7 +58,7 @@ def services(stack: str) -> list[Service]:
     return [service for made in reversed(found) if isinstance(made, Component) for service in of(made)]
 
 
-def of(component: Component) -> list[Service]:
+def of(component: Component[Any]) -> list[Service]:
     """What a component serves: by its ports, where it has several."""
     several = getattr(component, "services", None)
     if several:

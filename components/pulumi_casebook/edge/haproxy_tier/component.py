@@ -2,6 +2,7 @@
 
 import pulumi
 
+from pulumi_casebook.core.args import WORLD
 from pulumi_casebook.core.clients import cidrs_of
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
@@ -79,6 +80,7 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
     shared = any(backend.shared for backend in args.backends.values())
     peers = [(machine.name, machine.address) for machine in args.machines] if shared and others else []
     values = {"args": args, "member": member, "peers": peers, "peers_port": PEERS_PORT, "ms": _milliseconds}
+    values["world"] = WORLD
     files = (
         File(path=CONFIGURATION, content=render(__file__, "haproxy.cfg.j2", **values)),
         *(

@@ -40,3 +40,12 @@ def test_a_member_that_alone_has_lost_its_servers_says_so_and_none_when_all_have
     until(lambda: usable(tier) == ["503", "200"], "the one that is still cut does not say so")
     tier.boxes["haproxy-1"].run("nft delete table inet cut")
     until(lambda: usable(tier) == ["200", "200"], "a member that has its servers again is not usable")
+
+
+@pytest.mark.parametrize("tier", [(1, {"clients": ["0.0.0.0/0"]}), (1, {})], indirect=True, ids=["world", "some"])
+def test_the_world_is_answered_by_ipv6_too(tier: Tier, request: pytest.FixtureRequest) -> None:
+    tier.boxes["haproxy-1"].run("ip -6 address add 2001:2::11/64 dev eth0 nodad")
+    tier.boxes["client"].run("ip -6 address add 2001:2::99/64 dev eth0 nodad")
+    tier.boxes["haproxy-1"].run("nft -f /etc/nftables.conf")
+    assert tier.answers(tier.members["haproxy-1"]) == "db-1"
+    assert tier.answers("2001:2::11") == ("db-1" if "[world]" in request.node.name else "")
