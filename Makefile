@@ -31,8 +31,8 @@ preview: .venv/.complete ## show what `up` would change
 outputs: .venv/.complete ## the stack's outputs, as JSON
 	@$(PYTHON) -m stacks outputs $(STACK)
 
-destroy: .venv/.complete ## take STACK away; what the account rents stays
-	@$(PYTHON) -m stacks destroy $(STACK)
+destroy: .venv/.complete ## take STACK away; what the account rents stays, and copies with what opens them, unless LOSE=copies
+	@$(PYTHON) -m stacks destroy $(STACK) $(if $(LOSE),--ignore-protect)
 
 drill: .venv/.complete ## break STACK, which is up, on purpose and measure; ONLY="words" of a drill's name, RUNS=3
 	@$(PYTHON) -m drills $(STACK) $(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS))

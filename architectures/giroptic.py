@@ -127,7 +127,14 @@ class Giroptic(Architecture[Settings]):
             project=args.project,
             region=args.storage_region,
             containers={
-                "photos": ContainerArgs(signed_urls=True, origins=[f"https://www.{args.domain}"], writers=["photos"]),
+                # Its key signs deletions as well; with versions they take nothing away.
+                "photos": ContainerArgs(
+                    signed_urls=True,
+                    origins=[f"https://www.{args.domain}"],
+                    writers=["photos"],
+                    versioning=True,
+                    keep=True,
+                ),
                 "exports": ContainerArgs(writers=["exports"]),
             },
         )

@@ -10,6 +10,9 @@ haproxy-1 ─────┴───── haproxy-2         one address for bo
    │ 3306 ▶ db-1, db-2, db-3            Galera, on dedicated servers over vRack
                ║ vRack: data and files, in step
           the same in Gravelines, smaller, at rest: `drp failover` on gra-conductor
+
+Ours, for the document is silent: rbx-monitoring and rbx-logs for both sites, and backups of the databases and the files
+of each in object storage, which rbx-monitoring prunes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +36,8 @@ from pulumi_casebook import (
     AddressPlan,
     Allow,
     Backend,
+    Backup,
+    BackupBucket,
     Certificate,
     DnsRoundRobin,
     DrpReplicaSite,
@@ -42,13 +47,20 @@ from pulumi_casebook import (
     GaleraCluster,
     Gateway,
     HaproxyTier,
+    Logs,
+    Machine,
+    MailArgs,
+    Monitored,
+    Monitoring,
     Nas,
     NginxTier,
     PhpTier,
     RequestFilter,
+    RetentionArgs,
     Route,
     SharedFiles,
     Site,
+    SmsArgs,
     StandbyUnits,
     TomcatTier,
     VrackNetwork,
@@ -56,11 +68,13 @@ from pulumi_casebook import (
 )
 from pulumi_casebook.core.args import WORLD, Args, Domain, Label, NasName, ProviderName, ServerName, Vlan
 from pulumi_casebook.core.component import takes
+from pulumi_casebook.data.object_storage import Region
 from pulumi_casebook.network.vrack_network import PrivateCidr
 
 APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
 OPEN = [Allow(port=port, sources=[WORLD]) for port in (80, 443)]
 FILES = "/srv/keyzee"
+KEPT = RetentionArgs(daily=14, weekly=8)
 # Where each tier's addresses are in those of its site.
 TIERS = {
     "gateway": "2/31",
@@ -71,6 +85,8 @@ TIERS = {
     "mobile": "64/28",
     "database": "80/28",
     "conductor": "96/28",
+    "monitoring": "112/32",
+    "logs": "113/32",
 }
 
 
@@ -114,6 +130,11 @@ class Settings(CloudRackSettings):
     zone: Domain
     # Of each NAS-HA.
     files_gb: int = Field(default=500, ge=10)
+    # Of the backups.
+    storage_region: Region = "GRA"
+    # Who is told of an incident: by mail, by text message, or both.
+    mail: MailArgs | None = None
+    sms: SmsArgs | None = None
 
     # The site that serves, and the one that takes over (KEY-6).
     primary: Place
@@ -195,9 +216,10 @@ class Built:
         self.mobiles = site.instances("mobile", sizes.mobile)
 
         # Databases, on dedicated servers (KEY-4). All reach them through HAProxy.
+        self.databases = site.dedicated("database", place.databases)
         self.database = GaleraCluster(
             site.named("database"),
-            machines=site.dedicated("database", place.databases),
+            machines=self.databases,
             network=network,
             clients=[haproxies],
             database="keyzee",
@@ -224,7 +246,7 @@ class Built:
             secrets=secrets,
             opts=after_database,
         )
-        files = Nas(
+        self.files = files = Nas(
             site.named("files"),
             service_name=place.nas,
             partition="keyzee",
@@ -286,6 +308,27 @@ class Built:
             },
         )
 
+    def saved(self, to: BackupBucket) -> list[Backup]:
+        """Its data, every night."""
+        database = Backup(
+            self.site.named("database"),
+            machine=self.databases[-1],
+            mysql=self.database.service,
+            to=to,
+            schedule="*-*-* 03:15:00",
+            retention=KEPT,
+        )
+        files = Backup(
+            self.site.named("files"),
+            machine=self.mobiles[0],
+            paths=[FILES],
+            to=to,
+            schedule="*-*-* 04:15:00",
+            retention=KEPT,
+            opts=pulumi.ResourceOptions(depends_on=[self.files]),
+        )
+        return [database, files]
+
     @property
     def part(self) -> DrpSite:
         """It is warm: all but its door is at work."""
@@ -324,6 +367,18 @@ class Keyzee(Architecture[Settings]):
             files=SharedFiles(path=FILES),
         )
 
+        # Who watches prunes: it holds no data.
+        monitoring = primary.site.instance("monitoring")
+        copies = BackupBucket(
+            "copies",
+            project=args.project,
+            region=args.storage_region,
+            # Names of buckets are the whole platform's; the project's number makes this one our own.
+            bucket=f"keyzee-{args.project[:8]}-backups",
+            pruner=monitoring,
+        )
+        look_after(args, [primary, replica], monitoring, copies, copies.watches)
+
         places = {args.primary.name: primary, args.replica.name: replica}
         for name, place in args.elsewhere.items():
             apart = VrackNetwork(
@@ -337,6 +392,7 @@ class Keyzee(Architecture[Settings]):
                 opts=pulumi.ResourceOptions(depends_on=[network]),
             )
             built = places[place.name] = Built(args, place, apart, AddressPlan(apart.cidr, **TIERS))
+            look_after(args, [built], built.site.instance("monitoring"), copies)
             # Fleets are apart, so a fleet's application knows the name of its own place.
             DnsRoundRobin(name, zone=args.zone, subdomain=name, targets={"front": built.door.public_address})
 
@@ -350,3 +406,22 @@ class Keyzee(Architecture[Settings]):
             machines=locations(machines),
             exposure=exposure(machines),
         )
+
+
+def look_after(
+    args: Settings, places: Sequence[Built], monitoring: Machine, copies: BackupBucket, more: Sequence[Monitored] = ()
+) -> None:
+    """Backups, logs, and somebody who is told, of the places in one network."""
+    site = places[0].site
+    logs = site.instance("logs")
+    machines = [machine for built in places for machine in built.site.machines]
+    saved = [backup.monitored for built in places for backup in built.saved(copies)]
+    Logs(site.named("logs"), machine=logs, machines=machines, programs={"http": "haproxy"})
+    Monitoring(
+        site.named("monitoring"),
+        machine=monitoring,
+        watches=[*(part.monitored for built in places for part in (built.front, built.database)), *saved, *more],
+        machines=machines,
+        mail=args.mail,
+        sms=args.sms,
+    )

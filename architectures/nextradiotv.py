@@ -35,6 +35,7 @@ from pulumi_casebook import (
     Allow,
     Archive,
     Backend,
+    BackupBucket,
     Certificate,
     Configuration,
     DedicatedServer,
@@ -247,7 +248,8 @@ class NextRadioTv(Architecture[Settings]):
             region=args.storage_region,
             containers={
                 "images": ContainerArgs(public=True, writers=["journalists"]),
-                "backups": ContainerArgs(writers=["backup"]),
+                # What earlier releases put here is deleted by the platform, but for the copy of each month.
+                "backups": ContainerArgs(keep=True),
             },
         )
         images = storage.containers["images"].url
@@ -295,42 +297,42 @@ class NextRadioTv(Architecture[Settings]):
             retention_days=21,
             tag_retention_days={"http": 365},
         )
-        copies, writer = storage.containers["backups"], storage.users["backup"]
+        copies = BackupBucket(
+            "copies",
+            project=args.project,
+            region=args.storage_region,
+            # Names of buckets are the whole platform's; the project's number makes this one our own.
+            bucket=f"nextradiotv-{args.project[:8]}-backups",
+            archives={"database": 21, "database-monthly": None, "logs": 21, "git": 21},
+        )
         dumps = Archive(
             "database",
             machine=office_databases[-1],
             mysql=database.service,
-            container=copies,
-            user=writer,
+            to=copies,
             schedule=NIGHTLY,
-            expire_days=21,
         )
         Archive(
             "database-monthly",
             machine=office_databases[-1],
             mysql=database.service,
-            container=copies,
-            user=writer,
+            to=copies,
             schedule="monthly",
         )
         log_archive = Archive(
             "logs",
             machine=logs,
             paths=["/var/log"],
-            container=copies,
-            user=writer,
+            to=copies,
             schedule=NIGHTLY,
-            expire_days=21,
         )
         # Nobody watches it: the server is in no network that the monitoring machine is in.
         Archive(
             "git",
             machine=development,
             paths=["/srv/git"],
-            container=copies,
-            user=writer,
+            to=copies,
             schedule=NIGHTLY,
-            expire_days=21,
         )
         tiers = (front, sql, office_door, office_sql, database, dumps, log_archive)
         Monitoring(

@@ -22,9 +22,8 @@ from pydantic import Field, model_validator
 from architectures.base import Architecture, Database, Outputs, RackSettings, locations
 from pulumi_casebook import (
     Backup,
+    BackupBucket,
     BackupServer,
-    BucketArgs,
-    BucketRepository,
     Certificate,
     FarmServer,
     Listener,
@@ -33,7 +32,6 @@ from pulumi_casebook import (
     Monitoring,
     MysqlPair,
     NginxTier,
-    ObjectStorage,
     PhpTier,
     Probe,
     RetentionArgs,
@@ -185,19 +183,17 @@ class SextantErp(Architecture[Settings]):
         )
 
         if args.backup_storage:
-            storage = ObjectStorage(
+            kept_on: BackupServer | BackupBucket = BackupBucket(
                 "storage",
                 project=args.backup_storage.project,
                 region=args.backup_storage.region,
-                prefix=f"sextant-{args.backup_storage.project[:8]}",
-                buckets={"backups": BucketArgs(writers=["backup"])},
+                bucket=f"sextant-{args.backup_storage.project[:8]}-backups",
+                pruner=monitoring,
             )
-            bucket, user = storage.buckets["backups"], storage.users["backup"]
-            kept_on: BackupServer | BucketRepository = BucketRepository(bucket=bucket, user=user)
         else:
             [store] = site.dedicated("backup", {"backup": str(args.backup)})
             kept_on = BackupServer("backups", machine=store)
-        stored = [kept_on.monitored] if isinstance(kept_on, BackupServer) else []
+        stored = [kept_on.monitored] if isinstance(kept_on, BackupServer) else kept_on.watches
         # Of both, for either may be the one that is left.
         backups = [
             Backup(

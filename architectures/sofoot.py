@@ -12,7 +12,7 @@
 back-office   db-1 (Roubaix) ── replication ──▶ db-2 (Strasbourg)
      ▲ 443      └──────── backup ────────▶ object storage
  journalists
-                    monitoring (VPS) watches every machine
+                    monitoring (VPS) watches every machine, and prunes the backups
 """
 
 from collections.abc import Mapping
@@ -34,8 +34,7 @@ from pulumi_casebook import (
     Backend,
     BackOffice,
     Backup,
-    BucketArgs,
-    BucketRepository,
+    BackupBucket,
     Cdn,
     Certificate,
     Frontend,
@@ -44,7 +43,6 @@ from pulumi_casebook import (
     LoadBalancerIp,
     Monitoring,
     MysqlPair,
-    ObjectStorage,
     RetentionArgs,
     Site,
     WebTier,
@@ -188,31 +186,31 @@ class SoFoot(Architecture[Settings]):
             max_connections=args.database_connections,
         )
 
-        storage = ObjectStorage(
+        # Who watches prunes: it holds no data.
+        copies = BackupBucket(
             "storage",
             project=args.project,
             region=args.storage_region,
-            # Names of buckets are the whole platform's; the project's number makes these our own.
-            prefix=f"sofoot-{args.project[:8]}",
-            buckets={"backups": BucketArgs(writers=["backup"])},
+            # Names of buckets are the whole platform's; the project's number makes this one our own.
+            bucket=f"sofoot-{args.project[:8]}-backups",
+            pruner=monitoring,
         )
-        bucket = BucketRepository(bucket=storage.buckets["backups"], user=storage.users["backup"])
         content = ["/srv/edit", "/srv/www"]
         pages = Backup(
-            "site", machine=office_server, paths=content, schedule="*-*-* 04:15:00", to=bucket, retention=KEPT
+            "site", machine=office_server, paths=content, schedule="*-*-* 04:15:00", to=copies, retention=KEPT
         )
         dumps = Backup(
             "database",
             machine=databases[1],
             mysql=database.service,
             schedule="*-*-* 03:15:00",
-            to=bucket,
+            to=copies,
             retention=KEPT,
         )
         Monitoring(
             "monitoring",
             machine=monitoring,
-            watches=[front.monitored, database.monitored, pages.monitored, dumps.monitored],
+            watches=[front.monitored, database.monitored, pages.monitored, dumps.monitored, *copies.watches],
             machines=site.machines,
             over="public",
             probes={"site": balancer.url},

@@ -178,7 +178,8 @@ def up(stack: str, *options: str, check: bool = True, checkout: Path = CHECKOUT)
 
 
 def destroy(stack: str) -> None:
-    run("destroy", stack)
+    """Copies as well: it is built from nothing."""
+    run("destroy", stack, "--ignore-protect")
 
 
 def command(action: str, stack: str, *options: str) -> list[str]:

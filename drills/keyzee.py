@@ -14,7 +14,7 @@ from drills.drill import Drill, Figure, NotSeen
 from drills.ledger import ledger
 from drills.limits import NOT_THERE_YET, SKIPPED, STARTED_AGAIN, VRRP
 from drills.outage import Bears, Check, Outage, machine_lost, outage, served
-from drills.packs import galera_cluster, ports
+from drills.packs import backup, galera_cluster, ports
 from drills.packs.drp_replica_site import SERVES, Sites, asked, by_name, gap, visited
 from drills.packs.haproxy_tier import Members
 from drills.peak import SENSIBLE, highest, rising
@@ -183,6 +183,7 @@ ALL = [
         promise="the firewall filters all traffic, and nothing goes around it",
     ),
     *galera_cluster.drills(CLUSTER),
+    *backup.drills("rbx-monitoring", {"rbx-database": ("rbx-db-3", "mysql.sql")}, claims=("KEY-8",)),
     Drill(
         name="the second site takes over as planned, and hands back",
         claims=("KEY-6",),

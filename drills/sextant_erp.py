@@ -323,6 +323,12 @@ DRILLS = [
         limit="by the verification of every byte, once a week (Backup)",
         run=corrupted,
     ),
+    Drill(
+        name="root on a server takes its backup away",
+        claims=("ERP-7",),
+        promise=backup.NEVER,
+        run=functools.partial(backup.root_forgets, OTHER, f"database-{OTHER}", "backup"),
+    ),
     ports.from_world(("ERP-6",), balancer),
     ports.from_tiers(("ERP-6",), who="machine"),
     ports.from_neighbour(("ERP-6",), "10.9.0.0/24", "monitoring"),

@@ -227,6 +227,9 @@ DRILLS = [
         )
         for machine, name in (("db-2", "database"), ("back-office", "site"))
     ),
+    *backup.drills(
+        "monitoring", {"database": ("db-2", "mysql.sql"), "site": ("back-office", "srv")}, claims=("SOF-8",)
+    ),
     Drill(
         name="machines, a daemon, the writer and a backup fail, and somebody is told",
         claims=("SOF-7",),

@@ -105,13 +105,8 @@ def serial(stack: Stack) -> list[str]:
 SECRETS: dict[str, tuple[Callable[[Stack], Sequence[Any]], Callable[[Stack, Stack], Sequence[Figure]]]] = {
     "database-pair": (PAIR.accounts, replicates),
     "back-office-editor": (lambda s: held(s, ["back-office"], "/etc/nginx/editors"), enters),
-    "storage-backup": (
-        lambda s: [
-            *held(s, ["back-office"], "/etc/casebook/backup-site.env"),
-            *held(s, ["db-2"], "/etc/casebook/backup-database.env"),
-        ],
-        saves,
-    ),
+    "storage-site": (lambda s: held(s, ["back-office"], "/etc/casebook/backup-site.env"), saves),
+    "storage-database": (lambda s: held(s, ["db-2"], "/etc/casebook/backup-database.env"), saves),
 }
 WEB = [f"web-{number}" for number in range(1, 9)]
 DRILLS = [

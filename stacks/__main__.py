@@ -13,7 +13,7 @@ PULUMI = {
     "up": "build it",
     "preview": "show what `up` would change",
     "outputs": "print its outputs, as JSON",
-    "destroy": "take it away; what the account rents stays",
+    "destroy": "take it away; what the account rents stays, and copies, unless --ignore-protect is given",
     "shell": "a shell where plain pulumi commands work",
 }
 OPTIONS = "Further options go to pulumi: --expect-no-changes, --target, --show-secrets, ..."

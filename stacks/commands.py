@@ -72,6 +72,9 @@ def execute(action: str, stack: str, values: list[str], rotated: list[str], opti
         state = recover(stack, environment)
         if action == "up":
             options = [*replacements(state, environment), *rotations(state, rotated), *options]
+        elif "--ignore-protect" not in options:
+            # Copies and what opens them: the next `up` goes on with them.
+            options = ["--exclude-protected", *options]
         events = ("--event-log", str(events_of(stack)))
         environment["PULUMI_DEBUG_COMMANDS"] = "true"  # without it there is no --event-log
         run(action, "--yes", "--skip-preview", *config, *events, *options, environment=environment)

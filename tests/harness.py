@@ -35,6 +35,7 @@ class Registered:
     inputs: Values
     secrets: frozenset[str]  # dotted paths of the inputs that are secret: "connection", "environment.PASSWORD"
     former_names: tuple[str, ...]  # aliases: an earlier release's
+    former_types: tuple[str, ...]
     depends_on: tuple[str, ...]  # urns: what it was told to depend on, and what its inputs come from
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
@@ -163,6 +164,7 @@ class _Monitor(mocks.MockMonitor):
                 inputs=_plain(rpc.deserialize_properties(request.object, keep_unknowns=True), secrets),
                 secrets=frozenset(secrets),
                 former_names=tuple(alias.spec.name for alias in request.aliases if alias.spec.name),
+                former_types=tuple(alias.spec.type for alias in request.aliases if alias.spec.type),
                 depends_on=tuple(request.dependencies),
                 ignore_changes=tuple(request.ignoreChanges),
                 replace_on_changes=tuple(request.replaceOnChanges),

@@ -1,7 +1,7 @@
 """Components of published reference architectures, for Pulumi programs on OVHcloud and any OpenStack."""
 
 from pulumi_casebook.backups.archive import Archive
-from pulumi_casebook.backups.backup import Backup, BackupServer, BucketRepository, RetentionArgs
+from pulumi_casebook.backups.backup import Backup, BackupBucket, BackupServer, RetentionArgs
 from pulumi_casebook.core.args import InputError
 from pulumi_casebook.core.plan import AddressPlan
 from pulumi_casebook.core.ssh import SshKey, ssh_key
@@ -62,9 +62,9 @@ __all__ = [
     "BackOffice",
     "Backend",
     "Backup",
+    "BackupBucket",
     "BackupServer",
     "BucketArgs",
-    "BucketRepository",
     "Cdn",
     "Certificate",
     "Configuration",

@@ -6,23 +6,20 @@ import time
 from collections.abc import Iterator, Sequence
 
 from drills.drill import Drill, Figure
-from drills.packs.backup import SCRATCH, database_restored, next_in, succeeds
+from drills.packs.backup import NEVER, SCRATCH, database_restored, next_in, succeeds, taken_away
 from stacks.deployed_stack import DeployedStack, WithAccount
 
 SAVED = "databases, logs and git are saved in object storage, and can be restored"
-# On the machine of an archive: damage its newest copy, or delete it.
+# On the machine of an archive: change one bit of its newest copy; the same again makes it sound.
 ROT = """
 import json, sys
-sys.path.insert(0, "/usr/local/lib/casebook")
-from archive import Storage
-storage = Storage(json.load(open(f"/etc/casebook/archive-{sys.argv[2]}.json")))
-folder = f"{sys.argv[2]}/{storage.copies()[-1]}"
-if sys.argv[1] == "damage":
-    _, sound = storage.ask("GET", f"{folder}/0000")
-    storage.ask("PUT", f"{folder}/0000", sound[:-9] + bytes([sound[-9] ^ 1]) + sound[-8:], {"X-Delete-After": "86400"})
-else:
-    for part in ("complete", "0000"):
-        storage.ask("DELETE", f"{folder}/{part}")
+from importlib.machinery import SourceFileLoader
+program = SourceFileLoader("archive", f"/usr/local/sbin/archive-{sys.argv[1]}").load_module()
+storage = program.Storage(json.load(open(f"/etc/casebook/archive-{sys.argv[1]}.json")))
+part = f"{storage.prefix}/{storage.copies()[-1]}/0000"
+sound = storage.ask("GET", part)
+rotten = sound[:-9] + bytes([sound[-9] ^ 1]) + sound[-8:]
+storage.ask("PUT", part, rotten, len(rotten))
 """
 
 
@@ -33,20 +30,21 @@ def unarchived(stack: DeployedStack, machine: str, name: str, on: str) -> float:
     """
     settings = stack.on(machine, f"sudo cat /etc/casebook/archive-{name}.json")
     began = time.monotonic()
-    restore = f"/usr/local/lib/casebook/archive.py /dev/stdin restore {SCRATCH}/{name}"
-    stack.on(on, f"sudo python3 {restore}", stdin=settings, timeout=600)
+    own = stack.on(on, "basename $(ls /usr/local/sbin/archive-* | head -1)").strip()
+    restore = f"sudo ARCHIVE_SETTINGS=/dev/stdin {own} restore {SCRATCH}/{name}"
+    stack.on(on, restore, stdin=settings, timeout=600)
     return time.monotonic() - began
 
 
 @contextlib.contextmanager
 def rotten_archive(stack: DeployedStack, machine: str, name: str) -> Iterator[None]:
-    """The newest copy, made for it, has one bit that is another; it is deleted in the end."""
+    """The newest copy, made for it, has one bit that is another; it has its own again in the end."""
     stack.on(machine, f"sudo archive-{name} run", timeout=300)
-    stack.on(machine, f"sudo python3 - damage {name}", stdin=ROT)
+    stack.on(machine, f"sudo python3 - {name}", stdin=ROT)
     try:
         yield
     finally:
-        stack.on(machine, f"sudo python3 - delete {name}", stdin=ROT)
+        stack.on(machine, f"sudo python3 - {name}", stdin=ROT)
 
 
 def due(stack: DeployedStack, machine: str, name: str) -> Figure:
@@ -108,6 +106,21 @@ def rots(machine: str, stack: DeployedStack) -> list[Figure]:
     ]
 
 
+def root_takes_archives(thief: str, machine: str, stack: DeployedStack[WithAccount]) -> list[Figure]:
+    """Root on `thief` deletes; the database's machine restores. What is overwritten is the drill of a Backup."""
+    stack.on(machine, "sudo archive-database run", timeout=600)
+    taken = taken_away(stack, thief, overwritten=False)
+    try:
+        left = succeeds(stack, machine, f"sudo archive-database restore {SCRATCH}")
+    finally:
+        stack.on(machine, f"sudo rm -rf {SCRATCH}")
+    return [
+        Figure("objects deleted", taken["deleted"], goal=0),
+        Figure("settings of the bucket changed", taken["changed"], goal=0),
+        Figure("the database's newest copy is restored", int(left), goal=1, least=True),
+    ]
+
+
 def drills(machine: str, on: str, folders: Sequence[tuple[str, str, str, str]], claims: tuple[str, ...]) -> list[Drill]:
     """The database that a machine saves, restored on another; folders: machine, name, folder, where it is restored."""
     return [
@@ -127,6 +140,15 @@ def drills(machine: str, on: str, folders: Sequence[tuple[str, str, str, str]], 
                 run=functools.partial(files, *folder),
             )
             for folder in folders
+        ),
+        *(
+            Drill(
+                name=f"root on {thief} deletes all archives it can",
+                claims=claims,
+                promise=NEVER,
+                run=functools.partial(root_takes_archives, thief, machine),
+            )
+            for thief in dict.fromkeys((machine, *(folder[0] for folder in folders)))
         ),
         Drill(
             name="an archive rots",

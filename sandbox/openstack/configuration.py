@@ -344,7 +344,7 @@ def _filters(names: str) -> str:
 def _swift_proxy(region: str, secrets: Secrets) -> str:
     pipeline = (
         "catch_errors gatekeeper healthcheck proxy-logging listing_formats bulk tempurl authtoken s3api s3token"
-        " keystoneauth copy container-quotas account-quotas slo dlo versioned_writes symlink proxy-logging"
+        " keystoneauth s3policies copy container-quotas account-quotas slo dlo versioned_writes symlink proxy-logging"
     )
     plain = "catch_errors gatekeeper healthcheck proxy-logging listing_formats bulk tempurl copy container-quotas"
     plain += " account-quotas slo dlo symlink"
@@ -375,6 +375,8 @@ delay_auth_decision = true
 [filter:keystoneauth]
 use = egg:swift#keystoneauth
 operator_roles = admin, member, objectstore_operator
+[filter:s3policies]
+paste.filter_factory = sandbox.openstack.s3_policies:filter_factory
 [filter:versioned_writes]
 use = egg:swift#versioned_writes
 allow_object_versioning = true

@@ -3,7 +3,7 @@
 import secrets
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class OpenStack(Protocol):
     def set_versioning(self, name: str, *, enabled: bool) -> None: ...
     def objects(self, name: str) -> list[StoredObject]: ...
     def delete_object(self, name: str, key: str, version: str | None) -> None: ...
-    def set_access(self, name: str, readers: list[str], writers: list[str]) -> None: ...
+    def set_policies(self, owners: dict[str, str], policies: dict[str, dict[str, Any]]) -> None: ...
 
 
 class InMemoryOpenStack:
@@ -86,7 +86,7 @@ class InMemoryOpenStack:
 
     create_network = create_subnet = create_user = new_id
     delete_network = delete_subnet = delete_gateway = rename_gateway = nothing
-    delete_user = set_password = delete_credential = set_versioning = set_access = nothing
+    delete_user = set_password = delete_credential = set_versioning = set_policies = nothing
 
     def create_gateway(self, *_: object) -> Gateway:
         return Gateway(self.new_id(), self.new_id(), self.new_id(), "198.18.255.200", self.new_id())

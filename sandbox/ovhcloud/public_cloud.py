@@ -4,14 +4,18 @@ A private network of a vRack is one Neutron network in each of its regions, all 
 a vRack does across datacentres. The regions share one Neutron, which lets a VLAN of a physical network be used once,
 so every region is a physical network of its own: `pn-1001@GRA11`.
 
-A project's further users get Keystone's role `reader`, which opens nothing in Swift by itself: what they may read
-and write are the containers whose access lists name them. So they cannot make buckets through S3; the API does.
+A project's further users get Keystone's role `reader`, which opens nothing in Swift by itself: what they may are the
+containers whose access lists name them, and through S3 what their policies say (`sandbox.openstack.s3_policies`).
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from sandbox.building import write
+from sandbox.openstack import s3_policies
 
 from .errors import ApiError
 from .openstack import Gateway, Segment, StoredObject
@@ -21,7 +25,6 @@ if TYPE_CHECKING:
 
 EXTERNAL = "Ext-Net"
 USER_ROLE = "reader"
-SEGMENTS = "+segments"  # where Swift's S3 keeps the parts of a large object
 DELETE_MARKER = "application/x-deleted;swift_versions_deleted=1"
 PAGE = 10000  # objects Swift lists at once
 REFUSALS = (400, 409)
@@ -159,13 +162,13 @@ class PublicCloud:
     # Buckets: containers of the project's account in Swift
 
     def create_bucket(self, name: str) -> None:
-        for container in (name, name + SEGMENTS):
+        for container in (name, name + s3_policies.SEGMENTS):
             self._ok(self.swift.put(f"/{quote(container)}"))
 
     def delete_bucket(self, name: str) -> None:
-        for item in self._list(name + SEGMENTS):
-            self._delete(name + SEGMENTS, item["name"])
-        for container in (name + SEGMENTS, name):
+        for item in self._list(name + s3_policies.SEGMENTS):
+            self._delete(name + s3_policies.SEGMENTS, item["name"])
+        for container in (name + s3_policies.SEGMENTS, name):
             self._ok(self.swift.delete(f"/{quote(container)}"), missing=True)
 
     def set_versioning(self, name: str, *, enabled: bool) -> None:
@@ -212,10 +215,5 @@ class PublicCloud:
             options["multipart-manifest"] = "delete"
         self._ok(self.swift.delete(path, params=options), missing=True)
 
-    def set_access(self, name: str, readers: list[str], writers: list[str]) -> None:
-        lists = {"X-Container-Read": self._acl(readers), "X-Container-Write": self._acl(writers)}
-        for container in (name, name + SEGMENTS):
-            self._ok(self.swift.post(f"/{quote(container)}", headers=lists))
-
-    def _acl(self, users: list[str]) -> str:
-        return ",".join(f"{self.project}:{user}" for user in users)
+    def set_policies(self, owners: dict[str, str], policies: dict[str, dict[str, Any]]) -> None:
+        write(s3_policies.FILE, json.dumps({"owners": owners, "policies": policies}))

@@ -1,17 +1,16 @@
 """/cloud/project/{project}/region/{region}/storage: S3 buckets, what they hold, and who may reach them.
 
-Buckets are containers of the project's Swift account; objects go in and out through S3, not through this API. Who
-may read and write a bucket is written into the container's access lists, from its owner and the users' policies.
+Buckets are containers of the project's Swift account; objects go in and out through S3, not through this API. What
+users may do there follows from who owns a bucket and from their policies (`sandbox.openstack.s3_policies`).
 
-What a policy says is enforced for whole buckets and as two rights, reading and writing: an `Allow` for some keys of
-a bucket opens all of it. Encryption, replication, object lock and storage classes are kept and told, and not
-otherwise in force; what a lifecycle configuration lets expire is deleted (`expire`).
+Encryption, replication, object lock and storage classes are kept and told, and not otherwise in force; what a
+lifecycle configuration lets expire is deleted (`expire`).
 """
 
-import fnmatch
 import ipaddress
 import json
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -127,7 +126,7 @@ def bucket_create(call: Call, project: str, region: str) -> Object:
     call.openstack.create_bucket(body["name"])
     apply_versioning(call, found)
     call.store.put(found, *BASE, project, "bucket", body["name"])
-    enforce(call, project)
+    enforce(call)
     return described(call, found, [])
 
 
@@ -286,17 +285,28 @@ def lifecycle_delete(call: Call, project: str, region: str, name: str) -> None:
     call.store.delete(*BASE, project, "bucket", name, "lifecycle", "current")
 
 
-def expired(rules: list[Object], item: StoredObject, at: datetime) -> bool:
-    """Whether a rule says that this version is not to be kept at that moment. Rules that choose by tags say nothing."""
+def expired(rules: list[Object], item: StoredObject, since: str, at: datetime) -> bool:
+    """Whether a rule says that this version is not to be kept at that moment. Rules that choose by tags say nothing.
+
+    since  when it came, or when the next one took its place
+    """
     if item.latest and item.delete_marker:
         return False
-    age = at - datetime.fromisoformat(item.last_modified)
+    age = at - datetime.fromisoformat(since)
     for rule in rules:
         action = rule["expiration"] if item.latest else rule["noncurrentVersionExpiration"]
         days = (action or {}).get("days" if item.latest else "noncurrentDays")
         if rule["status"] == "enabled" and days and age >= timedelta(days=days) and chosen(rule["filter"] or {}, item):
             return True
     return False
+
+
+def counted(objects: list[StoredObject]) -> Iterator[tuple[StoredObject, str]]:
+    """Each version, and from when its days are counted."""
+    newer: dict[str, StoredObject] = {}
+    for item in sorted(objects, key=lambda one: (one.latest, one.last_modified), reverse=True):
+        yield item, item.last_modified if item.latest else newer.get(item.key, item).last_modified
+        newer[item.key] = item
 
 
 def chosen(only: Object, item: StoredObject) -> bool:
@@ -316,8 +326,8 @@ def expire(store: Store, openstack: OpenStack, at: datetime) -> int:
     for project in store.children(*BASE):
         for name in store.children(*BASE, project, "bucket"):
             configuration = store.get(*BASE, project, "bucket", name, "lifecycle", "current")
-            for item in openstack.objects(name) if configuration else []:
-                if configuration and expired(configuration["rules"], item, at):
+            for item, since in counted(openstack.objects(name)) if configuration else []:
+                if configuration and expired(configuration["rules"], item, since, at):
                     # As with S3: the current version of a versioned bucket is hidden by a marker, not lost.
                     openstack.delete_object(name, item.key, None if item.latest else item.version)
                     gone += 1
@@ -327,50 +337,17 @@ def expire(store: Store, openstack: OpenStack, at: datetime) -> int:
 # Who may do what
 
 
-def access(policy: Object, bucket: str) -> set[str]:
-    """What a policy grants on a bucket: "read" (s3:GetObject), "write" (s3:PutObject). A denial wins."""
-    rights: set[str] = set()
-    denied: set[str] = set()
-    for statement in policy["Statement"]:
-        actions, resources = listed(statement["Action"]), listed(statement["Resource"])
-        if any(covers(pattern, bucket) for pattern in resources):
-            found = {
-                right
-                for right, action in (("read", "s3:GetObject"), ("write", "s3:PutObject"))
-                if any(fnmatch.fnmatchcase(action, pattern) for pattern in actions)
-            }
-            (rights if statement["Effect"] == "Allow" else denied).update(found)
-    return rights - denied
-
-
-def listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def covers(pattern: str, bucket: str) -> bool:
-    """Whether a resource names objects of the bucket: `arn:aws:s3:::bucket/*`, `*`."""
-    name, _, keys = pattern.removeprefix("arn:aws:s3:::").partition("/")
-    return fnmatch.fnmatchcase(bucket, name) and (bool(keys) or name == "*")
-
-
-def policy_of(call: Call, project: str, user: str) -> Object:
-    document = call.store.need("policy", *BASE, project, "user", user, "policy", "current")["policy"]
-    parsed: Object = json.loads(document)
-    return parsed
-
-
-def enforce(call: Call, project: str) -> None:
-    """Write the rights that owners and policies give into every bucket of the project."""
-    users = call.store.children(*BASE, project, "user")
-    policies = {
-        number: policy_of(call, project, number) for number, found in users.items() if found["status"] != "deleting"
-    }
-    for bucket in call.store.children(*BASE, project, "bucket").values():
-        rights = {
-            users[number]["openstackId"]: {"read", "write"}
-            if bucket["ownerId"] == int(number)
-            else access(policy, bucket["name"])
-            for number, policy in policies.items()
-        }
-        readers, writers = ([user for user in rights if right in rights[user]] for right in ("read", "write"))
-        call.openstack.set_access(bucket["name"], readers, writers)
+def enforce(call: Call) -> None:
+    """Tell the storage who owns which bucket, and each user's policy."""
+    owners: dict[str, str] = {}
+    policies: dict[str, Object] = {}
+    for project in call.store.children(*BASE):
+        users = call.store.children(*BASE, project, "user")
+        for number, user in users.items():
+            if user["status"] != "deleting":
+                document = call.store.need("policy", *BASE, project, "user", number, "policy", "current")["policy"]
+                policies[user["openstackId"]] = json.loads(document)
+        for name, bucket in call.store.children(*BASE, project, "bucket").items():
+            if owner := users.get(str(bucket["ownerId"])):
+                owners[name] = owner["openstackId"]
+    call.openstack.set_policies(owners, policies)

@@ -1,12 +1,14 @@
 """/cloud/project/{project}/user: a project's own users, their S3 credentials and S3 policies.
 
 A user is a Keystone user, an S3 credential one of its EC2 credentials. What a user may do with a bucket follows from
-the bucket's owner and from the user's policy (`storage.access`).
+the bucket's owner and from the user's policy (`storage.enforce`).
 """
 
 import json
 import secrets
 from typing import Any
+
+from sandbox.policies import listed, named
 
 from .errors import ApiError
 from .fields import Fields, ListOf, Needed, one_of, text
@@ -97,7 +99,7 @@ def user_delete(call: Call, project: str, user: int) -> None:
     call.openstack.delete_user(found["openstackId"])
     call.store.delete(*BASE, project, "user", user)
     call.tasks.start([*BASE, project, "user", user], found, states=("deleting",), vanish=True)
-    enforce(call, project)
+    enforce(call)
 
 
 @route("POST", "/cloud/project/{project}/user/{user:int}/regeneratePassword")
@@ -205,7 +207,7 @@ def policy_set(call: Call, project: str, user: int) -> None:
     body = Fields(policy=Needed(text)).read(call.body)
     check_policy(body["policy"])
     call.store.put(body, *BASE, project, "user", user, "policy", "current")
-    enforce(call, project)
+    enforce(call)
 
 
 def check_policy(document: str) -> None:
@@ -228,3 +230,8 @@ def check_policy(document: str) -> None:
             value = statement.get(name)
             if not isinstance(value, (str, list)) or not value:
                 raise wrong(f"{name} of a statement is a string or a list of strings")
+        for action in listed(statement["Action"]):
+            if not named(action):
+                raise wrong(f"there is no action {action}")
+        if "Condition" in statement:
+            raise wrong("conditions are not offered here")

@@ -415,37 +415,39 @@ class TestStorage:
         with pytest.raises(ResourceNotFoundError, match="object storage"):
             call("GET", f"{CLOUD}/region/GRA11/storage")
 
-    @pytest.mark.parametrize(
-        ("statements", "rights"),
-        [
-            ([], set()),
-            ([{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::photos/*"]}], {"read"}),
-            ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photos/*"}], {"read", "write"}),
-            ([{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}], {"read", "write"}),
-            ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photo/*"}], set()),
-            ([{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::photos"}], set()),
-            (
-                [
-                    {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
-                    {"Effect": "Deny", "Action": "s3:Put*", "Resource": "arn:aws:s3:::photos/*"},
-                ],
-                {"read"},
-            ),
-        ],
-    )
-    def test_what_a_policy_grants(self, statements: list[Object], rights: set[str]) -> None:
-        assert storage.access({"Statement": statements}, "photos") == rights
+    def test_days_of_a_version_count_from_what_took_its_place(self, app: Starlette, call: Client) -> None:
+        call("POST", STORAGE, {"name": "backups"})
+        rule = {"id": "undo", "status": "enabled", "noncurrentVersionExpiration": {"noncurrentDays": 30}}
+        call("PUT", f"{STORAGE}/backups/lifecycle", {"rules": [rule]})
+        month = "2026-{:02}-01T00:00:00Z"
+        app.state.openstack.buckets["backups"] = [
+            StoredObject("old", 1, "e", month.format(1), version="v1", latest=False),
+            StoredObject("old", 0, "e", month.format(9), version="v2", delete_marker=True),
+        ]
+        store, cloud = app.state.store, app.state.openstack
+        assert storage.expire(store, cloud, datetime.fromisoformat("2026-09-30T00:00:00Z")) == 0
+        assert storage.expire(store, cloud, datetime.fromisoformat("2026-10-01T00:00:00Z")) == 1
+        assert [item.version for item in cloud.objects("backups")] == ["v2"]
 
-    def test_owners_and_policies_become_access_lists(self, app: Starlette, call: Client, user: Object) -> None:
-        seen: dict[str, tuple[list[str], list[str]]] = {}
-        app.state.openstack.set_access = lambda name, *lists: seen.update({name: lists})
+    def test_owners_and_policies_are_told_to_the_storage(self, app: Starlette, call: Client, user: Object) -> None:
+        told: list[tuple[Any, Any]] = []
+        app.state.openstack.set_policies = lambda *both: told.append(both)
         call("POST", STORAGE, {"name": "own", "ownerId": user["id"]})
         call("POST", STORAGE, {"name": "other"})
         identity = user["openstackId"]
-        assert seen == {"own": ([identity], [identity]), "other": ([], [])}
+        assert told[-1] == ({"own": identity}, {identity: {"Statement": []}})
         reading = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::other/*"}
         call("POST", f"{CLOUD}/user/{user['id']}/policy", {"policy": json.dumps({"Statement": [reading]})})
-        assert seen["other"] == ([identity], [])
+        assert told[-1] == ({"own": identity}, {identity: {"Statement": [reading]}})
+
+    @pytest.mark.parametrize(
+        "statement",
+        [{"Action": "s3:DeleteObjectVersion"}, {"Action": ["s3:GetObject", "s3:Erase*"]}, {"Condition": {}}],
+    )
+    def test_what_a_policy_cannot_say(self, call: Client, user: Object, statement: Object) -> None:
+        whole = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", **statement}
+        with pytest.raises(BadParametersError, match=r"no action|conditions"):
+            call("POST", f"{CLOUD}/user/{user['id']}/policy", {"policy": json.dumps({"Statement": [whole]})})
 
 
 class TestDomain:

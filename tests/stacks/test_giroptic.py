@@ -184,7 +184,7 @@ def test_an_instance_joins_when_monitoring_says_so_and_leaves_again(up: dict[str
 
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
-    make("destroy", "giroptic")
+    make("destroy", "giroptic", "--ignore-protect")
     clouds, project = Clouds(credentials()), credentials()["OVH_CLOUD_PROJECT_SERVICE"]
     assert list(clouds.openstack("GRA11").compute.servers()) == []
     assert [one.name for one in clouds.openstack("GRA").object_store.containers()] == []

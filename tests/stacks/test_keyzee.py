@@ -245,7 +245,7 @@ def test_the_second_site_takes_over_when_the_first_is_lost(up: dict[str, Any], o
 
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
-    make("destroy", STACK, timeout=1800)
+    make("destroy", STACK, "--ignore-protect", timeout=1800)
     clouds, project = Clouds(credentials()), credentials()["OVH_CLOUD_PROJECT_SERVICE"]
     for name in ("RBX-A", "GRA11"):
         region = clouds.openstack(name)

@@ -24,7 +24,7 @@ def _clouds() -> Iterator[Clouds]:
     """The account, before `up` and after `destroy`."""
     prepare(cloud=True)  # a sandbox that `up` had to start would be killed with it
     yield Clouds(credentials())
-    make("destroy", "giroptic")
+    make("destroy", "giroptic", "--ignore-protect")
 
 
 def users() -> str:
@@ -60,5 +60,5 @@ def test_logins_that_were_being_made_are_whole() -> None:
 
 
 def test_destroy_leaves_nothing_of_the_killed_runs(clouds: Clouds) -> None:
-    make("destroy", "giroptic")
+    make("destroy", "giroptic", "--ignore-protect")
     assert not any(things(clouds).values())

@@ -226,7 +226,7 @@ def test_the_watchdog_switches_when_the_masters_server_is_lost_and_it_stays_so(u
 
 
 def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
-    make("destroy", STACK, timeout=1200)
+    make("destroy", STACK, "--ignore-protect", timeout=1200)
     cloud = Clouds(credentials())
     for path in (
         "/vrack/pn-1003/ipLoadbalancing",

@@ -145,8 +145,20 @@ def test_any_one_haproxy_or_web_server_can_be_lost(up: dict[str, Any]) -> None:
             ssh(machine, f"sudo systemctl start {unit}")
 
 
-def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("up")
+def test_destroy_leaves_the_copies_and_what_opens_them_unless_it_is_told() -> None:
     make("destroy", "sofoot")
+    clouds, project = Clouds(credentials()), credentials()["OVH_CLOUD_PROJECT_SERVICE"]
+    storage = f"/cloud/project/{project}/region/GRA/storage"
+    [bucket] = clouds.ovh(storage)
+    assert bucket["objectsCount"] > 0
+    assert clouds.ovh(f"/cloud/project/{project}/user") == [], "no key is left"
+    make("destroy", "sofoot", "--ignore-protect")
+    assert clouds.ovh(storage) == []
+
+
+def test_destroy_leaves_an_empty_account(up: dict[str, Any]) -> None:
+    make("destroy", "sofoot", "--ignore-protect")
     clouds = Clouds(credentials())
     project, balancer = credentials()["OVH_CLOUD_PROJECT_SERVICE"], "loadbalancer-3f1c0a7de52b49868c01d4e7a9b2f356"
     region = clouds.openstack("GRA11")

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
+from pulumi_casebook.backups.backup import BackupBucket
 from pulumi_casebook.backups.backup.calendar import calendar
 from pulumi_casebook.core.args import Paths, Positive
 from pulumi_casebook.core.component import ComponentArgs
-from pulumi_casebook.data.swift_storage import Container, ContainerUser
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import Service
 
@@ -17,18 +17,14 @@ class ArchiveArgs(ComponentArgs):
 
     # Where the data is.
     machine: Machine
-    # Where the copies go: a container of a `SwiftStorage`.
-    container: Container
-    # A writer of this container.
-    user: ContainerUser
+    # Where the copies go; for how long each is kept there, its `archives` say.
+    to: BackupBucket
     # Files and directories to copy.
     paths: Paths = ()
     # Copy all databases of the machine's MariaDB, as of one moment.
     mysql: bool | Service = False
     # When: a calendar expression of systemd ("daily", "*-*-* 03:15:00"), in the machine's time zone.
     schedule: Annotated[str, AfterValidator(calendar)]
-    # Days after which the platform deletes a copy by itself; None: it is kept.
-    expire_days: int | None = Field(default=None, ge=1)
     # Age of the last good copy, in hours, at which somebody is told: a day, and two for the run itself.
     backup_hours: Positive = 26
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from pulumi_casebook.backups.backup.bucket import BackupBucket
 from pulumi_casebook.backups.backup.calendar import calendar
 from pulumi_casebook.backups.backup.server import BackupServer
 from pulumi_casebook.core.args import Args, Line, Paths, Positive, Secret, Unique
 from pulumi_casebook.core.component import ComponentArgs
-from pulumi_casebook.data.object_storage import Bucket, BucketUser
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import Service
 
@@ -54,22 +54,13 @@ class RetentionArgs(Args):
         ]
 
 
-class BucketRepository(Args):
-    """A bucket that a backup goes to."""
-
-    # A bucket of an `ObjectStorage`.
-    bucket: Bucket
-    # The key of a writer of this bucket.
-    user: BucketUser
-
-
 class BackupArgs(ComponentArgs):
     """One backup of one machine."""
 
     # Where the data is. A database is best read on its replica.
     machine: Machine
     # Where the backup goes: over SSH to a storage server, or to a bucket.
-    to: BackupServer | BucketRepository
+    to: BackupServer | BackupBucket
     # Files and directories to save.
     paths: Paths = ()
     # Patterns of restic that are left out: "*.tmp", "/srv/www/cache".

@@ -1,12 +1,14 @@
 """What a machine must not lose, saved by restic to a storage server or a bucket, on a schedule."""
 
 import shlex
+from typing import Any
 
 import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
 
-from pulumi_casebook.backups.backup.args import BackupArgs, BucketRepository
+from pulumi_casebook.backups.backup.args import BackupArgs
+from pulumi_casebook.backups.backup.bucket import Place
 from pulumi_casebook.backups.backup.server import Account, BackupServer
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
@@ -33,36 +35,34 @@ class Backup(Component[BackupArgs]):
             f"backup-{self.name}", self.name, args.machine, args.backup_hours, files=bool(args.paths)
         )
         if args.password is None:
-            drawn = random.RandomPassword(f"{self.name}-repository", length=40, special=False, opts=self.child())
+            # Protected as what it opens: it stays when the stack is destroyed.
+            opts = self.child(protect=True)
+            drawn = random.RandomPassword(f"{self.name}-repository", length=40, special=False, opts=opts)
             self.password = drawn.result
         else:
             self.password = pulumi.Output.secret(args.password)
-        account: Account | None = None
         secrets: dict[str, pulumi.Input[str]] = {"password": self.password}
+        kept: dict[str, Any] = {"keep": args.retention.options(), "password": self.password, "opts": self.child()}
+        place: Account | Place
         if isinstance(args.to, BackupServer):
             key = tls.PrivateKey(f"{self.name}-key", algorithm="ED25519", opts=self.child())
-            account = args.to.admit(
-                self.name,
-                args.machine,
-                public_key=key.public_key_openssh.apply(str.strip),
-                password=self.password,
-                keep=args.retention.options(),
-                opts=self.child(),
-            )
+            public_key = key.public_key_openssh.apply(str.strip)
+            place, admitted = args.to.admit(self.name, args.machine, public_key=public_key, **kept)
             # The host's key is not secret, but born with the server: this way the files are known before it is.
-            secrets |= {"key": key.private_key_openssh, "host_key": account.host_key}
+            secrets |= {"key": key.private_key_openssh, "host_key": place.host_key}
         else:
-            bucket, user = args.to.bucket, args.to.user
+            place, admitted = args.to.admit(self.name, args.machine, **kept)
+            repository = f"/{place.bucket}/{place.prefix}"
             secrets |= {
-                "repository": bucket.endpoint.apply(lambda endpoint: f"s3:{endpoint}/{bucket.name}/{self.name}"),
-                "access_key": user.access_key,
-                "secret_key": user.secret_key,
+                "repository": place.endpoint.apply(lambda endpoint: f"s3:{endpoint}{repository}"),
+                "access_key": place.user.access_key,
+                "secret_key": place.user.secret_key,
             }
         self.applied = args.machine.configure(
-            configuration(self.name, args, account),
+            configuration(self.name, args, place),
             role=f"backup-{self.name}",
             secrets=secrets,
-            opts=self.child(depends_on=[account.admitted] if account else []),
+            opts=self.child(depends_on=[admitted]),
         ).applied
 
 
@@ -73,8 +73,10 @@ def monitored(name: str, backup: str, machine: Machine, hours: float, *, files: 
     return Monitored(name, [machine], rules, figures=(figure,))
 
 
-def configuration(name: str, args: BackupArgs, account: Account | None) -> Configuration:
+def configuration(name: str, args: BackupArgs, place: Account | Place) -> Configuration:
     """The role on the machine."""
+    account = place if isinstance(place, Account) else None
+    region = place.region if isinstance(place, Place) else None
     program = File(
         path=f"/usr/local/sbin/backup-{name}",
         content=render(
@@ -85,15 +87,13 @@ def configuration(name: str, args: BackupArgs, account: Account | None) -> Confi
             exclude=[shlex.quote(pattern) for pattern in args.exclude],
             mysql=args.mysql,
             account=account,
-            keep=args.retention.options(),
             run_first=args.run_first,
         ),
         mode="0755",
     )
-    bucket = args.to.bucket if isinstance(args.to, BucketRepository) else None
     environment = File(
         path=f"/etc/casebook/backup-{name}.env",
-        content=render(__file__, "backup.env.j2", backup=name, region=bucket.region.lower() if bucket else None),
+        content=render(__file__, "backup.env.j2", backup=name, region=region),
         mode="0600",
     )
     access = _ssh_files(name, account) if account else ()

@@ -1,30 +1,28 @@
 """A machine that keeps the backups of others, and lets nobody take them away."""
 
 import json
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import pulumi
 import pulumi_tls as tls
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from pulumi_casebook.backups.backup.calendar import calendar
-from pulumi_casebook.core.args import InputError, Port, Positive
-from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.backups.backup.keeper import Keeper, keeper
+from pulumi_casebook.core.args import InputError, Port
+from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.machines.site import Monitored
-from pulumi_casebook.machines.units import FIGURES
+from pulumi_casebook.machines.units import UNITS
 
-PROGRAM = "/usr/local/sbin/backup-server"
-SOURCE = Path(__file__).with_name("programs") / "backup_server.py"
-ACCOUNTS = "/etc/casebook/backup-server"
+PROGRAM = "backup-server"
+COMMAND = f"/usr/local/sbin/{PROGRAM}"
+ACCOUNTS = f"/etc/casebook/{PROGRAM}"
 # Names of Unix users have 32 characters, and begin with "backup-" here.
 LONGEST_NAME = 25
 
 
-class BackupServerArgs(ComponentArgs):
+class BackupServerArgs(Keeper):
     """One machine that keeps repositories."""
 
     # The machine with the disks.
@@ -33,14 +31,6 @@ class BackupServerArgs(ComponentArgs):
     directory: str = Field(default="/srv/backup", pattern=r"^/[A-Za-z0-9._/-]+$")
     # The port of the SSH server that machines reach; administrators keep theirs.
     port: Port = 2222
-    # When repositories are pruned to what their retention keeps: a calendar expression of systemd.
-    pruning: Annotated[str, AfterValidator(calendar)] = "*:50"
-    # When every byte of them is read and compared.
-    verification: Annotated[str, AfterValidator(calendar)] = "Sun 05:30"
-    # Age of a repository's last pruning, in hours, at which somebody is told.
-    pruning_hours: Positive = 26
-    # Age of its last verification, in days.
-    verification_days: Positive = 9
 
 
 class Account(NamedTuple):
@@ -49,7 +39,6 @@ class Account(NamedTuple):
     address: str
     port: int
     host_key: pulumi.Output[str]
-    admitted: pulumi.Resource
 
 
 class BackupServer(Component[BackupServerArgs]):
@@ -67,13 +56,12 @@ class BackupServer(Component[BackupServerArgs]):
     @takes(BackupServerArgs)
     def __init__(self, args: BackupServerArgs) -> None:
         self.machine, self._args = args.machine, args
-        rules = render(__file__, "server-alerts.yml.j2", machine=args.machine.name, args=args)
-        self.monitored = Monitored(f"backup-server-{self.name}", [args.machine], rules)
+        self.monitored = args.watched(f"{PROGRAM}-{self.name}", args.machine)
         key = tls.PrivateKey(f"{self.name}-host", algorithm="ED25519", opts=self.child())
         self.host_key = key.public_key_openssh.apply(str.strip)
         self.applied = args.machine.configure(
             configuration(args),
-            role="backup-server",
+            role=PROGRAM,
             secrets={"host_key": key.private_key_openssh},
             opts=self.child(),
         ).applied
@@ -87,7 +75,7 @@ class BackupServer(Component[BackupServerArgs]):
         password: pulumi.Output[str],
         keep: list[str],
         opts: pulumi.ResourceOptions,
-    ) -> Account:
+    ) -> tuple[Account, pulumi.Resource]:
         """Give a machine a repository, over the private network where both are in it."""
         private = self.machine.address is not None and machine.address is not None
         here, there = (m.address if private else m.public_ip for m in (self.machine, machine))
@@ -107,71 +95,59 @@ class BackupServer(Component[BackupServerArgs]):
             secrets={"password": password, "public_key": public_key},
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[self.applied])),
         ).applied
-        return Account(here, self._args.port, self.host_key, admitted)
+        return Account(here, self._args.port, self.host_key), admitted
 
 
 def configuration(args: BackupServerArgs) -> Configuration:
     """The role of the server, whatever it keeps."""
-    program = File(path=PROGRAM, content=SOURCE.read_text(), mode="0755")
     host_key = File(path="/etc/casebook/backup-server.key", content="@secret(host_key)@\n", mode="0600")
     sshd = File(
         path="/etc/casebook/backup-server.sshd",
         content=render(__file__, "backup-server.sshd.j2", port=args.port, accounts=ACCOUNTS),
     )
-    units = {
-        name: File(
-            path=f"/etc/systemd/system/{name}",
-            content=render(__file__, f"{name}.j2", program=PROGRAM, args=args),
-        )
-        for name in (
-            "backup-server.service",
-            "backup-server-admit@.service",
-            "backup-server-prune.service",
-            "backup-server-prune.timer",
-            "backup-server-verify.service",
-            "backup-server-verify.timer",
-        )
-    }
-    timers = ("backup-server-prune.timer", "backup-server-verify.timer")
-    return Configuration(
-        role="backup-server",
-        packages=("openssh-server", "rclone", "restic"),
-        directories=(
-            FIGURES,
-            Directory(path="/etc/casebook"),
-            Directory(path=ACCOUNTS),
-            Directory(path=args.directory),
-        ),
-        files=(program, host_key, sshd, *units.values()),
-        units=(
+    admit, unit = (
+        File(path=f"{UNITS}/{name}", content=render(__file__, f"{name}.j2", program=COMMAND, args=args))
+        for name in ("backup-server-admit@.service", "backup-server.service")
+    )
+    return keeper(
+        args,
+        PROGRAM,
+        packages=["openssh-server"],
+        directories=[Directory(path=ACCOUNTS), Directory(path=args.directory)],
+        files=[host_key, sshd, admit, unit],
+        units=[
             Unit(
                 unit="backup-server.service",
-                restart_on=(sshd.path, host_key.path, units["backup-server.service"].path),
+                restart_on=(sshd.path, host_key.path, unit.path),
                 check=f"mkdir -p /run/sshd && /usr/sbin/sshd -t -f {sshd.path}",
-            ),
-            *(Unit(unit=timer, restart_on=(units[timer].path,)) for timer in timers),
-        ),
+            )
+        ],
+        writes=[args.directory],
+        # It becomes whose repository it is.
+        capabilities=["CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE"],
         ready=Ready(command=f"ssh-keyscan -p {args.port} 127.0.0.1 2>/dev/null | grep -q ssh-ed25519"),
     )
 
 
 def account(name: str, args: BackupServerArgs, client: str, keep: list[str]) -> Configuration:
     """The role that lets one machine keep one repository."""
-    settings = File(
+    # The lock is in root's folder: the account can put no link there.
+    settings = {"directory": f"{args.directory}/{name}", "lock": f"{args.directory}/{name}.lock", "keep": keep}
+    kept = File(
         path=f"{ACCOUNTS}/{name}.json",
-        content=json.dumps({"directory": f"{args.directory}/{name}", "keep": keep}, indent=1) + "\n",
+        content=json.dumps(settings, indent=1) + "\n",
     )
     password = File(path=f"{ACCOUNTS}/{name}.password", content="@secret(password)@\n", mode="0600")
     # sshd reads it as the user that logs in, who is of Debian's group backup.
     key = File(
         path=f"{ACCOUNTS}/backup-{name}.pub",
-        content=f'restrict,command="{PROGRAM} serve {name}" @secret(public_key:line)@\n',
+        content=f'restrict,command="{COMMAND} serve {name}" @secret(public_key:line)@\n',
         owner="root:backup",
         mode="0640",
     )
     return Configuration(
         role=f"backup-of-{name}",
-        files=(settings, password, key),
-        units=(Unit(unit=f"backup-server-admit@{name}.service", oneshot=True, restart_on=(settings.path,)),),
+        files=(kept, password, key),
+        units=(Unit(unit=f"backup-server-admit@{name}.service", oneshot=True, restart_on=(kept.path,)),),
         allow=(Allow(port=args.port, sources=(f"{client}/32",)),),
     )

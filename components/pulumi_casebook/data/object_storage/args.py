@@ -99,7 +99,8 @@ class BucketArgs(Args):
     readers: Unique[Label] = ()
     # Users who may list, read, write and delete.
     writers: Unique[Label] = ()
-    # Leave the bucket and its objects when the stack is destroyed. Otherwise the provider empties and deletes it.
+    # Refuse to delete the bucket and its objects, also when the stack is destroyed (Pulumi's `protect`). Otherwise the
+    # provider empties and deletes it.
     keep: bool = False
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """S3 buckets, and users who can do in them what they must and no more."""
 
 import json
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import pulumi
 import pulumi_ovh as ovh
@@ -9,10 +10,12 @@ import pulumi_ovh as ovh
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.data.object_storage.args import BucketArgs, LifecycleArgs, ObjectStorageArgs, ReplicationArgs
 
-# docs.ovh.com "Object Storage - Identity and access management": its read-only and read-write examples.
-_LIST = ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts", "s3:GetBucketLocation")
-_READ = ("s3:GetObject", *_LIST)
-_WRITE = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", *_LIST)
+# help.ovhcloud.com "Object Storage - Identity and access management": of buckets, and of their objects.
+LIST = ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketLocation")
+READ = ("s3:GetObject", "s3:ListMultipartUploadParts")
+ADD = (*READ, "s3:PutObject", "s3:AbortMultipartUpload")
+DELETE = ("s3:DeleteObject",)
+Statement = dict[str, Any]
 
 
 class Bucket(NamedTuple):
@@ -43,9 +46,13 @@ class ObjectStorage(Component[ObjectStorageArgs]):
 
     @takes(ObjectStorageArgs)
     def __init__(self, args: ObjectStorageArgs) -> None:
-        self.buckets = {label: self._bucket(args, label) for label in args.buckets}
-        users = {user for bucket in args.buckets.values() for user in (*bucket.readers, *bucket.writers)}
-        self.users = {user: self._user(args, user) for user in sorted(users)}
+        self.buckets = {
+            label: declare_bucket(self, args.project, args.region, label, args.bucket_name(label), wanted)
+            for label, wanted in args.buckets.items()
+        }
+        named = {args.bucket_name(label): wanted for label, wanted in args.buckets.items()}
+        users = {user for wanted in named.values() for user in (*wanted.readers, *wanted.writers)}
+        self.users = {user: declare_user(self, args.project, user, _rights(user, named)) for user in sorted(users)}
 
     def signing_key(self, label: str, user: str) -> pulumi.Output[str]:
         """The key file of `casebook-signed-url`, secret: its URLs allow what the user may in this bucket, no more."""
@@ -60,59 +67,63 @@ class ObjectStorage(Component[ObjectStorageArgs]):
             }
         )
 
-    def _bucket(self, args: ObjectStorageArgs, label: str) -> Bucket:
-        wanted, name = args.buckets[label], args.bucket_name(label)
-        lock, copies = wanted.object_lock, wanted.replication
-        storage = ovh.cloudproject.Storage(
-            f"{self.name}-{label}",
-            service_name=args.project,
-            region_name=args.region,
-            # Given in full, for the provider would add a random suffix.
-            name=name,
-            versioning={"status": "enabled" if wanted.versioning else "disabled"},
-            encryption={"sse_algorithm": wanted.encryption},
-            object_lock={"status": "enabled", "rule": {"mode": lock.mode, "period": f"P{lock.days}D"}}
-            if lock
-            else None,
-            replication={"rules": [_replication(copies)]} if copies else None,
-            # The state is no place for a bucket's list of objects.
-            hide_objects=True,
-            limit=1,
-            # The API answers with an owner that was never given, and the next plan wants it gone.
-            opts=self.child(ignore_changes=["owner_id"], retain_on_delete=wanted.keep),
-        )
-        if wanted.lifecycle:
-            ovh.CloudProjectStorageObjectBucketLifecycleConfiguration(
-                f"{self.name}-{label}-lifecycle",
-                service_name=args.project,
-                region_name=args.region,
-                container_name=storage.name,
-                rules=[_lifecycle(rule, deletes) for rule, deletes in wanted.lifecycle.items()],
-                opts=self.child(retain_on_delete=wanted.keep),
-            )
-        return Bucket(name, args.region, storage.virtual_host.apply(lambda host: endpoint(host, name)))
 
-    def _user(self, args: ObjectStorageArgs, user: str) -> BucketUser:
-        account = ovh.cloudproject.User(
-            f"{self.name}-{user}",
-            service_name=args.project,
-            description=f"{self.name}-{user}",
-            role_names=["objectstore_operator"],
-            opts=self.child(),
+def declare_bucket(
+    component: Component[Any], project: str, region: str, label: str, name: str, wanted: BucketArgs
+) -> Bucket:
+    """Declare one, as the component's child NAME-LABEL."""
+    lock, copies = wanted.object_lock, wanted.replication
+    storage = ovh.cloudproject.Storage(
+        f"{component.name}-{label}",
+        service_name=project,
+        region_name=region,
+        # Given in full, for the provider would add a random suffix.
+        name=name,
+        versioning={"status": "enabled" if wanted.versioning else "disabled"},
+        encryption={"sse_algorithm": wanted.encryption},
+        object_lock={"status": "enabled", "rule": {"mode": lock.mode, "period": f"P{lock.days}D"}} if lock else None,
+        replication={"rules": [_replication(copies)]} if copies else None,
+        # The state is no place for a bucket's list of objects.
+        hide_objects=True,
+        limit=1,
+        # The API answers with an owner that was never given, and the next plan wants it gone.
+        opts=component.child(ignore_changes=["owner_id"], protect=wanted.keep),
+    )
+    if wanted.lifecycle:
+        ovh.CloudProjectStorageObjectBucketLifecycleConfiguration(
+            f"{component.name}-{label}-lifecycle",
+            service_name=project,
+            region_name=region,
+            container_name=storage.name,
+            rules=[_lifecycle(rule, deletes) for rule, deletes in wanted.lifecycle.items()],
+            opts=component.child(protect=wanted.keep),
         )
-        key = ovh.cloudproject.S3Credential(
-            f"{self.name}-{user}", service_name=args.project, user_id=account.id, opts=self.child()
-        )
-        rights = ovh.cloudproject.S3Policy(
-            f"{self.name}-{user}",
-            service_name=args.project,
-            user_id=account.id,
-            policy=policy(user, {args.bucket_name(label): bucket for label, bucket in args.buckets.items()}),
-            opts=self.child(),
-        )
-        # Whoever waits for the key waits for its rights as well.
-        access_key = pulumi.Output.all(key.access_key_id, rights.id).apply(lambda both: str(both[0]))
-        return BucketUser(access_key, pulumi.Output.secret(key.secret_access_key))
+    return Bucket(name, region, storage.virtual_host.apply(lambda host: endpoint(host, name)))
+
+
+def declare_user(component: Component[Any], project: str, user: str, statements: Iterable[Statement]) -> BucketUser:
+    """Declare a user, as the component's child NAME-USER: whatever the statements do not allow is refused."""
+    account = ovh.cloudproject.User(
+        f"{component.name}-{user}",
+        service_name=project,
+        description=f"{component.name}-{user}",
+        # S3 asks for it. Swift as well, where its password would open every container: nobody is given that.
+        role_names=["objectstore_operator"],
+        opts=component.child(),
+    )
+    key = ovh.cloudproject.S3Credential(
+        f"{component.name}-{user}", service_name=project, user_id=account.id, opts=component.child()
+    )
+    rights = ovh.cloudproject.S3Policy(
+        f"{component.name}-{user}",
+        service_name=project,
+        user_id=account.id,
+        policy=json.dumps({"Statement": list(statements)}),
+        opts=component.child(),
+    )
+    # Whoever waits for the key waits for its rights as well.
+    access_key = pulumi.Output.all(key.access_key_id, rights.id).apply(lambda both: str(both[0]))
+    return BucketUser(access_key, pulumi.Output.secret(key.secret_access_key))
 
 
 def endpoint(virtual_host: str, bucket: str) -> str:
@@ -121,20 +132,17 @@ def endpoint(virtual_host: str, bucket: str) -> str:
     return f"https://{host.removeprefix(f'{bucket}.')}"
 
 
-def policy(user: str, buckets: dict[str, BucketArgs]) -> str:
-    """The S3 policy of one user, as JSON: whatever it does not allow is refused."""
-    statements = [
-        {
-            "Sid": f"{kind}-{name}",
-            "Effect": "Allow",
-            "Action": list(actions),
-            "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
-        }
-        for name, bucket in buckets.items()
-        for kind, users, actions in (("read", bucket.readers, _READ), ("write", bucket.writers, _WRITE))
-        if user in users
-    ]
-    return json.dumps({"Statement": statements})
+def statement(what: str, actions: Iterable[str], *resources: str, effect: str = "Allow") -> Statement:
+    """One of a policy's; resources are a bucket's name, or NAME/KEYS for objects of it."""
+    found = [f"arn:aws:s3:::{resource}" for resource in resources]
+    return {"Sid": what, "Effect": effect, "Action": list(actions), "Resource": found}
+
+
+def _rights(user: str, buckets: dict[str, BucketArgs]) -> Iterable[Statement]:
+    for name, wanted in buckets.items():
+        for kind, users, actions in (("read", wanted.readers, READ), ("write", wanted.writers, (*ADD, *DELETE))):
+            if user in users:
+                yield statement(f"{kind}-{name}", (*LIST, *actions), name, f"{name}/*")
 
 
 def _lifecycle(

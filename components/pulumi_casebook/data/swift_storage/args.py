@@ -46,7 +46,8 @@ class ContainerArgs(Args):
     origins: Unique[Origin] = ()
     # Keep what is overwritten or deleted as an older version.
     versioning: bool = False
-    # Leave the container and its objects when the stack is destroyed. Otherwise it is emptied and deleted.
+    # Refuse to delete the container and its objects, also when the stack is destroyed (Pulumi's `protect`). Otherwise
+    # it is emptied and deleted.
     keep: bool = False
 
     @model_validator(mode="after")

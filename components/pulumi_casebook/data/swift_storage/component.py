@@ -78,8 +78,9 @@ class SwiftStorage(Component[SwiftStorageArgs]):
             container_write=self._access(args.project, wanted.writers),
             metadata=metadata,
             versioning=wanted.versioning,
-            force_destroy=not wanted.keep,
-            opts=self.child(retain_on_delete=wanted.keep),
+            # What is kept is Pulumi's to protect; who takes that away wants it emptied.
+            force_destroy=True,
+            opts=self.child(protect=wanted.keep),
         )
         return Container(name, url, signing_key)
 

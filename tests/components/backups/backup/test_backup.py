@@ -11,13 +11,11 @@ from syrupy.assertion import SnapshotAssertion
 
 from pulumi_casebook import (
     Backup,
+    BackupBucket,
     BackupServer,
-    BucketArgs,
-    BucketRepository,
     DedicatedServer,
     InputError,
     InstanceGroup,
-    ObjectStorage,
     RetentionArgs,
     Vps,
     VrackNetwork,
@@ -33,17 +31,19 @@ def machine() -> Vps:
     return Vps("db", service_name="vps-1.vps.ovh.net", ssh_key=ssh_key(), admin_cidrs=["198.18.0.0/16"])
 
 
+def watcher() -> Vps:
+    return Vps("watcher", service_name="vps-2.vps.ovh.net", ssh_key=ssh_key(), admin_cidrs=["198.18.0.0/16"])
+
+
+def bucket(**values: Any) -> BackupBucket:
+    given = {"project": "0123456789abcdef0123456789abcdef", "region": "GRA", "bucket": "acme-backups"}
+    return BackupBucket("store", **{**given, "pruner": watcher(), **values})
+
+
 def backup(**values: Any) -> Backup:
-    store = ObjectStorage(
-        "store",
-        project="0123456789abcdef0123456789abcdef",
-        region="GRA",
-        prefix="acme",
-        buckets={"backups": BucketArgs(writers=["backup"])},
-    )
     given = {
         "machine": machine(),
-        "to": BucketRepository(bucket=store.buckets["backups"], user=store.users["backup"]),
+        "to": values.pop("to", None) or bucket(),
         "paths": ["/srv/www"],
         "schedule": "*-*-* 03:15:00",
         "retention": {"daily": 7, "weekly": 4},
@@ -58,7 +58,8 @@ PRINTED = {"hourly_days": 7, "weekly_days": 31}
 
 def declared(**values: Any) -> list[Registered]:
     def program() -> None:
-        backup(**values)
+        to = values.get("to")
+        backup(**{**values, "to": to() if callable(to) else to})
 
     return declares_the_same(program)
 
@@ -81,8 +82,8 @@ def test_no_secret_is_readable_outside_its_own_resource() -> None:
     registered = declared()
     assert only(registered, "Command", SECRETS).secrets == {"connection", "stdin"}
     drawn = "drawn-content-repository"
-    leaks = [r.name for r in registered if drawn in str(r.inputs) and r.name != SECRETS]
-    assert not leaks
+    holders = [r.name for r in registered if drawn in str(r.inputs)]
+    assert holders == ["watcher-backup-of-content-secrets", SECRETS]
     role = parse(only(registered, "Command", "db-backup-content").inputs["stdin"])
     modes = {path: file["mode"] for path, file in role["files"].items() if "@secret(" in "".join(file["lines"])}
     assert modes == {"/etc/casebook/backup-content.env": 0o600}
@@ -90,15 +91,39 @@ def test_no_secret_is_readable_outside_its_own_resource() -> None:
 
 def test_the_key_comes_with_its_rights() -> None:
     registered = declared()
-    policy = only(registered, "S3Policy", "store-backup")
+    policy = only(registered, "S3Policy", "store-content")
     assert policy.urn in only(registered, "Command", SECRETS).depends_on
 
 
 def test_only_what_is_asked_for_is_on_the_machine() -> None:
-    program = files(retention={"hourly": 24, "daily": 7, "monthly_days": 36500})["/usr/local/sbin/backup-content"]
+    program = files()["/usr/local/sbin/backup-content"]
     assert "mariadb" not in program
     assert "systemctl" not in program
-    assert "--prune --keep-hourly=24 --keep-daily=7 --keep-within-monthly=36500d\n" in program
+
+
+def test_another_machine_prunes_a_bucket_by_a_key_of_its_own() -> None:
+    registered = declared(retention={"hourly": 24, "daily": 7, "monthly_days": 36500})
+    settings = json.loads(
+        texts(role(registered, "watcher-backup-of-content"))["/etc/casebook/backup-bucket/content.json"]
+    )
+    assert settings["keep"] == ["--keep-hourly=24", "--keep-daily=7", "--keep-within-monthly=36500d"]
+    for program in texts(role(registered, "db-backup-content")).values():
+        assert "forget" not in program
+    assert comes_after(
+        registered,
+        only(registered, "Command", "db-backup-content"),
+        only(registered, "Command", "watcher-backup-bucket"),
+    )
+
+
+def test_what_backups_go_to_and_what_opens_them_stays_when_the_stack_is_destroyed() -> None:
+    protected = {r.name for r in declared() if r.protect}
+    assert protected == {"store-backups", "store-backups-lifecycle", "content-repository"}
+    assert only(declared(to=bucket), "Storage", "store-backups").inputs["versioning"] == {"status": "enabled"}
+
+
+def test_it_takes_the_place_of_an_earlier_releases_bucket() -> None:
+    assert only(declared(), "BackupBucket", "store").former_types == ("casebook:index:ObjectStorage",)
 
 
 def to_server(**values: Any) -> list[Registered]:
@@ -155,7 +180,8 @@ def test_a_storage_server_outside_the_network_takes_it_over_the_public_one() -> 
 def test_what_is_kept_is_what_is_printed() -> None:
     settings = texts(role(to_server(), "store-backup-of-content"))["/etc/casebook/backup-server/content.json"]
     keep = ["--keep-within-hourly=7d", "--keep-within-weekly=31d"]
-    assert json.loads(settings) == {"directory": "/srv/backup/content", "keep": keep}
+    lock = "/srv/backup/content.lock"
+    assert json.loads(settings) == {"directory": "/srv/backup/content", "lock": lock, "keep": keep}
     # The machine itself can forget nothing.
     assert "forget" not in texts(role(to_server(), "db-backup-content"))["/usr/local/sbin/backup-content"]
 
@@ -229,6 +255,7 @@ def test_a_name_too_long_for_a_user_is_refused() -> None:
         ({"machine": "db"}, "machine='db': Input should be an instance of Machine"),
         ({"compress": True}, "compress: no such field"),
         ({"to": "/mnt"}, "='/mnt': Input should be an instance of BackupServer"),
+        ({"to": lambda: bucket(pruner=None)}, "to=store: nobody prunes there; give it a machine as its pruner"),
     ],
 )
 def test_what_cannot_work_is_refused(values: dict[str, Any], sentence: str) -> None:
@@ -249,6 +276,15 @@ def test_a_machine_does_not_keep_its_own_backup() -> None:
         )
 
     with pytest.raises(InputError, match="db cannot keep its own backup"):
+        declares_the_same(program)
+
+
+def test_a_machine_does_not_prune_its_own_backup() -> None:
+    def program() -> None:
+        db = machine()
+        backup(machine=db, to=bucket(pruner=db))
+
+    with pytest.raises(InputError, match="pruner=db: it saves content here"):
         declares_the_same(program)
 
 

@@ -54,6 +54,8 @@ class Server:
         for old, new in (
             ("/etc/casebook", f"{self.place}/etc/casebook"),
             ("/usr/local/sbin/backup", f"{self.place}/usr/local/sbin/backup"),
+            ("/usr/local/bin:/usr/bin:/bin", os.environ["PATH"]),
+            ("/usr/local/lib/casebook", f"{self.place}/usr/local/lib/casebook"),
             ("/var/lib/casebook-metrics", f"{self.place}/metrics"),
             ("/var/cache", f"{self.place}/cache"),
             ("/run/lock", str(self.place)),
@@ -201,7 +203,7 @@ def test_false_times_do_not_drive_out_true_ones(pair: Server) -> None:
 
 def test_who_comes_while_it_is_pruned_waits(pair: Server) -> None:
     done(pair.machine("setup"))
-    lock = pair.place / "srv/backup/content/lock"
+    lock = pair.place / "srv/backup/content.lock"
     with subprocess.Popen(["flock", lock, "sleep", "3"]) as pruning:
         time.sleep(0.5)
         begun = time.monotonic()

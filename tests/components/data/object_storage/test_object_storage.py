@@ -10,6 +10,7 @@ from pulumi_casebook import InputError, ObjectStorage
 from pulumi_casebook.data.object_storage.component import endpoint
 from tests.harness import declare, declares_the_same, only
 
+LIFECYCLE = "CloudProjectStorageObjectBucketLifecycleConfiguration"
 PROJECT = "0123456789abcdef0123456789abcdef"
 
 
@@ -81,7 +82,10 @@ def test_the_owner_that_the_api_invents_is_no_difference() -> None:
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_destroy_empties_a_bucket_unless_it_is_kept(keep: bool) -> None:
-    assert declared("Storage", "store-backups", buckets={"backups": {"keep": keep}}).retain_on_delete is keep
+    rules = {"old": {"expire_days": 1}}
+    buckets = {"backups": {"keep": keep, "lifecycle": rules}}
+    kinds = ("Storage", "store-backups"), (LIFECYCLE, "store-backups-lifecycle")
+    assert [declared(kind, name, buckets=buckets).protect for kind, name in kinds] == [keep, keep]
 
 
 def test_replication_leaves_no_field_to_the_provider() -> None:
@@ -110,9 +114,7 @@ def test_lifecycle_and_lock() -> None:
         "lifecycle": {"old": {"prefix": "logs/", "expire_days": 21, "noncurrent_days": 7}},
         "object_lock": {"mode": "compliance", "days": 14},
     }
-    lifecycle = declared(
-        "CloudProjectStorageObjectBucketLifecycleConfiguration", "store-logs-lifecycle", buckets={"logs": logs}
-    )
+    lifecycle = declared(LIFECYCLE, "store-logs-lifecycle", buckets={"logs": logs})
     assert lifecycle.inputs["rules"] == [
         {
             "id": "old",

@@ -48,7 +48,7 @@ def test_keys_are_drawn_where_urls_are_signed_and_are_secret() -> None:
 @pytest.mark.parametrize("keep", [True, False])
 def test_destroy_empties_a_container_unless_it_is_kept(keep: bool) -> None:
     container = only(declare(lambda: storage(photos={"keep": keep}), preview=False), "Container", "store-photos")
-    assert (container.retain_on_delete, container.inputs["forceDestroy"]) == (keep, not keep)
+    assert (container.protect, container.inputs["forceDestroy"]) == (keep, True)
 
 
 @pytest.mark.parametrize(

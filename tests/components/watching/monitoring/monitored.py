@@ -7,8 +7,8 @@ from pulumi_casebook import (
     Archive,
     Backend,
     Backup,
+    BackupBucket,
     BackupServer,
-    ContainerArgs,
     DedicatedServer,
     Frontend,
     GaleraCluster,
@@ -17,7 +17,6 @@ from pulumi_casebook import (
     Monitoring,
     MysqlPair,
     RetentionArgs,
-    SwiftStorage,
     VrackNetwork,
     ssh_key,
 )
@@ -62,9 +61,7 @@ def everything() -> None:
         clients=[NETWORK],
         followers=[str(m.address) for m in some("far-")],
     )
-    storage = SwiftStorage(
-        "storage", project="0" * 32, region="GRA", containers={"old": ContainerArgs(writers=["old"])}
-    )
+    bucket = BackupBucket("old", project="0" * 32, region="GRA", bucket="acme-old", archives={"monthly": None})
     store = BackupServer("store", machine=machines["store"])
     kept: dict[str, Any] = {"to": store, "schedule": "daily", "retention": RetentionArgs(daily=1), "paths": ["/srv"]}
     watches: list[Monitored] = [
@@ -97,8 +94,7 @@ def everything() -> None:
             "monthly",
             machine=machines["office"],
             paths=["/srv"],
-            container=storage.containers["old"],
-            user=storage.users["old"],
+            to=bucket,
             schedule="monthly",
             backup_hours=800,
         ).monitored,

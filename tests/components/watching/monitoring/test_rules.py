@@ -18,7 +18,7 @@ import yaml
 
 import pulumi_casebook
 from pulumi_casebook.backups.archive.programs import archive
-from pulumi_casebook.backups.backup.programs import backup_server
+from pulumi_casebook.backups.backup.programs import backup_keeper
 from pulumi_casebook.data.galera_cluster.programs import keeper as galera
 from pulumi_casebook.data.mysql_pair.programs import keeper as mysql_pair
 from pulumi_casebook.watching.monitoring.component import prober
@@ -138,15 +138,14 @@ def of_our_programs(place: Path) -> Iterator[str]:
     )
     status = {"role": "writer", "lag": 0}
     mysql_pair.measure(SimpleNamespace(settings=settings, two_way=False, status=lambda: status))  # type: ignore[arg-type]
-    archive.note_time({"archive": "monthly", "metric": str(place / "archive.prom")})  # type: ignore[typeddict-item]
+    archive.note({"archive": "monthly", "figures": str(place)})  # type: ignore[typeddict-item]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backup_server, "METRICS", place)
+        patch.setattr(backup_keeper, "FIGURES", str(place))
         for figure in ("pruned", "verified"):
-            backup_server.note(backup_server.Account("pages", place, []), figure)
+            backup_keeper.note(backup_keeper.Account("pages", {}), figure)
     for file in place.glob("*.prom"):
         yield file.read_text()
-    for figure in re.findall(r"^ *note (\w+) ", of_backup()["/usr/local/sbin/backup-content"], re.MULTILINE):
-        yield f"casebook_backup_{figure}"
+    yield "\n".join(re.findall(r"casebook_backup_\w+", of_backup()["/usr/local/sbin/backup-content"]))
 
 
 def of_machines(start: Start) -> Iterator[str]:

@@ -50,21 +50,20 @@ class S3:
     access_key: str
     secret_key: str
 
-    def signed(self, method: str, name: str, seconds: int) -> str:
+    def signed(self, method: str, name: str, seconds: int, **more: str) -> str:
+        """`more` is signed along: prefix and marker of a list, whose name is empty."""
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         scope = f"{now[:8]}/{self.region}/s3/aws4_request"
         host, path = urlsplit(self.endpoint).netloc, f"/{self.bucket}/{quote(name)}"
-        query = urlencode(
-            {
-                "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-                "X-Amz-Credential": f"{self.access_key}/{scope}",
-                "X-Amz-Date": now,
-                "X-Amz-Expires": seconds,
-                "X-Amz-SignedHeaders": "host",
-            },
-            quote_via=quote,
-            safe="",
-        )
+        asked = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Credential": f"{self.access_key}/{scope}",
+            "X-Amz-Date": now,
+            "X-Amz-Expires": str(seconds),
+            "X-Amz-SignedHeaders": "host",
+            **more,
+        }
+        query = urlencode(sorted(asked.items()), quote_via=quote, safe="")
         request = f"{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
         message = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
         key = f"AWS4{self.secret_key}".encode()

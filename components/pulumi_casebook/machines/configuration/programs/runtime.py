@@ -91,10 +91,10 @@ def show(folder: str, name: str, figures: str) -> None:
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """While nobody else is who takes the same lock."""
+def alone(lock: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """While nobody else is who takes the same lock; with LOCK_SH, nobody who takes it for himself."""
     with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, how)
         yield
 
 
