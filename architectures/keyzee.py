@@ -200,6 +200,7 @@ class Built:
             machines=site.dedicated("database", place.databases),
             network=network,
             clients=[haproxies],
+            reached_at=[self.address],
             database="keyzee",
             user="keyzee",
             replica_of=follows.source if follows else None,
@@ -211,6 +212,7 @@ class Built:
             "DATABASE_USER": self.database.user,
         }
         secrets = {"DATABASE_PASSWORD": self.database.password}
+        authorities = {"DATABASE_AUTHORITY": self.database.authority}
         # A password that was rotated is one that every member takes already.
         after_database = pulumi.ResourceOptions(depends_on=[self.database])
 
@@ -222,6 +224,7 @@ class Built:
             clients=[haproxies],
             environment=environment,
             secrets=secrets,
+            authorities=authorities,
             opts=after_database,
         )
         files = Nas(
@@ -245,6 +248,7 @@ class Built:
             extensions=["mysql"],
             environment={**environment, "FILES": files.mount},
             secrets=secrets,
+            authorities=authorities,
             opts=after_database,
         )
 
