@@ -18,7 +18,7 @@ from pulumi_casebook.network.vrack_network import VrackNetwork
 
 UNITS = "/etc/systemd/system"
 # Where web servers fetch the site, inside TLS; the rsync daemon itself hears this machine alone.
-RSYNC_TLS = 874
+RSYNC_TLS = 8730
 
 
 class BackOfficeArgs(ComponentArgs):

@@ -71,9 +71,9 @@ def test_the_back_office_is_for_editors_alone(platform: Platform) -> None:
     assert "So $Foot" in platform.as_editor("https://10.8.0.2/")
     assert stranger.run("curl -ks --max-time 1 https://10.8.0.2/; echo $?", check=False) == "28\n"
     assert editor.run("curl -s --max-time 1 http://10.8.0.2/; echo $?", check=False) == "28\n"
-    assert editor.run("curl -s --max-time 1 telnet://10.8.0.2:874; echo $?", check=False) == "28\n"
+    assert editor.run("curl -s --max-time 1 telnet://10.8.0.2:8730; echo $?", check=False) == "28\n"
     assert stranger.run("curl -s --max-time 1 telnet://10.8.0.2:873; echo $?", check=False) == "28\n"
-    tls = "RSYNC_CONNECT_PROG='openssl s_client -quiet -connect 10.8.0.2:874'"
+    tls = "RSYNC_CONNECT_PROG='openssl s_client -quiet -connect 10.8.0.2:8730'"
     sent = f"echo x >/srv/x; {tls} rsync /srv/x rsync://10.8.0.2/www/x 2>&1"
     assert "read only" in stranger.run(sent, check=False)
 
@@ -93,7 +93,7 @@ def test_a_server_is_ready_once_it_holds_the_site(platform: Platform) -> None:
     health = "curl -s -o /dev/null -w '%{http_code}' http://10.8.0.39/healthz"
     assert web.run(health) == "200"
     # As after a lost disk: not ready, and filled again by itself.
-    platform.boxes["office-1"].run("nft insert rule inet filter input tcp dport 874 drop")
+    platform.boxes["office-1"].run("nft insert rule inet filter input tcp dport 8730 drop")
     web.run("rm -rf /srv/www/* /var/lib/web-sync/held")
     assert web.run(health) == "503"
     platform.boxes["office-1"].run("nft -f /etc/nftables.conf")
@@ -125,10 +125,10 @@ def test_nobody_but_the_back_office_makes_web_servers_serve_something(platform: 
     taken.run(f"{site} && echo '{held.split()[0]} 99999999999.0' >/srv/evil/.generation")
     daemon = "[www]\npath = /srv/evil\nuse chroot = no\n"
     taken.run("cat >/run/rsyncd.conf && rsync --daemon --config=/run/rsyncd.conf --address=127.0.0.1", daemon)
-    taken.run("ip address add 10.8.0.2/24 dev eth0 && nft insert rule inet filter input tcp dport 874 accept")
-    taken.start("socat OPENSSL-LISTEN:874,reuseaddr,fork,cert=/run/both.pem,verify=0 TCP:127.0.0.1:873")
+    taken.run("ip address add 10.8.0.2/24 dev eth0 && nft insert rule inet filter input tcp dport 8730 accept")
+    taken.start("socat OPENSSL-LISTEN:8730,reuseaddr,fork,cert=/run/both.pem,verify=0 TCP:127.0.0.1:873")
     web.run("ip neigh flush all")
-    unverified = "RSYNC_CONNECT_PROG='openssl s_client -quiet -connect 10.8.0.2:874'"
+    unverified = "RSYNC_CONNECT_PROG='openssl s_client -quiet -connect 10.8.0.2:8730'"
     fetched = f"{unverified} rsync rsync://10.8.0.2/www/.generation /run/theirs 2>/dev/null; cat /run/theirs"
     until(lambda: "99999999999" in web.run(fetched, check=False), "the attack is none")
     said = web.run("setpriv --reuid=web-sync --regid=web-sync --groups=www-data web-sync 2>&1; echo $?", check=False)
