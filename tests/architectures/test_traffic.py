@@ -28,6 +28,7 @@ KNOWN = {
 CLEAR = {
     "53/tcp": "DNS has no other form that every client speaks; the resolver answers the private network alone",
     "53/udp": "DNS has no other form that every client speaks; the resolver answers the private network alone",
+    "67/udp": "DHCP has no other form; going out, for an address",
     "80/tcp": "pages, for the tier in front, which ends TLS; or for the world, which is sent to HTTPS",
     "4000/tcp": "Tomcat's sessions, which its members encrypt with a key of their own",
     "8080/tcp": "pages, for the tier in front",
