@@ -222,6 +222,7 @@ class Built:
             machines=self.databases,
             network=network,
             clients=[haproxies],
+            reached_at=[self.address],
             database="keyzee",
             user="keyzee",
             replica_of=follows.source if follows else None,
@@ -233,6 +234,7 @@ class Built:
             "DATABASE_USER": self.database.user,
         }
         secrets = {"DATABASE_PASSWORD": self.database.password}
+        authorities = {"DATABASE_AUTHORITY": self.database.authority}
         # A password that was rotated is one that every member takes already.
         after_database = pulumi.ResourceOptions(depends_on=[self.database])
 
@@ -244,6 +246,7 @@ class Built:
             clients=[haproxies],
             environment=environment,
             secrets=secrets,
+            authorities=authorities,
             opts=after_database,
         )
         self.files = files = Nas(
@@ -267,6 +270,7 @@ class Built:
             extensions=["mysql"],
             environment={**environment, "FILES": files.mount},
             secrets=secrets,
+            authorities=authorities,
             opts=after_database,
         )
 

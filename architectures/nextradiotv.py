@@ -262,6 +262,7 @@ class NextRadioTv(Architecture[Settings]):
             arbitrators=[] if len(members) % 2 else [monitoring],
             network=network,
             clients=[site.tier("sql"), office.tier("sql")],
+            reached_at=[plan.address("sql_virtual"), office_plan.address("sql_virtual")],
             followers=drp_plan.addresses("database", standby),
             database="cms",
             user="cms",
@@ -440,6 +441,7 @@ def platform(
             "MEMCACHED": " ".join(memcached.service.addresses),
         },
         secrets={"DATABASE_PASSWORD": database.password},
+        authorities={"DATABASE_AUTHORITY": database.authority},
     )
     nginx = NginxTier(
         site.named("nginx"),
@@ -504,6 +506,7 @@ def second_site(site: Site, args: Settings, drp: Drp, first: DrpSite, www: DnsRo
         machines=members,
         network=site.network,
         clients=[site.tier("sql")],
+        reached_at=[site.plan.address("sql_virtual")],
         replica_of=first.database.source,
         database=first.database.database,
         user=first.database.user,

@@ -150,6 +150,7 @@ class SextantErp(Architecture[Settings]):
                     "DATABASE_USER": database.user,
                 },
                 secrets={"DATABASE_PASSWORD": database.password},
+                authorities={"DATABASE_AUTHORITY": database.authority},
             )
             web = NginxTier(
                 f"web-{server.name}",

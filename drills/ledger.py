@@ -271,6 +271,8 @@ def client(port: int, account: Account) -> Connect:
             user=account.user,
             password=account.password,
             autocommit=True,
+            # The way there is a tunnel: the server's name is not asked for.
+            ssl={"check_hostname": False},
             connect_timeout=TIMEOUT,
             read_timeout=TIMEOUT,
             write_timeout=TIMEOUT,

@@ -9,8 +9,11 @@ function database(string $where): mysqli
 {
     $link = mysqli_init();
     $link->options(MYSQLI_OPT_CONNECT_TIMEOUT, 3);
+    // Inside TLS, with a server that the authority knows by this address.
+    $link->ssl_set(null, null, getenv('DATABASE_AUTHORITY'), null, null);
     $link->real_connect(
-        getenv($where), getenv('DATABASE_USER'), getenv('DATABASE_PASSWORD'), getenv('DATABASE_NAME')
+        getenv($where), getenv('DATABASE_USER'), getenv('DATABASE_PASSWORD'), getenv('DATABASE_NAME'),
+        flags: MYSQLI_CLIENT_SSL
     );
     return $link;
 }

@@ -10,8 +10,11 @@ function database(): mysqli {
         try {
             $fresh = mysqli_init();
             $fresh->options(MYSQLI_OPT_CONNECT_TIMEOUT, 1);
+            // Inside TLS, with a server that the authority knows by this address.
+            $fresh->ssl_set(null, null, getenv('DATABASE_AUTHORITY'), null, null);
             $fresh->real_connect(
                 getenv('DATABASE_HOST'), getenv('DATABASE_USER'), getenv('DATABASE_PASSWORD'), getenv('DATABASE_NAME'),
+                flags: MYSQLI_CLIENT_SSL,
             );
             $connection = $fresh;
         } catch (mysqli_sql_exception $error) {

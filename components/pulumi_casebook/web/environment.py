@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import pulumi
 from pydantic import AfterValidator
 
-from pulumi_casebook.core.args import Line
+from pulumi_casebook.core.args import Line, Secret
+from pulumi_casebook.machines.configuration import File
 
 
 def _variable(value: str) -> str:
@@ -21,10 +22,27 @@ def _variable(value: str) -> str:
 Variable = Annotated[str, AfterValidator(_variable)]
 
 
-def check_environment(environment: Mapping[str, str], secrets: Iterable[str]) -> None:
+def check_environment(environment: Mapping[str, str], **further: Iterable[str]) -> None:
     """Every name once."""
-    if twice := environment.keys() & set(secrets):
-        raise ValueError(f"secrets.{min(twice)}: also in environment")
+    known = set(environment)
+    for field, names in further.items():
+        if twice := known & set(names):
+            raise ValueError(f"{field}.{min(twice)}: also in environment")
+        known |= set(names)
+
+
+# Variable to the certificate (PEM) of an authority: in a file, whose path the variable holds.
+Authorities = Mapping[Variable, Secret]
+
+
+def authority_files(role: str, group: str, authorities: Iterable[str]) -> dict[str, File]:
+    """By variable: what a client trusts, for an application that runs in this group. The secret has its name."""
+    return {
+        name: File(
+            path=f"/etc/ssl/casebook/{role}/{name}.crt", content=f"@secret({name})@", owner=f"root:{group}", mode="0640"
+        )
+        for name in authorities
+    }
 
 
 def _writable(value: str) -> str:
@@ -44,11 +62,15 @@ def quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def written(environment: Mapping[str, str], secrets: Iterable[str]) -> list[tuple[str, str]]:
-    """(name, value between quotes) for a file of a role that has `quoted_secrets`."""
+def written(
+    environment: Mapping[str, str], secrets: Iterable[str], authorities: Mapping[str, File]
+) -> list[tuple[str, str]]:
+    """(name, value between quotes) for a file of a role that has `role_secrets`."""
     values = {name: quoted(value) for name, value in environment.items()}
+    values |= {name: quoted(file.path) for name, file in authorities.items()}
     return sorted((values | {name: f"@secret({name}:quoted)@" for name in secrets}).items())
 
 
-def quoted_secrets(secrets: Mapping[str, Any]) -> dict[str, pulumi.Input[str]]:
-    return {name: pulumi.Output.from_input(value).apply(quoted) for name, value in secrets.items()}
+def role_secrets(secrets: Mapping[str, Any], authorities: Mapping[str, Any]) -> dict[str, pulumi.Input[str]]:
+    """Of a role whose files are `written` ones and `authority_files`."""
+    return {**{name: pulumi.Output.from_input(value).apply(quoted) for name, value in secrets.items()}, **authorities}

@@ -11,6 +11,7 @@ from pulumi_casebook.core.args import Address, Minutes, Percent, Port, Positive,
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.core.component import HandedOver
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.network.certificate import Authority
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
 OWN_PORTS = (3307, 4444, 4567, 4568, 9200, 9201)
@@ -29,8 +30,7 @@ class Source(HandedOver):
     database: str
     user: str
     # What signs the machines of both.
-    authority_pem: pulumi.Output[str] = field(repr=False)
-    authority_key_pem: pulumi.Output[str] = field(repr=False)
+    authority: Authority = field(repr=False)
     # Of the accounts, by name.
     passwords: Mapping[str, pulumi.Output[str]] = field(repr=False)
 
@@ -46,6 +46,9 @@ class GaleraClusterArgs(Served):
     network: VrackNetwork
     # Who may connect and ask for a member's health: the machines of HAProxy, or of the application.
     clients: Clients = Field(min_length=1)
+    # Further addresses at which clients reach the members: of HAProxy before them. The members' certificates have them,
+    # for clients look whether they do.
+    reached_at: Unique[Address] = ()
     # The application's database, made with the cluster.
     database: SqlName = "app"
     # The application's account: everything in its database, nothing else.

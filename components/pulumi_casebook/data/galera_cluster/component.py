@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pulumi
 import pulumi_random as random
-import pulumi_tls as tls
 
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
@@ -16,12 +15,12 @@ from pulumi_casebook.machines.configuration import Allow, Configuration, Directo
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Limits, Monitored, Service, alerts, servers_of
 from pulumi_casebook.machines.units import FIGURES, METRICS
+from pulumi_casebook.network.certificate import Authority
 
 PROGRAM = Path(__file__).with_name("programs") / "galera.py"
 INSTALLED = "/usr/local/sbin/galera"
 PACKAGES = ("galera-4", "mariadb-backup", "mariadb-server", "python3-pymysql", "socat")
 PASSWORDS = ("application", "health", "replica", "sst")
-DECADE = 10 * 365 * 24
 AUTHORITY, CERTIFICATE, KEY = (f"/etc/galera/{name}" for name in ("authority.crt", "member.crt", "member.key"))
 SETTINGS, ACCOUNTS = "/etc/galera/settings.json", "/etc/galera/accounts.json"
 CLIENT, ELSEWHERE = "/etc/galera/client.cnf", "/etc/galera/elsewhere.cnf"
@@ -41,8 +40,8 @@ class GaleraCluster(Component[GaleraClusterArgs]):
     (programs, certificate, what a member tells the others) and then, one member after the other, `galera` (the server;
     ready when it serves), per arbitrator the role `galera-arbitrator`.
 
-    Outputs: `password`. Attributes, known at preview: `service` (for a backend of `HaproxyTier`), `port`, `database`,
-    `user`, `monitored` (its members).
+    Outputs: `password`, `authority` (the certificate by which clients know the members). Attributes, known at preview:
+    `service` (for a backend of `HaproxyTier`), `port`, `database`, `user`, `monitored` (its members).
     Sources: NRT-5, KEY-4; mariadb.com/docs "Galera Cluster"; jepsen.io, MariaDB Galera Cluster 12.1.2.
     """
 
@@ -72,11 +71,11 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         )
         if args.replica_of:
             accounts = {name: args.replica_of.passwords[name] for name in PASSWORDS}
-            self._authority, self._authority_key = args.replica_of.authority_pem, args.replica_of.authority_key_pem
+            authority = args.replica_of.authority
         else:
             accounts = {name: self._drawn(name) for name in PASSWORDS}
-            self._make_authority()
-        self.password = accounts["application"]
+            authority = Authority(self)
+        self.password, self.authority = accounts["application"], authority.pem
         self.source = Source(
             self,
             self.name,
@@ -84,13 +83,14 @@ class GaleraCluster(Component[GaleraClusterArgs]):
             args.port,
             args.database,
             args.user,
-            self._authority,
-            self._authority_key,
+            authority,
             accounts,
         )
         peers, certificates = list[pulumi.Resource](), {}
         for machine in args.machines:
-            certificates[machine.name] = self._certificate(machine)
+            certificates[machine.name] = authority.certificate(
+                self, machine.name, [str(machine.address), *args.reached_at]
+            )
             role = machine.configure(
                 peer(self.name, args, machine),
                 role="galera-peer",
@@ -113,55 +113,13 @@ class GaleraCluster(Component[GaleraClusterArgs]):
             machine.configure(
                 arbitrator(self.name, args, machine),
                 role="galera-arbitrator",
-                secrets=self._certificate(machine),
+                secrets=authority.certificate(self, machine.name, [str(machine.address)]),
                 opts=self.child(depends_on=before),
             )
 
     def _drawn(self, account: str) -> pulumi.Output[str]:
         # Letters and digits only: it stands in option files, JSON and SQL.
         return random.RandomPassword(f"{self.name}-{account}", length=32, special=False, opts=self.child()).result
-
-    def _make_authority(self) -> None:
-        name = f"{self.name}-authority"
-        key = tls.PrivateKey(name, algorithm="ECDSA", ecdsa_curve="P256", opts=self.child())
-        authority = tls.SelfSignedCert(
-            name,
-            private_key_pem=key.private_key_pem,
-            subject=tls.SelfSignedCertSubjectArgs(common_name=name),
-            validity_period_hours=2 * DECADE,
-            is_ca_certificate=True,
-            allowed_uses=["cert_signing", "digital_signature"],
-            opts=self.child(),
-        )
-        self._authority, self._authority_key = authority.cert_pem, pulumi.Output.secret(key.private_key_pem)
-
-    def _certificate(self, machine: Machine) -> dict[str, pulumi.Input[str]]:
-        """What makes a machine one of the cluster's."""
-        name = f"{self.name}-{machine.name}"
-        key = tls.PrivateKey(name, algorithm="ECDSA", ecdsa_curve="P256", opts=self.child())
-        request = tls.CertRequest(
-            name,
-            private_key_pem=key.private_key_pem,
-            subject=tls.CertRequestSubjectArgs(common_name=machine.name),
-            ip_addresses=[str(machine.address)],
-            opts=self.child(),
-        )
-        certificate = tls.LocallySignedCert(
-            name,
-            ca_private_key_pem=self._authority_key,
-            ca_cert_pem=self._authority,
-            cert_request_pem=request.cert_request_pem,
-            validity_period_hours=DECADE,
-            early_renewal_hours=365 * 24,
-            allowed_uses=["digital_signature", "server_auth", "client_auth"],
-            opts=self.child(),
-        )
-        return {
-            "authority": self._authority,
-            "certificate": certificate.cert_pem,
-            "key": key.private_key_pem,
-            "valid-until": certificate.validity_end_time,
-        }
 
 
 def peer(name: str, args: GaleraClusterArgs, machine: Machine) -> Configuration:
@@ -289,6 +247,8 @@ def settings(name: str, args: GaleraClusterArgs, machine: Machine) -> dict[str, 
         "pause": 2,
         # An application that was not reached by the `up` which drew a password anew is reached by the next.
         "grace_seconds": 3600,
+        # Nor is one whose account opened in clear, in an earlier release, shut out before it knows of TLS.
+        "clear_seconds": 86400,
     }
 
 

@@ -35,8 +35,6 @@ class MysqlPairArgs(Served):
     port: Port = 3306
     # Two machines in one site share its power and its network; True where that is wanted.
     same_site: bool = False
-    # Replication inside TLS: for a private network that others share.
-    tls: bool = False
     # InnoDB's cache, in MiB. A server with nothing else to do gives it two thirds of its memory.
     buffer_pool_mib: int = Field(default=128, ge=16)
     # Clients at once.

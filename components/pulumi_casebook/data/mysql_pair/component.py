@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pulumi
 import pulumi_random as random
-import pulumi_tls as tls
 
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
@@ -15,6 +14,7 @@ from pulumi_casebook.machines.configuration import Allow, Configuration, Directo
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Limits, Monitored, Service, alerts
 from pulumi_casebook.machines.units import FIGURES, METRICS
+from pulumi_casebook.network.certificate import Authority
 
 PROGRAM = Path(__file__).with_name("programs") / "mysql_pair.py"
 INSTALLED = "/usr/local/sbin/mysql-pair"
@@ -25,7 +25,7 @@ SYSCTL = "/etc/sysctl.d/80-mysql-pair.conf"
 UNIT = "/etc/systemd/system/mysql-pair.service"
 STOP = "/etc/systemd/system/mariadb.service.d/mysql-pair.conf"
 WAIT_TIMEOUT = 28800  # of MariaDB
-CERTIFICATE, KEY = "/etc/mysql/pair.crt", "/etc/mysql/pair.key"
+AUTHORITY, CERTIFICATE, KEY = (f"/etc/mysql/{name}" for name in ("authority.crt", "pair.crt", "pair.key"))
 
 
 class MysqlPair(Component[MysqlPairArgs]):
@@ -33,12 +33,12 @@ class MysqlPair(Component[MysqlPairArgs]):
 
     With `two_way` both write, and each replicates the other.
 
-    Declares two passwords, per machine the role `mysql` (server, firewall, keeper; one machine after the other)
-    and then the role `mysql-pair` (the pair is formed: the writer holds `address`, the replica keeps up). With
-    `tls`, a key and a certificate of the pair's own.
+    Declares two passwords, an authority and a certificate for each machine, per machine the role `mysql` (server,
+    firewall, keeper; one machine after the other) and then the role `mysql-pair` (the pair is formed: the writer holds
+    `address`, the replica keeps up).
 
-    Outputs: `password`. Attributes, known at preview: `service` (the writer, wherever it is), `address`, `port`,
-    `database`, `user`, `monitored`.
+    Outputs: `password`, `authority` (the certificate by which clients know the servers). Attributes, known at preview:
+    `service` (the writer, wherever it is), `address`, `port`, `database`, `user`, `monitored`.
     Sources: SOF-4, ERP-4; mariadb.com/docs "Global Transaction ID"; RFC 5227.
     """
 
@@ -58,10 +58,8 @@ class MysqlPair(Component[MysqlPairArgs]):
             alerts(__file__, args.machines, args=args),
             figures=("casebook_mysql_writer",),
         )
-        self.password = self._drawn("application")
-        secrets: dict[str, pulumi.Input[str]] = {"application": self.password, "pair": self._drawn("pair")}
-        if args.tls:
-            secrets.update(self._certificate())
+        self.password, pair, authority = self._drawn("application"), self._drawn("pair"), Authority(self)
+        self.authority = authority.pem
         primary = args.primary or args.machines[0].name
         first, second = sorted(args.machines, key=lambda machine: machine.name != primary)
         before: list[pulumi.Resource] = []
@@ -69,7 +67,11 @@ class MysqlPair(Component[MysqlPairArgs]):
             server = machine.configure(
                 configuration(args, machine, peer, primary),
                 role="mysql",
-                secrets=secrets,
+                secrets={
+                    "application": self.password,
+                    "pair": pair,
+                    **authority.certificate(self, machine.name, [str(machine.address), args.address]),
+                },
                 opts=self.child(depends_on=before),
             )
             before = [server.applied]
@@ -83,21 +85,6 @@ class MysqlPair(Component[MysqlPairArgs]):
         # Letters and digits only: it stands in option files, JSON and SQL.
         return random.RandomPassword(f"{self.name}-{account}", length=32, special=False, opts=self.child()).result
 
-    def _certificate(self) -> dict[str, pulumi.Input[str]]:
-        key = tls.PrivateKey(f"{self.name}-tls", algorithm="ECDSA", ecdsa_curve="P256", opts=self.child())
-        certificate = tls.SelfSignedCert(
-            f"{self.name}-tls",
-            private_key_pem=key.private_key_pem,
-            subject=tls.SelfSignedCertSubjectArgs(common_name=self.name),
-            # Who asks for an address looks whether the certificate has it.
-            ip_addresses=[self.address, *(str(machine.address) for machine in self.machines)],
-            validity_period_hours=10 * 365 * 24,
-            is_ca_certificate=True,
-            allowed_uses=["digital_signature", "server_auth", "client_auth", "cert_signing"],
-            opts=self.child(),
-        )
-        return {"tls-certificate": certificate.cert_pem, "tls-key": key.private_key_pem}
-
 
 def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary: str) -> Configuration:
     """What one machine of the pair must hold."""
@@ -110,6 +97,7 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
         # 1 or 2, in the order of the addresses.
         "number": 1 + (ipaddress.IPv4Address(own) > ipaddress.IPv4Address(str(peer.address))),
         "peer": peer.address,
+        "authority": AUTHORITY,
         "certificate": CERTIFICATE,
         "key": KEY,
     }
@@ -124,8 +112,7 @@ def configuration(args: MysqlPairArgs, machine: Machine, peer: Machine, primary:
     )
     certificate = [
         File(path=path, content=f"@secret({name})@", owner="root:mysql", mode="0640")
-        for path, name in ((CERTIFICATE, "tls-certificate"), (KEY, "tls-key"))
-        if args.tls
+        for path, name in ((AUTHORITY, "authority"), (CERTIFICATE, "certificate"), (KEY, "key"))
     ]
     return Configuration(
         role="mysql",
@@ -159,13 +146,15 @@ def settings(args: MysqlPairArgs, machine: Machine, peer: Machine, primary: str)
         "password": "@secret(application:json)@",
         "pair_password": "@secret(pair:json)@",
         "allowed_cidrs": list(args.allowed_cidrs),
-        "tls": CERTIFICATE if args.tls else None,
+        "authority": AUTHORITY,
         "max_lag": args.max_lag,
         "lease": args.lease_seconds,
         "two_way": args.two_way,
         "pause": 3,
         # An application that was not reached by the `up` which drew a password anew is reached by the next.
         "grace_seconds": 3600,
+        # Nor is one whose account opened in clear, in an earlier release, shut out before it knows of TLS.
+        "clear_seconds": 86400,
         "socket": "/run/mysqld/mysqld.sock",
         "peer_options": PEER_OPTIONS,
         "state": "/var/lib/mysql-pair",

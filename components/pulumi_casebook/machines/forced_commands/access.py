@@ -1,31 +1,58 @@
 """The role of a machine that takes orders, and how they are given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pulumi
+import pulumi_command as command
 
+from pulumi_casebook.core.component import Component
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, Configured, File, Unit
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.units import ACCOUNTS, ASKED
 
+# Every machine has one: cloud-init makes it.
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A machine that takes orders: what to wait for, and the key by which it is known to who gives them."""
+
+    machine: Machine
+    applied: pulumi.Resource
+    host_key: pulumi.Output[str]
+
 
 def take_orders(
+    component: Component[Any],
     machine: Machine,
     user: str,
     source: str,
     public_key: pulumi.Output[str],
     program: str,
     orders: Sequence[str],
-    opts: pulumi.ResourceOptions,
-) -> Configured:
-    """Give the machine the role `USER-access`, as `access` says."""
-    return machine.configure(
+    after: Sequence[pulumi.Resource] = (),
+) -> Taken:
+    """Give the machine the role `USER-access`, as `access` says, and read the key of its SSH server (`remote.Command`
+    MACHINE-USER-host-key), anew when the machine is installed anew."""
+    role = machine.configure(
         public_key.apply(lambda public: access(user, source, public, program, orders)),
         role=f"{user}-access",
         allow=[_ssh_from(source)],
-        opts=opts,
+        opts=component.child(depends_on=list(after)),
     )
+    shown = command.remote.Command(
+        f"{machine.name}-{user}-host-key",
+        connection=machine.connection,
+        create=f"cat {HOST_KEY}",
+        triggers=[machine.incarnation],
+        add_previous_output_in_env=False,
+        opts=component.child(depends_on=[machine.prepared]),
+    )
+    return Taken(machine, role.applied, shown.stdout.apply(lambda key: " ".join(key.split()[:2])))
 
 
 def access(user: str, source: str, public_key: str, program: str, orders: Sequence[str]) -> Configuration:
@@ -54,9 +81,26 @@ def _ssh_from(source: str) -> Allow:
     return Allow(port=22, sources=(f"{source}/32",))
 
 
-def ssh(key: str, known_hosts: str) -> tuple[str, ...]:
-    """The command that gives an order, without USER@ADDRESS and the order's words."""
+def ssh(key: str, hosts: str) -> tuple[str, ...]:
+    """The command that gives an order, without USER@ADDRESS and the order's words, to a machine of the file `hosts`."""
     return (
         *("ssh", "-i", key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=4", "-o", "ServerAliveInterval=4"),
-        *("-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={known_hosts}"),
+        *(
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            f"UserKnownHostsFile={hosts}",
+            "-o",
+            "GlobalKnownHostsFile=/dev/null",
+        ),
     )
+
+
+def known_hosts(path: str, addresses: Mapping[str, object]) -> File:
+    """Machines by name, at these addresses; a role's file, whose secrets `host_keys` are."""
+    lines = "".join(f"{address} @secret(host/{name}:line)@\n" for name, address in addresses.items())
+    return File(path=path, content=lines, mode="0600")
+
+
+def host_keys(taken: Iterable[Taken]) -> dict[str, pulumi.Input[str]]:
+    return {f"host/{one.machine.name}": one.host_key for one in taken}

@@ -11,16 +11,20 @@ import pulumi_tls as tls
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
-from pulumi_casebook.machines.forced_commands import ssh, take_orders
+from pulumi_casebook.machines.forced_commands import Taken, host_keys, known_hosts, ssh, take_orders
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.rsync_tls import Offer, connect_program
 from pulumi_casebook.machines.service_account import URN, api_settings, library, service_account
 from pulumi_casebook.machines.units import UNITS
+from pulumi_casebook.network.certificate import Authority
 from pulumi_casebook.recovery.drp_replica_site.args import DrpReplicaSiteArgs, DrpSite
 
 PROGRAM, PART = (Path(__file__).with_name("programs") / name for name in ("drp.py", "drp_site.py"))
 CONTROLLER, SITE, GALERA = (f"/usr/local/sbin/{name}" for name in ("drp", "drp-site", "galera"))
 SETTINGS, PART_SETTINGS, KEY, STATE = "/etc/drp.json", "/etc/drp-site.json", "/etc/drp.key", "/var/lib/drp"
+HOSTS = "/etc/drp.hosts"
 RSYNC = 8730
+TLS = "/etc/ssl/casebook/drp-files"
 # What the controller may order.
 DATABASE_ORDERS = ("status", "promote", "promote --other-is-off")
 SITE_ORDERS = ("status", "serve", "rest", "copy")
@@ -41,17 +45,22 @@ class DrpReplicaSite(Component[DrpReplicaSiteArgs]):
     @takes(DrpReplicaSiteArgs)
     def __init__(self, args: DrpReplicaSiteArgs) -> None:
         key = tls.PrivateKey(self.name, algorithm="ED25519", opts=self.child())
-        parts = list[pulumi.Resource]()
+        authority = Authority(self) if args.files else None
+        parts, granted = list[pulumi.Resource](), list[Taken]()
         for site, other, part in ((args.primary, args.replica, "serve"), (args.replica, args.primary, "rest")):
             for machine, units in site.parts.values():
                 peer = other.files if machine is site.files else None
                 role = machine.configure(
                     site_part(args, machine, units, part, peer),
                     role="drp-site",
+                    secrets=Offer.secrets(authority.certificate(self, machine.name, [str(machine.address)]))
+                    if authority and peer
+                    else None,
                     opts=self.child(depends_on=[site.database]),
                 )
-                parts += [role.applied, self._grant(args, key, machine, SITE, SITE_ORDERS)]
-            parts += [self._grant(args, key, member, GALERA, DATABASE_ORDERS) for member in site.database.machines]
+                parts.append(role.applied)
+                granted.append(self._grant(args, key, machine, SITE, SITE_ORDERS))
+            granted += [self._grant(args, key, member, GALERA, DATABASE_ORDERS) for member in site.database.machines]
         account = service_account(
             self, "Moves a name to the site that serves", [f"{URN}:dnsZone:{args.record.zone}"], ACTIONS
         )
@@ -60,15 +69,15 @@ class DrpReplicaSite(Component[DrpReplicaSiteArgs]):
         args.controller.configure(
             public.apply(lambda found: controller(args, *_halves(names, found))),
             role="drp",
-            secrets={"key": key.private_key_openssh, **account},
-            opts=self.child(depends_on=[*parts, args.record]),
+            secrets={"key": key.private_key_openssh, **account, **host_keys(granted)},
+            opts=self.child(depends_on=[*parts, *(one.applied for one in granted), args.record]),
         )
 
     def _grant(
         self, args: DrpReplicaSiteArgs, key: tls.PrivateKey, machine: Machine, program: str, orders: tuple[str, ...]
-    ) -> pulumi.Resource:
+    ) -> Taken:
         source, public = str(args.controller.address), key.public_key_openssh
-        return take_orders(machine, "drp", source, public, program, orders, self.child()).applied
+        return take_orders(self, machine, "drp", source, public, program, orders)
 
 
 def site_part(
@@ -90,15 +99,29 @@ def site_part(
             "path": args.files.path,
             "owner": args.files.owner,
             "source": f"rsync://{peer.address}:{RSYNC}/files/",
+            "connect": connect_program(str(peer.address), RSYNC, f"{TLS}/authority.crt", f"{TLS}/own.pem"),
         }
-        values = {"files": args.files, "address": machine.address, "peer": peer.address, "port": RSYNC}
+        values = {"files": args.files, "port": RSYNC}
+        # The other site's machine shows its own certificate: nobody else reads the files.
+        offer = Offer("drp-files-tls", str(machine.address), RSYNC, RSYNC, mutual=True)
+        # The owner of the files copies them, so he has the certificate as well.
+        shown = [
+            File(
+                path=f"{TLS}/{Path(file.path).name}",
+                content=file.content,
+                owner=f"{args.files.owner}:root",
+                mode="0400",
+            )
+            for file in offer.files
+            if "@secret" in file.content
+        ]
         offered = [
             File(path="/etc/drp-files.conf", content=render(__file__, "drp-files.conf.j2", **values)),
             File(path=f"{UNITS}/drp-files.service", content=render(__file__, "drp-files.service.j2", **values)),
         ]
-        files += offered
-        services.insert(0, Unit(unit="drp-files.service", restart_on=tuple(file.path for file in offered)))
-        packages, allow = ("rsync",), (Allow(port=RSYNC, sources=(f"{peer.address}/32",)),)
+        files += [*offered, *offer.files, *shown]
+        services[:0] = [Unit(unit="drp-files.service", restart_on=tuple(file.path for file in offered)), offer.unit]
+        packages, allow = ("openssl", "rsync", "socat"), (Allow(port=RSYNC, sources=(f"{peer.address}/32",)),)
     files.append(File(path=PART_SETTINGS, content=json.dumps(settings, indent=1) + "\n"))
     return Configuration(
         role="drp-site",
@@ -115,15 +138,17 @@ def controller(args: DrpReplicaSiteArgs, primary: Mapping[str, str], replica: Ma
     """The machine where the commands are given. `primary`, `replica`: record -> public address."""
     settings = {
         "sites": {"primary": described(args.primary, primary), "replica": described(args.replica, replica)},
-        "ssh": ssh(KEY, f"{STATE}/known_hosts"),
+        "ssh": ssh(KEY, HOSTS),
         "port": args.port,
         "zone": args.record.zone,
         "subdomain": args.record.subdomain,
         "api": api_settings(),
         "state": STATE,
     }
+    ordered = {name: address for site in (args.primary, args.replica) for name, address in _ordered(site).items()}
     files = (
         File(path=KEY, content="@secret(key)@", mode="0600"),
+        known_hosts(HOSTS, ordered),
         File(path=SETTINGS, content=json.dumps(settings, indent=1) + "\n", mode="0600"),
         File(path=CONTROLLER, content=PROGRAM.read_text(), mode="0755"),
         library(),
@@ -138,6 +163,11 @@ def controller(args: DrpReplicaSiteArgs, primary: Mapping[str, str], replica: Ma
         units=(Unit(unit="drp.timer", restart_on=tuple(file.path for file in files)),),
         ready=Ready(command=f"{CONTROLLER} keep", seconds=180),
     )
+
+
+def _ordered(site: DrpSite) -> dict[str, object]:
+    """Who takes orders, and where."""
+    return {**site.database.service.servers, **{name: machine.address for name, (machine, _) in site.parts.items()}}
 
 
 def described(site: DrpSite, addresses: Mapping[str, str]) -> dict[str, object]:

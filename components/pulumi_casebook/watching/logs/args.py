@@ -47,7 +47,7 @@ class LogsArgs(ComponentArgs):
                 raise ValueError(f"machines: {name} is given twice")
         for machine in (self.machine, *self.machines):
             if machine.address is None:
-                raise ValueError(f"{machine.name} has no private network; lines travel in clear, so give it one")
+                raise ValueError(f"{machine.name} has no private network, where lines travel; give it one")
         unknown = self.tag_retention_days.keys() - {"http", "system", *self.files, *self.programs}
         if unknown:
             raise ValueError(f"tag_retention_days: no file and no program has the tag {', '.join(sorted(unknown))}")

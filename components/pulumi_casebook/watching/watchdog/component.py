@@ -9,12 +9,13 @@ import pulumi_tls as tls
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
-from pulumi_casebook.machines.forced_commands import ssh, take_orders
+from pulumi_casebook.machines.forced_commands import host_keys, known_hosts, ssh, take_orders
 from pulumi_casebook.machines.service_account import URN, api_settings, library, service_account
 from pulumi_casebook.watching.watchdog.args import WatchdogArgs
 
 PROGRAM = Path(__file__).with_name("programs") / "watchdog.py"
 INSTALLED, SETTINGS, KEY = "/usr/local/sbin/watchdog", "/etc/watchdog.json", "/etc/watchdog.key"
+HOSTS = "/etc/watchdog.hosts"
 UNIT = "/etc/systemd/system/watchdog.service"
 STATE = "/var/lib/watchdog"
 # What it may order a machine of the pair to do.
@@ -47,21 +48,25 @@ class Watchdog(Component[WatchdogArgs]):
         key = tls.PrivateKey(self.name, algorithm="ED25519", opts=self.child())
         granted = [
             take_orders(
+                self,
                 machine,
                 "watchdog",
                 str(args.machine.public_ip),
                 key.public_key_openssh,
                 "/usr/local/sbin/mysql-pair",
                 ORDERS,
-                self.child(depends_on=[args.database]),
-            ).applied
+                [args.database],
+            )
             for machine in args.machines
         ]
-        secrets: dict[str, pulumi.Input[str]] = {"key": key.private_key_openssh}
+        secrets: dict[str, pulumi.Input[str]] = {"key": key.private_key_openssh, **host_keys(granted)}
         if args.acts:
             secrets |= self._service_account(args)
         args.machine.configure(
-            configuration(args), role="watchdog", secrets=secrets, opts=self.child(depends_on=granted)
+            configuration(args),
+            role="watchdog",
+            secrets=secrets,
+            opts=self.child(depends_on=[one.applied for one in granted]),
         )
 
     def _service_account(self, args: WatchdogArgs) -> dict[str, pulumi.Input[str]]:
@@ -88,7 +93,8 @@ def configuration(args: WatchdogArgs) -> Configuration:
     settings_file = File(path=SETTINGS, content=json.dumps(settings(args), indent=1), mode="0600")
     program = File(path=INSTALLED, content=PROGRAM.read_text(), mode="0755")
     unit = File(path=UNIT, content=render(__file__, "watchdog.service.j2"))
-    files = (key, settings_file, library(), program, unit)
+    hosts = known_hosts(HOSTS, {machine.name: machine.public_ip for machine in args.machines})
+    files = (key, hosts, settings_file, library(), program, unit)
     return Configuration(
         role="watchdog",
         packages=("openssh-client",),
@@ -106,7 +112,7 @@ def settings(args: WatchdogArgs) -> dict[str, object]:
         "machines": {
             machine.name: {
                 "front": args.fronts.get(machine.name, machine.address),
-                "order": [*ssh(KEY, f"{STATE}/known_hosts"), f"watchdog@{machine.public_ip}"],
+                "order": [*ssh(KEY, HOSTS), f"watchdog@{machine.public_ip}"],
             }
             for machine in args.machines
         },

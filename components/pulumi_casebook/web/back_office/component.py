@@ -12,10 +12,13 @@ from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
-from pulumi_casebook.network.certificate import Certificate
+from pulumi_casebook.machines.rsync_tls import Offer
+from pulumi_casebook.network.certificate import Authority, Certificate
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
 UNITS = "/etc/systemd/system"
+# Where web servers fetch the site, inside TLS; the rsync daemon itself hears this machine alone.
+RSYNC_TLS = 8730
 
 
 class BackOfficeArgs(ComponentArgs):
@@ -53,10 +56,12 @@ class BackOffice(Component[BackOfficeArgs]):
     """One machine with the working copy (/srv/edit) and the published site (/srv/www).
 
     Editors send files by HTTPS (WebDAV: PUT, DELETE, MKCOL, MOVE below /edit/) and publish (PUT /publish, or the
-    command `publish` on the machine); an rsync daemon gives the published site to the private network, read only.
-    Declares the role `back-office` and the editors' password.
+    command `publish` on the machine); an rsync daemon gives the published site to the private network, read only and
+    inside TLS. Declares the role `back-office`, the editors' password, and an authority whose certificate tells web
+    servers that they speak with this machine.
 
-    Outputs: `url`, `password` (secret). Attributes: `user`, `address` (private), `applied` (what to wait for).
+    Outputs: `url`, `password` (secret), `authority` (its certificate). Attributes: `user`, `address` (private),
+    `applied` (what to wait for).
     Source: SOF-5.
     """
 
@@ -64,7 +69,10 @@ class BackOffice(Component[BackOfficeArgs]):
     def __init__(self, args: BackOfficeArgs) -> None:
         password = random.RandomPassword(f"{self.name}-editor", length=24, special=False, opts=self.child())
         self.password = password.result
-        self.user, self.address = args.user, args.machine.address
+        self.user, self.address = args.user, str(args.machine.address)
+        authority = Authority(self)
+        self.authority = authority.pem
+        own = authority.certificate(self, args.machine.name, [self.address])
         self.url = args.machine.public_address.apply(lambda address: f"https://{address}")
         configured = args.machine.configure(
             configuration(args),
@@ -73,6 +81,7 @@ class BackOffice(Component[BackOfficeArgs]):
                 "certificate": args.certificate.certificate_pem,
                 "key": args.certificate.private_key_pem,
                 "password": password.result.apply(hashed),
+                **Offer.secrets(own),
             },
             opts=self.child(),
         )
@@ -98,8 +107,9 @@ def configuration(args: BackOfficeArgs) -> Configuration:
     )
     rsyncd = File(
         path="/etc/rsyncd.conf",
-        content=render(__file__, "rsyncd.conf.j2", address=args.machine.address, network=args.network.cidr),
+        content=render(__file__, "rsyncd.conf.j2"),
     )
+    offer = Offer("rsync-tls", str(args.machine.address), RSYNC_TLS)
     page = File(
         path="/usr/share/back-office/index.html",
         content=render(__file__, "index.html.j2", title=html.escape(args.title)),
@@ -112,26 +122,40 @@ def configuration(args: BackOfficeArgs) -> Configuration:
     restart = File(path=f"{UNITS}/rsync.service.d/casebook.conf", content=render(__file__, "rsync.service.j2"))
     return Configuration(
         role="back-office",
-        packages=("curl", "logrotate", "nginx", "rsync"),
+        packages=("curl", "logrotate", "nginx", "openssl", "rsync", "socat"),
         directories=(
             Directory(path="/srv/edit", owner="www-data:www-data"),
             Directory(path="/srv/www"),
             Directory(path="/var/lib/back-office", owner="www-data:www-data"),
         ),
-        files=(nginx, certificate, key, editors, rsyncd, page, publish, *units.values(), restart),
+        files=(
+            nginx,
+            certificate,
+            key,
+            editors,
+            rsyncd,
+            *offer.files,
+            page,
+            publish,
+            *units.values(),
+            restart,
+        ),
         units=(
             Unit(unit="publish-first.service", oneshot=True, restart_on=(units["publish-first.service"].path,)),
             Unit(unit="publish.path", restart_on=(units["publish.path"].path,)),
             Unit(unit="rsync.service", restart_on=(rsyncd.path, restart.path)),
+            offer.unit,
             Unit(
                 unit="nginx.service",
                 reload_on=(nginx.path, certificate.path, key.path, editors.path),
                 check="nginx -t -q",
             ),
         ),
-        allow=(Allow(port=443, sources=args.editors_cidrs), Allow(port=873, sources=(args.network.cidr,))),
+        allow=(Allow(port=443, sources=args.editors_cidrs), Allow(port=RSYNC_TLS, sources=(args.network.cidr,))),
         ready=Ready(
-            command=f"rsync --contimeout=2 rsync://{args.machine.address}/www/.generation"
+            command="rsync --contimeout=2 rsync://127.0.0.1/www/.generation"
+            f" && openssl s_client -verify_return_error -CAfile {offer.authority}"
+            f" -connect {args.machine.address}:{RSYNC_TLS} </dev/null"
             " && curl -ksSo /dev/null https://127.0.0.1/"
         ),
     )

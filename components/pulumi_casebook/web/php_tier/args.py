@@ -11,7 +11,7 @@ from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import PrivateMachines
 from pulumi_casebook.machines.site import Limits, Service, Usable
 from pulumi_casebook.web.application import Source
-from pulumi_casebook.web.environment import Value, Variable, check_environment
+from pulumi_casebook.web.environment import Authorities, Value, Variable, check_environment
 
 # A FastCGI server gets all parameters in 64 KiB, where a request's path and query stand up to three times.
 FASTCGI_HEADER_KIB = 20
@@ -33,6 +33,9 @@ class PhpTierArgs(Served):
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
     secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
+    # The certificates (PEM) by which the application knows its databases, `database.authority`: each in a file, whose
+    # path it finds in this variable.
+    authorities: Authorities = Field(default_factory=dict)
     # Of Debian's packages of PHP.
     extensions: Unique[Literal["curl", "gd", "intl", "mbstring", "memcached", "mysql", "xml", "zip"]] = (
         "gd",
@@ -58,7 +61,7 @@ class PhpTierArgs(Served):
 
     @model_validator(mode="after")
     def _consistent(self) -> "PhpTierArgs":
-        check_environment(self.environment, self.secrets)
+        check_environment(self.environment, secrets=self.secrets, authorities=self.authorities)
         for service in (*self.uses, *([self.sessions] if self.sessions else [])):
             service.check_open_to("uses", self.machines)
         if self.processes is None and self.memory_mib < self.request_mib:

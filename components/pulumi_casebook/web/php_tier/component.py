@@ -1,5 +1,7 @@
 """PHP on each of a tier's machines: php-fpm, or Apache with PHP inside."""
 
+import ipaddress
+
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.debian import PHP
 from pulumi_casebook.core.templates import render
@@ -7,10 +9,12 @@ from pulumi_casebook.machines.configuration import Allow, Configuration, File, R
 from pulumi_casebook.machines.machine import Machine, one_after_another
 from pulumi_casebook.machines.site import HealthCheck, Service, servers_of
 from pulumi_casebook.web.application import Application
-from pulumi_casebook.web.environment import quoted_secrets, written
+from pulumi_casebook.web.environment import authority_files, role_secrets, written
 from pulumi_casebook.web.php_tier.args import PhpTierArgs
 
 FASTCGI = 9000
+# Addresses that php-fpm is given as a list.
+LISTED = 1024
 CHECK = "/usr/share/php-tier/healthz.php"
 
 
@@ -46,7 +50,7 @@ class PhpTier(Component[PhpTierArgs]):
             args.machines,
             "php",
             lambda machine: made(args, machine, application),
-            quoted_secrets(args.secrets),
+            role_secrets(args.secrets, args.authorities),
         )
 
 
@@ -57,6 +61,7 @@ def fpm(args: PhpTierArgs, machine: Machine, application: Application) -> Config
         _rendered("php.ini", f"{folder}/conf.d/90-casebook.ini", args, machine, application),
         _rendered("pool.conf", f"{folder}/pool.d/www.conf", args, machine, application, private=True),
         _rendered("healthz.php", CHECK, args, machine, application),
+        *_authorities(args).values(),
     )
     asked = f"SCRIPT_NAME={CHECK} SCRIPT_FILENAME={CHECK} REQUEST_METHOD=GET"
     return Configuration(
@@ -84,6 +89,7 @@ def apache(args: PhpTierArgs, machine: Machine, application: Application) -> Con
         _rendered("site.conf", "/etc/apache2/sites-enabled/000-default.conf", args, machine, application, private=True),
         File(path="/etc/apache2/ports.conf", content=f"Listen {machine.address}:80\n"),
         _rendered("healthz.php", CHECK, args, machine, application),
+        *_authorities(args).values(),
     )
     return Configuration(
         role="php",
@@ -106,6 +112,19 @@ def apache(args: PhpTierArgs, machine: Machine, application: Application) -> Con
 configurations = {"fpm": fpm, "apache": apache}
 
 
+def _addresses(args: PhpTierArgs, machine: Machine) -> list[str]:
+    """Of clients, one by one, as php-fpm wants them, and of the machine itself, which asks whether it is ready; none
+    where they are too many."""
+    networks = [ipaddress.IPv4Network(cidr) for cidr in args.allowed_cidrs]
+    if sum(network.num_addresses for network in networks) > LISTED:
+        return []
+    return [str(machine.address), *(str(address) for network in networks for address in network)]
+
+
+def _authorities(args: PhpTierArgs) -> dict[str, File]:
+    return authority_files("php", "www-data", args.authorities)
+
+
 def _extensions(args: PhpTierArgs) -> tuple[str, ...]:
     return tuple(f"php{PHP}-{name}" for name in sorted({"opcache", *args.extensions}))
 
@@ -119,7 +138,8 @@ def _rendered(
         args=args,
         machine=machine,
         root=application.root,
-        environment=written(args.environment, args.secrets),
+        environment=written(args.environment, args.secrets, _authorities(args)),
         check=CHECK,
+        clients=_addresses(args, machine),
     )
     return File(path=path, content=content, mode="0600" if private else "0644")

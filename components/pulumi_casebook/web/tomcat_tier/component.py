@@ -15,7 +15,15 @@ from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after
 from pulumi_casebook.machines.site import HealthCheck, Limits, Service, Usable, servers_of
 from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.web.application import Application, Source
-from pulumi_casebook.web.environment import Value, Variable, check_environment, quoted_secrets, written
+from pulumi_casebook.web.environment import (
+    Authorities,
+    Value,
+    Variable,
+    authority_files,
+    check_environment,
+    role_secrets,
+    written,
+)
 
 ETC = "/etc/tomcat10"
 HEALTH = "/usr/share/tomcat-tier/healthz"
@@ -38,6 +46,9 @@ class TomcatTierArgs(Served):
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
     secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
+    # The certificates (PEM) by which the application knows its databases, `database.authority`: each in a file, whose
+    # path it finds in this variable.
+    authorities: Authorities = Field(default_factory=dict)
     # What of a machine's memory Tomcat may take, in MiB; three quarters of it are Java's heap.
     memory_mib: int = Field(default=1024, ge=256)
     # Requests at once, for each.
@@ -57,7 +68,7 @@ class TomcatTierArgs(Served):
 
     @model_validator(mode="after")
     def _consistent(self) -> "TomcatTierArgs":
-        check_environment(self.environment, self.secrets)
+        check_environment(self.environment, secrets=self.secrets, authorities=self.authorities)
         for service in self.uses:
             service.check_open_to("uses", self.machines)
         held = Application("tomcat", self.application).held
@@ -116,13 +127,14 @@ class TomcatTier(Component[TomcatTierArgs]):
             args.machines,
             "tomcat",
             lambda machine: configuration(args, machine, application),
-            {"replication": key.result, **quoted_secrets(args.secrets)},
+            {"replication": key.result, **role_secrets(args.secrets, args.authorities)},
         )
 
 
 def configuration(args: TomcatTierArgs, machine: Machine, application: Application) -> Configuration:
     """What one member must hold."""
     members = [(member.address, _identity(member)) for member in args.machines if member.name != machine.name]
+    authorities = authority_files("tomcat", "tomcat", args.authorities)
     values = {
         "args": args,
         "machine": machine,
@@ -132,7 +144,7 @@ def configuration(args: TomcatTierArgs, machine: Machine, application: Applicati
         "members": members,
         "identity": _identity(machine),
         "replication": REPLICATION,
-        "environment": written(args.environment, args.secrets),
+        "environment": written(args.environment, args.secrets, authorities),
     }
     server = File(
         path=f"{ETC}/server.xml",
@@ -147,7 +159,7 @@ def configuration(args: TomcatTierArgs, machine: Machine, application: Applicati
         File(path=f"{HEALTH}/healthz.jsp", content=render(__file__, "healthz.jsp.j2", **values)),
     )
     unit = File(path=f"{UNITS}/{UNIT}.d/casebook.conf", content=render(__file__, "tomcat10.service.j2", **values))
-    files = (server, java, environment, *health, unit)
+    files = (server, java, environment, *health, unit, *authorities.values())
     others = tuple(f"{address}/32" for address, _ in members)
     return Configuration(
         role="tomcat",

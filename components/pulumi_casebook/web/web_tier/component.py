@@ -6,11 +6,14 @@ from pydantic import Field, model_validator
 from pulumi_casebook.core.args import Unique
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
-from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
+from pulumi_casebook.machines.configuration import Allow, Configuration, File, Ready, Unit
 from pulumi_casebook.machines.machine import Machine
+from pulumi_casebook.machines.rsync_tls import connect_program
 from pulumi_casebook.machines.site import HealthCheck, Limits, Service, servers_of
-from pulumi_casebook.machines.units import UNITS
-from pulumi_casebook.web.back_office import BackOffice
+from pulumi_casebook.machines.units import ACCOUNTS, ASKED, UNITS
+from pulumi_casebook.web.back_office import RSYNC_TLS, BackOffice
+
+AUTHORITY = "/etc/ssl/casebook/back-office.crt"
 
 
 class WebTierArgs(ComponentArgs):
@@ -41,7 +44,7 @@ class WebTierArgs(ComponentArgs):
 
 
 class WebTier(Component[WebTierArgs]):
-    """nginx 1.26 (Debian 13) and a timer that fetches the site by rsync when something new was published.
+    """nginx 1.26 (Debian 13) and a timer that fetches the site by rsync, inside TLS, when something new was published.
 
     Declares the role `web` on each machine: on the first, then on all others at once, so that a configuration which
     does not work stops at one server. A machine is ready once it holds and serves the whole site, so that a tier in
@@ -60,7 +63,10 @@ class WebTier(Component[WebTierArgs]):
         before: list[pulumi.Resource] = [args.source.applied]
         for number, machine in enumerate(args.machines):
             configured = machine.configure(
-                configuration(args, machine), role="web", opts=self.child(depends_on=list(before))
+                configuration(args, machine),
+                role="web",
+                secrets={"authority": args.source.authority},
+                opts=self.child(depends_on=list(before)),
             )
             if number == 0:
                 before.append(configured.applied)
@@ -75,19 +81,26 @@ def configuration(args: WebTierArgs, machine: Machine) -> Configuration:
     )
     sync = File(
         path="/usr/local/sbin/web-sync",
-        content=render(__file__, "web-sync.j2", source=args.source.address),
+        content=render(
+            __file__,
+            "web-sync.j2",
+            source=args.source.address,
+            connect=connect_program(args.source.address, RSYNC_TLS, AUTHORITY),
+        ),
         mode="0755",
     )
+    account = File(path="/etc/sysusers.d/web-sync.conf", content='u web-sync - "Fetches the site" /var/lib/web-sync\n')
+    authority = File(path=AUTHORITY, content="@secret(authority)@", owner="root:www-data", mode="0640")
     service = File(path=f"{UNITS}/web-sync.service", content=render(__file__, "web-sync.service.j2"))
     timer = File(
         path=f"{UNITS}/web-sync.timer", content=render(__file__, "web-sync.timer.j2", seconds=args.sync_seconds)
     )
     return Configuration(
         role="web",
-        packages=("curl", "logrotate", "nginx", "rsync"),
-        directories=(Directory(path="/srv/www"), Directory(path="/var/lib/web-sync")),
-        files=(nginx, sync, service, timer),
+        packages=("curl", "logrotate", "nginx", "openssl", "rsync"),
+        files=(nginx, account, ASKED, authority, sync, service, timer),
         units=(
+            Unit(unit=ACCOUNTS, oneshot=True, restart_on=(account.path, ASKED.path)),
             Unit(unit="nginx.service", reload_on=(nginx.path,), check="nginx -t -q"),
             Unit(unit="web-sync.timer", restart_on=(timer.path,)),
         ),

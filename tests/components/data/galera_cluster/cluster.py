@@ -153,12 +153,12 @@ class Member:
         """A row, written by the application; what went wrong."""
         return self.refuses(f"CREATE TABLE IF NOT EXISTS app.t (v INT PRIMARY KEY); INSERT INTO app.t VALUES ({value})")
 
-    def refuses(self, statement: str, password: str = PASSWORD) -> str:
+    def refuses(self, statement: str, password: str = PASSWORD, *more: str) -> str:
         """What goes wrong with a statement of the application."""
         try:
             self.network.app(
                 *("mariadb", "--no-defaults", f"--host={self.address}", "--user=app", f"--password={password}"),
-                *("--connect-timeout=3", "-e", statement),
+                *(f"--ssl-ca={self.folder.parent}/authority.crt", "--connect-timeout=3", *more, "-e", statement),
             )
         except (AssertionError, subprocess.TimeoutExpired) as error:
             return str(error)

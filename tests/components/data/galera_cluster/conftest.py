@@ -12,8 +12,9 @@ from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs
 from pulumi_casebook.data.galera_cluster.component import member, peer
 from tests.components.data.galera_cluster.cluster import PASSWORD, Member
 from tests.components.data.mysql_pair.conftest import empty_server
-from tests.components.data.mysql_pair.pair import CLIENT, Network, sh
+from tests.components.data.mysql_pair.pair import CLIENT, Network
 from tests.components.installed import with_secrets
+from tests.components.tls import Authority
 
 __all__ = ["empty_server"]
 SECRETS = {
@@ -90,17 +91,11 @@ class Machines:
     def __init__(self, folder: Path, data: Path) -> None:
         self.folder, self.data, self.network = folder, data, Network(f"galera{os.getpid()}")
         self.made = dict[int, Member]()
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-        authority = (f"{folder}/authority.key", f"{folder}/authority.crt")
-        sh("openssl", "req", "-x509", *key, "-subj", "/CN=a", "-keyout", authority[0], "-out", authority[1])
+        self.authority = Authority(folder)
 
     def member(self, number: int, args: GaleraClusterArgs, cluster: str = "database") -> Member:
         name, address = f"db-{number}", machine(number).address
-        own = f"{self.folder}/{name}"
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-        sign = ("-CA", f"{self.folder}/authority.crt", "-CAkey", f"{self.folder}/authority.key")
-        subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{address}")
-        sh("openssl", "req", "-x509", *key, *subject, *sign, "-keyout", f"{own}.key", "-out", f"{own}.crt")
+        self.authority.certify(self.folder / name, address)
         made = self.made[number] = Member(self.network, self.folder / name, name, address, self.data)
         (made.folder / "state").mkdir()
         made.write(files_of(args, number, made.folder, cluster))

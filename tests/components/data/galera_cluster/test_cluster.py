@@ -7,6 +7,7 @@ import pytest
 
 from tests.components.data.galera_cluster.cluster import PASSWORD, Member
 from tests.components.data.galera_cluster.conftest import Machines, arguments, files_of
+from tests.components.data.mysql_pair.pair import CLIENT
 from tests.waiting import until
 
 numbers = count(1)
@@ -72,6 +73,25 @@ def test_a_password_that_was_drawn_anew_opens_beside_the_last_one(cluster: list[
     until(lambda: "Access denied" in one.refuses("SELECT 1", "second0password"))
     one.change("settings.json", grace_seconds=3600)
     draw(PASSWORD)
+
+
+def test_clients_come_inside_tls_and_those_of_an_earlier_release_learn_it_in_time(cluster: list[Member]) -> None:
+    one, *_ = cluster
+    elsewhere = "Host NOT IN ('localhost', '127.0.0.1')"
+    assert one.sql(f"SELECT CONCAT(User, '@', Host) FROM mysql.user WHERE ssl_type = '' AND {elsewhere}") == ""
+    assert "Access denied" in one.refuses("SELECT 1", PASSWORD, "--skip-ssl")
+
+    # What earlier releases had: an account that opens in clear, with the rights of all databases of like names.
+    one.change("settings.json", database="a_b")
+    until(lambda: one.refuses("CREATE DATABASE axb") != "" and one.refuses("CREATE TABLE a_b.t (v INT)") == "")
+    quietly = "SET SESSION wsrep_on=OFF, sql_log_bin=0;"
+    one.sql(f"{quietly} ALTER USER app@'{CLIENT}' REQUIRE NONE; GRANT ALL ON `a_b`.* TO app@'{CLIENT}'")
+    until(lambda: one.refuses("CREATE DATABASE axb") != "")
+    assert one.refuses("SELECT 1", PASSWORD, "--skip-ssl") == ""
+    one.change("settings.json", database="app", clear_seconds=0)
+    until(lambda: "Access denied" in one.refuses("SELECT 1", PASSWORD, "--skip-ssl"))
+    assert one.refuses("SELECT 1") == ""
+    one.sql("DROP DATABASE a_b")
 
 
 @pytest.mark.claim("KEY-4")

@@ -83,6 +83,12 @@ def test_only_members_arbitrators_and_clients_are_let_in() -> None:
     assert "10.8.0.80/32" in rules[0]
 
 
+def test_members_are_known_where_clients_reach_them() -> None:
+    made = declare(program(arbitrators=0, reached_at=["10.8.0.20"]), preview=True)
+    asked = only(made, "tls:index/certRequest:CertRequest", "db-db-2")
+    assert asked.inputs["ipAddresses"] == ["10.8.0.81", "10.8.0.20"]
+
+
 def test_no_secret_is_readable_outside_its_own_resource() -> None:
     made = declares_the_same(program(arbitrators=0))
     hidden = [f"drawn-db-{name}" for name in ("application", "sst", "health")] + ["private-key-of-db-"]

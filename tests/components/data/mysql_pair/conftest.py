@@ -12,15 +12,15 @@ from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
 from pulumi_casebook.data.mysql_pair.component import configuration
 from tests.components.data.mysql_pair.pair import ADDRESSES, CLIENT, SERVICE, Network, Node, sh
 from tests.components.installed import with_secrets
+from tests.components.tls import Authority
 from tests.waiting import until
 
 SECRETS = {
     "application": "application0password",
     "pair": "pair'0\"pass#word\\",
     # Where the servers of a test find theirs, they are made.
-    **dict.fromkeys(("tls-certificate", "tls-key"), "made by the test"),
+    **dict.fromkeys(("authority", "certificate", "key"), "made by the test"),
 }
-CERTIFICATE = "/etc/mysql/pair"  # .crt and .key
 
 
 def machine(name: str, site: str = "rbx8") -> Any:
@@ -65,7 +65,10 @@ def files_of(args: MysqlPairArgs, own: str, peer: str, folder: Path) -> dict[str
         "peer.cnf": texts["/etc/mysql-pair-peer.cnf"],
         "server.cnf": f"{server}\n{own}",
     }
-    return {name: text.replace(CERTIFICATE, f"{folder.parent}/pair") for name, text in files.items()}
+    paths = {"/etc/mysql/authority": f"{folder.parent}/authority", "/etc/mysql/pair": str(folder)}  # .crt and .key
+    for before, after in paths.items():
+        files = {name: text.replace(before, after) for name, text in files.items()}
+    return files
 
 
 @pytest.fixture(scope="session")
@@ -82,11 +85,12 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def machines(tmp_path: Path, empty_server: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Node, Node]]:
     """Two machines with a server each, none started; what a test gives as parameter are arguments of the pair."""
     args = arguments(**getattr(request, "param", {}))
-    network, nodes = Network(f"pair{os.getpid()}"), list[Node]()
+    network, nodes, authority = Network(f"pair{os.getpid()}"), list[Node](), Authority(tmp_path)
     try:
         network.open()
         for own, peer in (("db-1", "db-2"), ("db-2", "db-1")):
             files = files_of(args, own, peer, tmp_path / own)
+            authority.certify(tmp_path / own, ADDRESSES[own], SERVICE)
             nodes.append(Node(network, tmp_path / own, own, files, empty_server))
         yield nodes[0], nodes[1]
     finally:

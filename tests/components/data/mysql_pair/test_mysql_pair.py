@@ -45,7 +45,7 @@ def declared(**values: Any) -> list[Registered]:
 
 
 def test_what_a_machine_gets_is_readable_at_preview(snapshot: SnapshotAssertion) -> None:
-    made = declare(program(tls=True), preview=True, datacenters=DATACENTERS)
+    made = declare(program(), preview=True, datacenters=DATACENTERS)
     text = only(made, "Command", "db-1-mysql").inputs["stdin"]
     role, files = parse(text), parse(text)["files"]
     for path, file in files.items():
@@ -103,21 +103,27 @@ def test_only_clients_and_the_peer_reach_the_server() -> None:
     ]
 
 
-@pytest.mark.parametrize("tls", [False, True])
-def test_no_secret_is_readable_outside_its_own_resource(tls: bool) -> None:
-    made = declared(tls=tls)
-    hidden = ["drawn-db-application", "drawn-db-pair", "private-key-of-db-tls"]
+def test_no_secret_is_readable_outside_its_own_resource() -> None:
+    made = declared()
+    hidden = ["drawn-db-application", "drawn-db-pair", "private-key-of-db-"]
     for resource in made:
         if resource.name.endswith("-mysql-secrets"):
             assert "stdin" in resource.secrets
-            assert ("tls-key" in resource.inputs["stdin"]) == tls
-        else:
-            assert not [
-                word for word in hidden if word in str(resource.inputs) and "privateKeyPem" not in resource.secrets
-            ]
+        elif resource.type.endswith(":Command"):
+            assert not [word for word in hidden if word in str(resource.inputs)]
     for name in ("db-1-mysql", "db-2-mysql"):
         for path, file in parse(only(made, "Command", name).inputs["stdin"])["files"].items():
             assert file["mode"] & 0o007 == 0 or "@secret" not in "".join(file["lines"]), path
+
+
+def test_a_server_is_known_at_its_own_address_and_at_the_writer_s() -> None:
+    made = declared()
+    for name, own in (("db-1", "10.8.0.80"), ("db-2", "10.8.0.81")):
+        asked = only(made, "tls:index/certRequest:CertRequest", f"db-{name}")
+        assert asked.inputs["ipAddresses"] == [own, "10.8.0.89"]
+        signed = only(made, "tls:index/locallySignedCert:LocallySignedCert", f"db-{name}")
+        assert "caPrivateKeyPem" in signed.secrets
+        assert signed.inputs["allowedUses"] == ["digital_signature", "server_auth", "client_auth"]
 
 
 def test_outputs() -> None:
@@ -182,7 +188,7 @@ def test_two_machines_in_one_site_on_demand() -> None:
     assert declared(second=3, same_site=True)
 
 
-@pytest.mark.parametrize("values", [{}, {"tls": True}, {"two_way": True}])
+@pytest.mark.parametrize("values", [{}, {"two_way": True}])
 def test_mariadb_accepts_the_server_s_options(values: dict[str, Any], tmp_path: Path) -> None:
     text = "\n".join(parse_file(declared(**values), "db-1-mysql", SERVER))
     assert validate(text, tmp_path) == ""

@@ -1,26 +1,30 @@
 """The pair at work: two real servers, the real program, the network cut and machines killed."""
 
+import re
 import shutil
 import signal
 import socket
+import subprocess
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.components.data.mysql_pair.conftest import SECRETS
-from tests.components.data.mysql_pair.pair import ADDRESSES, SERVICE, Node, sh
+from tests.components.data.mysql_pair.pair import ADDRESSES, CLIENT, SERVICE, Node
+from tests.components.tls import Authority
 from tests.waiting import until
 
 Machines = tuple[Node, Node]
 
 
-def client(node: Node, statement: str, host: str = SERVICE, password: str = SECRETS["application"]) -> str:
+def client(node: Node, statement: str, host: str = SERVICE, password: str = SECRETS["application"], *more: str) -> str:
     """What goes wrong with a statement of the application."""
     try:
         node.network.app(
             *("mariadb", "--no-defaults", f"--host={host}", "--user=app", f"--password={password}"),
-            *("--connect-timeout=3", "-e", statement),
+            *(f"--ssl-ca={node.folder.parent}/authority.crt", "--connect-timeout=3", *more, "-e", statement),
         )
     except AssertionError as error:
         return str(error)
@@ -291,30 +295,76 @@ def test_figures_for_monitoring(formed: Machines) -> None:
     until(lambda: shows(second, 0, "+Inf"))
 
 
-@pytest.mark.parametrize("machines", [{"tls": True}], indirect=True)
-def test_replication_inside_tls(machines: Machines, tmp_path: Path) -> None:
-    subject = ("-subj", "/CN=db", "-addext", "subjectAltName=IP:10.8.0.80,IP:10.8.0.81")
-    files = ("-keyout", f"{tmp_path}/pair.key", "-out", f"{tmp_path}/pair.crt")
-    sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files)
-    first, second = machines
-    first.start()
-    second.start()
-    until(first.ready)
-    until(second.ready)
+def in_clear(node: Node, user: str, password: str, host: str = SERVICE) -> str:
+    """What somebody who does not speak TLS is told."""
+    way = ("mariadb", "--no-defaults", "--skip-ssl", f"--host={host}", f"--user={user}", f"--password={password}")
+    done = subprocess.run(node.inside(*way, "-e", "SELECT 1"), capture_output=True, text=True)
+    return done.stderr
+
+
+def test_nobody_speaks_with_a_server_in_clear_or_with_one_that_the_authority_does_not_know(formed: Machines) -> None:
+    first, second = formed
     assert write(first, 1) == ""
     until(lambda: rows(second) == ["1"])
-    plain = (
-        "mariadb",
-        "--no-defaults",
-        "--skip-ssl",
-        "--host=10.8.0.80",
-        "--user=pair",
-        f"--password={SECRETS['pair']}",
-    )
+    checked = "Master_SSL_Allowed, Master_SSL_Verify_Server_Cert"
+    assert second.sql(f"SELECT {checked} FROM information_schema.SLAVE_STATUS").split() == ["Yes", "Yes"]
+    everybody = "SELECT CONCAT(User, '@', Host) FROM mysql.user WHERE ssl_type = '' AND Host NOT LIKE 'localhost'"
+    assert first.sql(everybody) == second.sql(everybody) == ""
+    assert "Access denied" in in_clear(second, "pair", SECRETS["pair"], ADDRESSES["db-1"])
+    way = ("--no-defaults", "--skip-ssl", f"--host={SERVICE}", "--user=app", f"--password={SECRETS['application']}")
     with pytest.raises(AssertionError, match="Access denied"):
-        sh(*second.inside(*plain, "-e", "SELECT 1"))
-    done(second, "promote")
-    until(first.ready)
+        first.network.app("mariadb", *way, "-e", "SELECT 1")
+
+    # Somebody else takes the writer's place, with a certificate of an authority of his own.
+    first.kill()
+    Authority(first.folder).certify(first.folder, ADDRESSES["db-1"], SERVICE)
+    options = first.folder / "server.cnf"
+    options.write_text(re.sub(r"(?m)^ssl_ca = .*$", f"ssl_ca = {first.folder}/authority.crt", options.read_text()))
+    first.start_server()
+    assert "TLS/SSL error" in client(first, "SELECT 1", host=ADDRESSES["db-1"])
+    until(lambda: "SSL" in second.sql("SELECT Last_IO_Error FROM information_schema.SLAVE_STATUS"))
+    assert not second.status()["sees_peer"]
+    assert rows(second) == ["1"]
+
+
+@pytest.mark.parametrize("order", ["writer first", "replica first"])
+def test_a_pair_of_an_earlier_release_comes_to_tls_one_machine_after_the_other(formed: Machines, order: str) -> None:
+    """Nobody is shut out meanwhile: neither the machine that comes last, nor applications that do not know of TLS."""
+    first, second = formed
+    now = {node: (node.folder / "server.cnf").read_text() for node in formed}
+    for node in formed:
+        keeper = node.processes.pop("keeper")
+        keeper.kill()
+        keeper.wait()
+        node.stop_server()
+        (node.folder / "state/peer-is-known").unlink()
+        (node.folder / "server.cnf").write_text(re.sub(r"(?m)^ssl_", "# ssl_", now[node]))
+        node.start_server()
+        for name, host in (("app", CLIENT), ("pair", ADDRESSES["db-2" if node is first else "db-1"])):
+            node.sql(f"SET sql_log_bin=0; ALTER USER {name}@'{host}' REQUIRE NONE")
+    second.sql("STOP REPLICA; CHANGE MASTER TO MASTER_SSL=0; START REPLICA")
+    first.sql("SET GLOBAL read_only=0")
+
+    def write_in_clear(value: int) -> bool:
+        return client(first, f"INSERT INTO app.t VALUES ({value})", SERVICE, SECRETS["application"], "--skip-ssl") == ""
+
+    def replicated(many: int) -> bool:
+        return len(rows(second)) == many
+
+    first.sql("CREATE TABLE app.t (v INT PRIMARY KEY)")
+    for value, node in enumerate(formed if order == "writer first" else reversed(formed)):
+        node.stop_server()
+        (node.folder / "server.cnf").write_text(now[node])
+        node.start()
+        until(node.ready)
+        until(partial(write_in_clear, value))
+        until(partial(replicated, value + 1))
+    until(lambda: "Access denied" in in_clear(second, "pair", SECRETS["pair"], ADDRESSES["db-1"]))
+    until(lambda: "Access denied" in in_clear(first, "pair", SECRETS["pair"], ADDRESSES["db-2"]))
+    until(lambda: second.sql("SELECT Master_SSL_Allowed FROM information_schema.SLAVE_STATUS") == "Yes")
+    first.reconfigure('"clear_seconds": 86400', '"clear_seconds": 0')
+    until(lambda: not write_in_clear(9))
+    assert write(first, 10) == ""
 
 
 TWO_WAY = pytest.mark.parametrize("machines", [{"two_way": True}], indirect=True)

@@ -102,7 +102,7 @@ def test_orders_are_open_to_who_gives_them() -> None:
         site = site_of()
         [machine] = site.dedicated("web", {"web-11": "ns11.ip-198-18-16.eu"})
         key = pulumi.Output.from_input("ssh-ed25519 AAAA")
-        take_orders(machine, "drp", "10.4.0.99", key, "/usr/local/sbin/drp-site", ["status"], pulumi.ResourceOptions())
+        take_orders(site.network, machine, "drp", "10.4.0.99", key, "/usr/local/sbin/drp-site", ["status"])
         found.append(exposure([machine]))
 
     declares_the_same(program)

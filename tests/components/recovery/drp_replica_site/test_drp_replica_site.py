@@ -130,8 +130,10 @@ def test_files_are_offered_to_the_other_site_alone(declared: list[Registered]) -
     module = configparser.ConfigParser()
     module.read_string("[daemon]\n" + role["/etc/drp-files.conf"])
     assert dict(module["files"]) == {
-        "path": "/srv/files", "read only": "yes", "list": "no", "hosts allow": "10.20.0.41", "hosts deny": "*"
+        "path": "/srv/files", "read only": "yes", "list": "no", "hosts allow": "127.0.0.1", "hosts deny": "*"
     }  # fmt: skip
+    assert "\naddress = 127.0.0.1\n" in role["/etc/drp-files.conf"]
+    assert "verify=1 TCP:127.0.0.1:8730\n" in role["/etc/systemd/system/drp-files-tls.service"]
     assert "User=www-data\n" in role["/etc/systemd/system/drp-files.service"]
     assert "10.20.0.41/32 } tcp dport 8730 accept" in role["/etc/nftables.d/drp-site.nft"]
 
@@ -144,7 +146,7 @@ def test_units_are_valid(declared: list[Registered], tmp_path: Path) -> None:
             unit = tmp_path / Path(path).name
             unit.write_text(text.replace("/usr/local/sbin/", "/bin/true #"))
             units.append(str(unit))
-    assert len(units) == 5
+    assert len(units) == 6
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True)
     assert not [line for line in done.stderr.splitlines() if str(tmp_path) in line and "not executable" not in line]
 

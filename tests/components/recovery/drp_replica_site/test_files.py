@@ -2,21 +2,27 @@
 
 import json
 import os
+import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pulumi_casebook.core.templates import render
+from pulumi_casebook.machines.rsync_tls import Offer, connect_program
 from pulumi_casebook.recovery.drp_replica_site import component
 from pulumi_casebook.recovery.drp_replica_site.component import PART
+from sandbox import REPOSITORY
 from sandbox.ports import free_port
+from tests.components.tls import Authority
+from tests.debian import ROOT, VIEW
 from tests.waiting import until
 
 pytestmark = pytest.mark.claim("KEY-6")
 OWNER = "www-data"
+# On the machines' Debian, where everybody may run its programs.
+THERE = ("unshare", "--mount", "sh", "-c", f'{VIEW} cd /; shift 2; exec "$@"', "view", str(ROOT), str(REPOSITORY))
 
 
 class Two:
@@ -26,18 +32,35 @@ class Two:
             place.mkdir(exist_ok=True, parents=True)
         for place in (self.far, self.near):
             subprocess.run(["chown", OWNER, place], check=True)
-        port = free_port()
-        values = {"files": {"path": self.near}, "address": "127.0.0.1", "peer": "127.0.0.1", "port": port}
+        port, local = free_port(), free_port()
+        values = {"files": {"path": self.near}, "port": local}
         configuration = folder / "rsyncd.conf"
         configuration.write_text(render(component.__file__, "drp-files.conf.j2", **values))
+        self.authority = Authority(folder)
+        self.show_own()
         files = {"path": str(self.far), "owner": OWNER, "source": f"rsync://127.0.0.1:{port}/files/"}
+        files["connect"] = connect_program("127.0.0.1", port, f"{folder}/authority.crt", f"{folder}/own.pem")
         (folder / "site.json").write_text(json.dumps({"units": [], "first": "rest", "files": files}))
         daemon = ["runuser", "-u", OWNER, "--", "rsync", "--daemon", "--no-detach", f"--config={configuration}"]
-        self.daemon = subprocess.Popen(daemon)
+        self.daemon = subprocess.Popen([*THERE, *daemon])
+        shutil.copy(folder / "own.pem", folder / "server.pem")
+        unit = next(
+            file.content for file in Offer("x", "127.0.0.1", port, local, True).files if file.path.endswith("e")
+        )
+        [start] = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("ExecStart=")]
+        start = start.replace("%d/own", f"{folder}/server").replace("%d", str(folder))
+        self.tls = subprocess.Popen([*THERE, *start.split()])
+
+    def show_own(self, by: Authority | None = None) -> None:
+        (by or self.authority).certify(self.folder / "own", "127.0.0.1")
+        own = self.folder / "own.pem"
+        own.write_text("".join((self.folder / f"own.{kind}").read_text() for kind in ("crt", "key")))
+        subprocess.run(["chown", OWNER, own], check=True)
 
     def run(self, word: str) -> tuple[bool, str]:
         environment = {**os.environ, "DRP_SITE": str(self.folder / "site.json"), "DRP_SITE_STATE": str(self.folder)}
-        done = subprocess.run([sys.executable, str(PART), word], capture_output=True, text=True, env=environment)
+        command = [*THERE, "python3", str(PART), word]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
         return done.returncode == 0, done.stdout + done.stderr
 
     def write(self, name: str) -> None:
@@ -51,8 +74,9 @@ def _two(tmp_path: Path) -> Iterator[Two]:
     two = Two(tmp_path)
     until(lambda: two.run("copy")[0])
     yield two
-    two.daemon.terminate()
-    two.daemon.wait()
+    for process in (two.daemon, two.tls):
+        process.terminate()
+        process.wait()
 
 
 def test_at_rest_it_has_what_the_other_has_and_no_more(two: Two) -> None:
@@ -63,6 +87,20 @@ def test_at_rest_it_has_what_the_other_has_and_no_more(two: Two) -> None:
     (two.near / "a.jpg").unlink()
     assert two.run("copy")[0]
     assert [file.name for file in two.far.iterdir()] == ["b.jpg"]
+
+
+def test_nobody_else_reads_the_files_or_gives_others(two: Two) -> None:
+    two.write("a.jpg")
+    (stranger := two.folder / "stranger").mkdir()
+    two.show_own(Authority(stranger))
+    well, _ = two.run("copy")
+    assert not well, "read by somebody whom the authority does not know"
+    two.show_own()
+    assert two.run("copy")[0]
+    (two.folder / "authority.crt").write_text((stranger / "authority.crt").read_text())
+    well, said = two.run("copy")
+    assert not well
+    assert "verify error" in said
 
 
 def test_storage_that_is_not_mounted_deletes_nothing(two: Two) -> None:

@@ -1,5 +1,6 @@
 """What the component refuses, declares and puts on its machines."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from pulumi_casebook import DedicatedServer, InputError, Logs, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import parse
+from tests.components.tls import Authority
 from tests.harness import Registered, comes_after, declare, declares_the_same, only
 
 NAMES = ("logs", "web-1", "web-2")
@@ -74,12 +76,17 @@ def test_http_logs_are_kept_a_year_and_others_three_weeks() -> None:
 @pytest.mark.parametrize("values", [{}, EVERYTHING])
 def test_rsyslog_accepts_its_files(values: dict[str, Any], tmp_path: Path) -> None:
     made = declares_the_same(program(**values))
+    authority = Authority(tmp_path)
+    authority.certify(tmp_path / "own", "10.8.0.80")
+    names = files(made, "logs-logs")["/etc/rsyslog.d/logs-machines.json"]
+    (tmp_path / "logs-machines.json").write_text(names)
     for command, path in (
         ("logs-logs", "/etc/rsyslog.d/40-logs.conf"),
         ("web-1-shipper", "/etc/rsyslog.d/50-shipper.conf"),
     ):
         file = tmp_path / "rsyslog.conf"
-        file.write_text(f'global(workDirectory="{tmp_path}")\nmodule(load="imuxsock")\n{files(made, command)[path]}')
+        rules = re.sub("/etc/(ssl/casebook/logs/[a-z]+|rsyslog.d)/", f"{tmp_path}/", files(made, command)[path])
+        file.write_text(f'global(workDirectory="{tmp_path}")\nmodule(load="imuxsock")\n{rules}')
         done = subprocess.run(["rsyslogd", "-N1", "-f", file], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
@@ -92,7 +99,7 @@ def test_rsyslog_accepts_its_files(values: dict[str, Any], tmp_path: Path) -> No
         ({"tag_retention_days": {"mail": 3}}, "tag_retention_days: no file and no program has the tag mail"),
         ({"files": {"http": "access.log"}}, "files.http='access.log': String should match pattern"),
         ({"programs": {"http": 'a"b'}}, "String should match pattern"),
-        ({"network": False}, "logs has no private network; lines travel in clear, so give it one"),
+        ({"network": False}, "logs has no private network, where lines travel; give it one"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_reason(values: dict[str, Any], reason: str) -> None:

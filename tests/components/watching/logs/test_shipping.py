@@ -3,6 +3,7 @@
 import datetime
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pulumi_casebook.watching.logs.args import LogsArgs
 from pulumi_casebook.watching.logs.component import PROGRAM, intake, shipper, store
 from tests.components.data.mysql_pair.pair import Network
 from tests.components.data.opensearch.node import Node, engine
+from tests.components.tls import Authority
 from tests.waiting import until
 
 __all__ = ["engine"]
@@ -30,8 +32,14 @@ class Syslog:
     def __init__(self, folder: Path, inside: list[str], role: Configuration, rules: str) -> None:
         self.folder, self.inside = folder, inside
         [text] = [file.content for file in role.files if file.path == rules]
-        for before, after in (("/var/spool/rsyslog", f"{folder}"), ("/var/log/", f"{folder}/")):
+        own = f"/etc/ssl/casebook/logs/{role.role}"
+        paths = {"/var/spool/rsyslog": f"{folder}", "/var/log/": f"{folder}/", f"{own}/own": f"{folder}/own"}
+        paths |= {f"{own}/authority.crt": f"{folder.parent}/authority.crt", "/etc/rsyslog.d/": f"{folder}/"}
+        for before, after in paths.items():
             text = text.replace(before, after)
+        for file in role.files:
+            if file.path.startswith("/etc/rsyslog.d/"):
+                (folder / Path(file.path).name).write_text(file.content)
         base = f'global(workDirectory="{folder}")\nmodule(load="imuxsock" sysSock.use="off")\n'
         base += f'input(type="imuxsock" socket="{folder}/log")\n'
         base += f'module(load="impstats" interval="1" log.syslog="off" log.file="{folder}/stats")\n'
@@ -88,8 +96,12 @@ class Machines:
             if file.path == "/etc/logs.json":
                 (folder / "logs.json").write_text(file.content)
         self.folder = folder
-        (folder / "keeper").mkdir()
-        (folder / "web").mkdir()
+        authority = Authority(folder)
+        for place, machine in (("keeper", KEEPER), ("web", WEB)):
+            (folder / place).mkdir()
+            authority.certify(folder / machine.name, machine.address)
+            for kind in ("crt", "key"):
+                shutil.copy(folder / f"{machine.name}.{kind}", folder / place / f"own.{kind}")
         self.intake = Syslog(folder / "keeper", self.store.inside(), role, "/etc/rsyslog.d/40-logs.conf")
         namespace = network.join(WEB.name, WEB.address)
         rules = shipper(args, WEB)
@@ -176,6 +188,35 @@ def test_lines_of_another_machine_are_found_also_when_the_store_was_away(machine
     expected = {f"while the {what} was away {number}" for what in ("engine", "machine") for number in range(20)}
     expected -= {f"while the {what} was away 0" for what in ("engine", "machine")}
     until(lambda: expected <= {line["message"] for line in machines.found("message:away")})
+
+
+def test_nobody_sends_lines_of_another_machine_or_without_a_certificate(machines: Machines) -> None:
+    rules = machines.web.folder / "rsyslog.conf"
+    good = rules.read_text()
+    machines.web.stop()
+    rules.write_text(
+        good.replace(f" {WEB.name} %app", " bank %app").replace('set $.tag = "system"', 'set $.tag = "mine"')
+    )
+    machines.web.start()
+    machines.web.logged("forged")
+    [line] = until(lambda: machines.found("message:forged"))
+    assert (line["host"], line["tag"]) == ("web-1", "system")
+
+    # A certificate of somebody else's authority, then none.
+    machines.web.stop()
+    (stranger := machines.folder / "stranger").mkdir()
+    Authority(stranger).certify(machines.web.folder / "own", WEB.address)
+    rules.write_text(good)
+    machines.web.start()
+    machines.web.logged("unsigned")
+    until(lambda: machines.web.failed() > 0)
+    machines.web.stop()
+    rules.write_text(re.sub(r'tls="on".*\n.*tls.authMode.*\n', "\n", good))
+    failed = machines.web.failed()
+    machines.web.start()
+    machines.web.logged("unsigned")
+    until(lambda: machines.web.failed() > failed)
+    assert machines.found("message:unsigned") == []
 
 
 @pytest.mark.claim("NRT-12")

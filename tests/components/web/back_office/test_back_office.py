@@ -38,7 +38,7 @@ def test_files_are_as_accepted(path: str, snapshot: SnapshotAssertion) -> None:
 def test_only_editors_and_the_private_network_are_let_in() -> None:
     assert bundle()["files"]["/etc/nftables.d/back-office.nft"]["lines"][1:] == [
         "add rule inet filter input ip saddr { 198.18.127.0/24 } tcp dport 443 accept",
-        "add rule inet filter input ip saddr { 10.8.0.0/24 } tcp dport 873 accept",
+        "add rule inet filter input ip saddr { 10.8.0.0/24 } tcp dport 8730 accept",
     ]
 
 

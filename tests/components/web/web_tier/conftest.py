@@ -11,6 +11,7 @@ import pytest
 
 from pulumi_casebook.machines.configuration.programs.apply import parse
 from pulumi_casebook.web.back_office.component import hashed
+from tests.components.tls import Authority
 from tests.components.web.web_tier.namespaces import Box
 from tests.components.web.web_tier.site import PLAN, site
 from tests.harness import declare
@@ -96,11 +97,30 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def platform(pair: tuple[str, str], ssh_key_file: Path) -> Iterator[Platform]:
+def platform(pair: tuple[str, str], ssh_key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     certificate, key = pair
+    folder = tmp_path_factory.mktemp("authority")
+    authority = Authority(folder)
+    authority.certify(folder / "office", ADDRESSES["office-1"])
+    own = {
+        name: Path(f"{place}").read_text()
+        for name, place in (
+            ("authority", f"{authority.own}.crt"),
+            ("certificate", f"{folder}/office.crt"),
+            ("key", f"{folder}/office.key"),
+        )
+    }
     secrets = {
         "haproxy": json.dumps({"https/certificate": certificate, "https/key": key}),
-        "back-office": json.dumps({"certificate": certificate, "key": key, "password": hashed(PASSWORD)}),
+        "back-office": json.dumps(
+            {
+                "certificate": certificate,
+                "key": key,
+                "password": hashed(PASSWORD),
+                **{f"rsync/{name}": text for name, text in own.items()},
+            }
+        ),
+        "web": json.dumps({"authority": own["authority"]}),
     }
     with ExitStack() as stack, ThreadPoolExecutor(8) as pool, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CASEBOOK_SSH_KEY_FILE", str(ssh_key_file))

@@ -8,8 +8,16 @@ mark=/run/active-${unit:-none}
 
 field() { sed -n "s/^$1=//p" "/etc/systemd/system/$2"; }
 
+# What a unit runs, as its user: what comes before it, with a +, is root's.
+command() {
+    sed -n 's/^ExecStartPre=+//p' "/etc/systemd/system/$1"
+    user=$(field User "$1")
+    echo "${user:+setpriv --reuid=$user --regid=$user --groups=$(field SupplementaryGroups "$1"),$user }$(field ExecStart "$1")"
+}
+
 # Runs a program again and again, as a timer or a path unit does.
-repeat() { setsid sh -c "while :; do $1; sleep $2; done" >>/run/journal 2>&1 </dev/null & }
+repeat() { setsid sh -c "while :; do $1
+sleep $2; done" >>/run/journal 2>&1 </dev/null & }
 
 case $verb:${unit:-none} in
 is-active:*) test -e "$mark" ;;
@@ -46,8 +54,10 @@ start:keepalived.service)
     ;;
 start:rsync.service) rsync --daemon && touch "$mark" ;;
 start:nftables.service | reload:nftables.service) nft -f /etc/nftables.conf && touch "$mark" ;;
-start:*.timer) repeat "$(field ExecStart "${unit%.timer}.service")" "$(field OnUnitInactiveSec "$unit")" && touch "$mark" ;;
+start:*.timer) repeat "$(command "${unit%.timer}.service")" "$(field OnUnitInactiveSec "$unit")" && touch "$mark" ;;
 start:*.path) repeat "test ! -e $(field PathExists "$unit") || $(field ExecStart "${unit%.path}.service")" 0.2 && touch "$mark" ;;
+start:rsync-tls.service) setsid sh -c "$(field ExecStart "$unit" | sed s,%d,/etc/rsync-tls,g)" >>/run/journal 2>&1 </dev/null & touch "$mark" ;;
+start:systemd-sysusers.service | restart:systemd-sysusers.service) systemd-sysusers && touch "$mark" ;;
 start:publish-first.service) $(field ExecStart "$unit") && touch "$mark" ;;
 start:ssh.service) touch "$mark" ;;
 enable:* | disable:* | reset-failed:* | daemon-reload:*) ;;

@@ -71,8 +71,11 @@ def test_the_back_office_is_for_editors_alone(platform: Platform) -> None:
     assert "So $Foot" in platform.as_editor("https://10.8.0.2/")
     assert stranger.run("curl -ks --max-time 1 https://10.8.0.2/; echo $?", check=False) == "28\n"
     assert editor.run("curl -s --max-time 1 http://10.8.0.2/; echo $?", check=False) == "28\n"
-    assert editor.run("curl -s --max-time 1 telnet://10.8.0.2:873; echo $?", check=False) == "28\n"
-    assert "read only" in stranger.run("echo x >/srv/x; rsync /srv/x rsync://10.8.0.2/www/x 2>&1", check=False)
+    assert editor.run("curl -s --max-time 1 telnet://10.8.0.2:8730; echo $?", check=False) == "28\n"
+    assert stranger.run("curl -s --max-time 1 telnet://10.8.0.2:873; echo $?", check=False) == "28\n"
+    tls = "RSYNC_CONNECT_PROG='openssl s_client -quiet -connect 10.8.0.2:8730'"
+    sent = f"echo x >/srv/x; {tls} rsync /srv/x rsync://10.8.0.2/www/x 2>&1"
+    assert "read only" in stranger.run(sent, check=False)
 
 
 @pytest.mark.claim("SOF-2")
@@ -90,7 +93,7 @@ def test_a_server_is_ready_once_it_holds_the_site(platform: Platform) -> None:
     health = "curl -s -o /dev/null -w '%{http_code}' http://10.8.0.39/healthz"
     assert web.run(health) == "200"
     # As after a lost disk: not ready, and filled again by itself.
-    platform.boxes["office-1"].run("nft insert rule inet filter input tcp dport 873 drop")
+    platform.boxes["office-1"].run("nft insert rule inet filter input tcp dport 8730 drop")
     web.run("rm -rf /srv/www/* /var/lib/web-sync/held")
     assert web.run(health) == "503"
     platform.boxes["office-1"].run("nft -f /etc/nftables.conf")
@@ -103,11 +106,42 @@ def test_another_site_is_refused(platform: Platform) -> None:
     before = office.run("cat /srv/www/.generation")
     held = web.run("ls /srv/www")
     office.run("echo 'another-site 1' > /srv/www/.generation")
-    said = web.run("web-sync 2>&1; echo $?", check=False)
+    said = web.run("setpriv --reuid=web-sync --regid=web-sync --groups=www-data web-sync 2>&1; echo $?", check=False)
     assert "The back office holds another site (another-site)" in said
     assert said.endswith("1\n")
     assert web.run("ls /srv/www") == held
     office.run("cat > /srv/www/.generation", before)
+
+
+def test_nobody_but_the_back_office_makes_web_servers_serve_something(platform: Platform) -> None:
+    """A web server that somebody has taken over plays the back office, whose address it takes."""
+    office, taken, web = (platform.boxes[name] for name in ("office-1", "web-2", "web-1"))
+    held = web.run("cat /var/lib/web-sync/held")
+    assert web.run("stat -c %U /srv/www/index.html") == "web-sync\n"
+    office.cut()
+    own = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=10.8.0.2 -addext subjectAltName=IP:10.8.0.2"
+    taken.run(f"{own} -keyout /run/key -out /run/crt && cat /run/key /run/crt >/run/both.pem")
+    site = "mkdir -p /srv/evil && ln -s /etc/passwd /srv/evil/link && echo theirs >/srv/evil/index.html"
+    taken.run(f"{site} && echo '{held.split()[0]} 99999999999.0' >/srv/evil/.generation")
+    daemon = "[www]\npath = /srv/evil\nuse chroot = no\n"
+    taken.run("cat >/run/rsyncd.conf && rsync --daemon --config=/run/rsyncd.conf --address=127.0.0.1", daemon)
+    taken.run("ip address add 10.8.0.2/24 dev eth0 && nft insert rule inet filter input tcp dport 8730 accept")
+    taken.start("socat OPENSSL-LISTEN:8730,reuseaddr,fork,cert=/run/both.pem,verify=0 TCP:127.0.0.1:873")
+    web.run("ip neigh flush all")
+    unverified = "RSYNC_CONNECT_PROG='openssl s_client -quiet -connect 10.8.0.2:8730'"
+    fetched = f"{unverified} rsync rsync://10.8.0.2/www/.generation /run/theirs 2>/dev/null; cat /run/theirs"
+    until(lambda: "99999999999" in web.run(fetched, check=False), "the attack is none")
+    said = web.run("setpriv --reuid=web-sync --regid=web-sync --groups=www-data web-sync 2>&1; echo $?", check=False)
+    assert "verify error" in said
+    time.sleep(2)
+    for name in ("web-1", "web-3"):
+        assert "theirs" not in platform.boxes[name].run("cat /srv/www/index.html")
+        assert platform.boxes[name].run("cat /var/lib/web-sync/held") == held
+    taken.run("ip address del 10.8.0.2/24 dev eth0")
+    office.run("ip link set eth0 up; ip route add 198.18.127.0/24 dev eth0")
+    web.run("ip neigh flush all")
+    publish(platform, "after.html", "ours")
+    until(lambda: "ours" in web.run("cat /srv/www/after.html", check=False), "not from the back office again")
 
 
 def test_a_second_apply_does_nothing(platform: Platform) -> None:

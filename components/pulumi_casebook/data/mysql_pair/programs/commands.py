@@ -106,7 +106,7 @@ def rejoin(pair: Pair, discard: bool) -> str:
     pair.be_read_only()
     if discard:
         pair.replica.seed()
-    pair.replica.attached = False
+    pair.replica.attached = None
     pair.replica.replicate()
     return f"{pair.name} is the replica of {pair.peer_name}"
 

@@ -16,12 +16,13 @@ SILENCE = 10.0  # seconds after which a writer without its server gives the serv
 def keep(pair: Pair) -> NoReturn:
     """Decide again and again; says what changes."""
     threading.Thread(target=pulse, daemon=True).start()
-    said, accounts, answered = "", 0.0, time.monotonic()
+    said, accounts, known, answered = "", 0.0, False, time.monotonic()
     while True:
         try:
             with pair.alone():
-                if time.monotonic() >= accounts:
-                    make_accounts(pair.settings, pair.here)
+                if time.monotonic() >= accounts or known is not pair.peer.known:
+                    known = pair.peer.known
+                    make_accounts(pair.settings, pair.here, known)
                     accounts = time.monotonic() + pair.settings["grace_seconds"]
                 now = pair.decide()
             answered = time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pulumi_casebook.data.mysql_pair.programs.address import ServiceAddress
 from pulumi_casebook.data.mysql_pair.programs.replica import Replica
-from pulumi_casebook.data.mysql_pair.programs.server import DECISIONS, Record, Server
+from pulumi_casebook.data.mysql_pair.programs.server import DECISIONS, Peer, Record, Server
 from pulumi_casebook.machines.configuration.programs.runtime import Refused, Unanswered, alone
 
 CONFIGURATION = Path(os.environ.get("MYSQL_PAIR", "/etc/mysql-pair.json"))
@@ -23,7 +23,12 @@ class Pair:
         self.name: str = settings["name"]
         self.peer_name: str = settings["peer"]["name"]
         self.here = Server(self.name, "--no-defaults", f"--socket={settings['socket']}", "--user=root")
-        self.peer = Server(self.peer_name, f"--defaults-file={settings['peer_options']}")
+        self.peer = Peer(
+            self.peer_name,
+            Path(settings["state"]) / "peer-is-known",
+            lambda: self.here.record() is not None,
+            f"--defaults-file={settings['peer_options']}",
+        )
         self.replica = Replica(settings, self.here, self.peer)
         self.address = ServiceAddress(settings["service_address"], settings["address"])
         self.run_folder = Path(settings["run"])

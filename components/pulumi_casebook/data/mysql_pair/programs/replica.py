@@ -4,16 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from pulumi_casebook.data.mysql_pair.programs.accounts import make_accounts
-from pulumi_casebook.data.mysql_pair.programs.server import Server
+from pulumi_casebook.data.mysql_pair.programs.server import Peer, Server
 from pulumi_casebook.machines.configuration.programs.runtime import WHOLE, Refused, load, quoted, unmoved
 
 
 class Replica:
-    def __init__(self, settings: dict[str, Any], here: Server, peer: Server) -> None:
+    def __init__(self, settings: dict[str, Any], here: Server, peer: Peer) -> None:
         self.settings, self.here, self.peer = settings, here, peer
         self.seeding = Path(settings["state"]) / "seeding"
         self.two_way: bool = settings["two_way"]
-        self.attached = False
+        # Whether the peer was known by its certificate when this was last told to follow it.
+        self.attached: bool | None = None
 
     def replicate(self) -> str:
         status = self.here.replication()
@@ -26,7 +27,7 @@ class Replica:
                 if self.here.record() is None or not self.two_way:
                     self.refuse_own_transactions()
                 self.here.ask("SET GLOBAL gtid_slave_pos=@@GLOBAL.gtid_current_pos;")
-        elif self.attached:
+        elif self.attached is self.peer.known:
             if status["Last_IO_Errno"] == "1236":
                 if self.two_way:  # not so if the other was made anew: it has this machine's transactions as data
                     self.attach()
@@ -68,7 +69,9 @@ class Replica:
 
     def attach(self) -> None:
         peer = self.settings["peer"]
-        tls = "MASTER_SSL=1, MASTER_SSL_CA=" + quoted(self.settings["tls"]) if self.settings["tls"] else "MASTER_SSL=0"
+        known = self.peer.known
+        tls = f"MASTER_SSL={int(known)}, MASTER_SSL_VERIFY_SERVER_CERT={int(known)}"
+        tls += f", MASTER_SSL_CA={quoted(self.settings['authority'])}"
         # What this machine wrote itself need not come back.
         own = "SET GLOBAL gtid_slave_pos=@@GLOBAL.gtid_current_pos;" if self.two_way else ""
         self.here.ask(
@@ -76,7 +79,7 @@ class Replica:
             f"MASTER_USER='pair', MASTER_PASSWORD={quoted(self.settings['pair_password'])}, "
             f"MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2, MASTER_HEARTBEAT_PERIOD=5, {tls}; START REPLICA;"
         )
-        self.attached = True
+        self.attached = known
 
     def seed(self) -> None:
         """Replace this server's data by the writer's, as of one of its transactions."""
@@ -88,7 +91,7 @@ class Replica:
         self.load("--system=users", "--insert-ignore")
         with unmoved(self.peer.name, self.peer.databases) as names:
             self.load(*WHOLE, "--databases", *names)
-        make_accounts(self.settings, self.here)
+        make_accounts(self.settings, self.here, self.peer.known)
         self.seeding.unlink()
 
     def load(self, *what: str) -> None:

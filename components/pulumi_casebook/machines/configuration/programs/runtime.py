@@ -6,6 +6,7 @@ import ipaddress
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -152,6 +153,18 @@ def host_pattern(cidr: str) -> str:
     """A network as account names write it."""
     network = ipaddress.IPv4Network(cidr)
     return str(network[0]) if network.prefixlen == 32 else f"{network[0]}/{network.netmask}"
+
+
+def this_database(name: str) -> str:
+    """A database as GRANT takes it, to whom `_` stands for any letter."""
+    return name.replace("_", "\\_")
+
+
+def elapsed(since: Path, seconds: float) -> bool:
+    """Whether it is so long ago that this was first asked."""
+    if not since.exists():
+        since.touch()
+    return time.time() - since.stat().st_mtime >= seconds
 
 
 def sessions(user: str, what: str = "id") -> str:

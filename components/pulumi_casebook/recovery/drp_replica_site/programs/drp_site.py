@@ -74,10 +74,12 @@ class Part:
         if self.now != "rest":
             raise Failed("this site serves: its own files are the ones to copy")
         command = ["runuser", "--user", self.files["owner"], "--", "rsync", "--recursive", "--links", "--perms"]
-        command += ["--times", "--delete-delay", "--contimeout=10", "--timeout=60"]
+        command += ["--times", "--delete-delay", "--timeout=60"]
+        # Inside TLS, in which both ends show their certificate.
+        way = {**os.environ, "RSYNC_CONNECT_PROG": self.files["connect"]}
         with held(STATE / "copying", wait=True):
             done = subprocess.run(
-                [*command, self.files["source"], self.files["path"] + "/"], capture_output=True, text=True
+                [*command, self.files["source"], self.files["path"] + "/"], capture_output=True, text=True, env=way
             )
         if done.returncode:
             raise Failed(f"{self.files['source']}: {done.stderr.strip()}")
