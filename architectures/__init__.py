@@ -58,6 +58,6 @@ def build() -> None:
     try:
         settings = architecture.Arguments.model_validate_json(text)
     except ValidationError as error:
-        raise explained(f"casebook:settings of stack {pulumi.get_stack()!r}", error) from None
+        raise explained(f"casebook:settings of stack {pulumi.get_stack()!r}", error, architecture.Arguments) from None
     for key, value in architecture.of(name.replace("_", "-"), settings).exports().items():
         pulumi.export(key, value)

@@ -27,6 +27,8 @@ SYNTAX = ('"', "'", "`", ";", "|", "$(reboot)", "${HOME}", "<", ">", "{{", "\\",
 ADDRESSES = ("", "10.8.0", "10.8.0.256", "10.8.0.010", "10.8.0.1/24", "::1", "web-1")
 NETWORKS = ("", "10.8.0.1/24", "10.8.0.0/33", "10.8.0.0/-1", "10.8.0.256/32", "::/0", "lan")
 OUTSIDE = "203.0.113.77"
+# What checks secrets.
+SECRETS = ("check_secret", "_secret_line", "_secret_url", "_secret_value")
 # Addresses of others, which are in no network of the component.
 ELSEWHERE = ("resolvers", "followers")
 
@@ -41,10 +43,10 @@ class Kind(NamedTuple):
         found = typing.get_origin(self.of) or self.of
         return isinstance(found, type) and issubclass(found, base)
 
-    def by(self, name: str) -> bool:
-        """Whether a function of pulumi_casebook.core.args checks it."""
+    def by(self, *names: str) -> bool:
+        """Whether a function of one of these names checks it."""
         checks = [one.func for one in self.said if isinstance(one, AfterValidator | PlainValidator)]
-        return any(check is getattr(args, name) for check in checks)
+        return any(getattr(check, "__name__", "") in names for check in checks)
 
     def bound(self, *names: str) -> Any:
         """The closest of its bounds, `ge` for instance."""
@@ -94,7 +96,9 @@ def _in_model(model: type[Args], given: Mapping[str, Any], path: Where, json: bo
             yield Mistake(where, st.just(MISSING))
         if given.get("network") is not None and name not in ELSEWHERE:
             possible = [Kind(one.of, (*one.said, "inside")) for one in possible]
-        yield from _at(possible, given.get(name), where, json)
+        for mistake in _at(possible, given.get(name), where, json):
+            # What is in no repr is in no message, with all that is in it.
+            yield mistake._replace(secret=mistake.secret or (not field.repr and name != "opts"))
 
 
 def _at(possible: list[Kind], value: Any, path: Where, json: bool) -> Iterator[Mistake]:
@@ -102,7 +106,7 @@ def _at(possible: list[Kind], value: Any, path: Where, json: bool) -> Iterator[M
         one for one in (*OTHER_TYPES, *(() if json else NO_JSON)) if not any(_fits(one, kind) for kind in possible)
     ]
     wrong = [st.sampled_from(others)] if others else []
-    secret = any(kind.by("_secret") for kind in possible)
+    secret = any(kind.by(*SECRETS) for kind in possible)
     for kind in possible:
         wrong += _values(kind, value)
     if wrong:
@@ -159,7 +163,7 @@ def _values(kind: Kind, value: Any) -> list[st.SearchStrategy[Any]]:
         return _numbers(kind)
     if origin is Literal:
         return [st.sampled_from(["", "word", "0"])]
-    if kind.of is str and not kind.by("_secret"):
+    if kind.of is str and not kind.by(*SECRETS):
         return _texts(kind, value if isinstance(value, str) else "")
     found: list[st.SearchStrategy[Any]] = []
     if origin is not None and kind.bound("min_length"):
@@ -185,6 +189,9 @@ def _texts(kind: Kind, value: str) -> list[st.SearchStrategy[Any]]:
     if kind.by("_address"):
         outside = [st.just(OUTSIDE)] if "inside" in kind.said else []
         return [st.sampled_from(ADDRESSES), _spoilt(value, (*CONTROLS, *SYNTAX)), *outside]
+    if kind.by("_ssh_public_key"):
+        # Its comment is anything.
+        return [_spoilt(value or "word", CONTROLS[:-1])]
     if kind.by("_line"):
         return [_spoilt(value or "word", CONTROLS)]
     return [

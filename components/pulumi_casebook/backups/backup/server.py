@@ -6,10 +6,10 @@ from typing import Annotated, NamedTuple
 
 import pulumi
 import pulumi_tls as tls
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from pulumi_casebook.backups.backup.calendar import calendar
-from pulumi_casebook.core.args import InputError, Port, Positive
+from pulumi_casebook.core.args import Folder, InputError, Port, Positive
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
@@ -30,7 +30,7 @@ class BackupServerArgs(ComponentArgs):
     # The machine with the disks.
     machine: Machine
     # Where the repositories are kept, one folder a backup.
-    directory: str = Field(default="/srv/backup", pattern=r"^/[A-Za-z0-9._/-]+$")
+    directory: Folder = "/srv/backup"
     # The port of the SSH server that machines reach; administrators keep theirs.
     port: Port = 2222
     # When repositories are pruned to what their retention keeps: a calendar expression of systemd.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pulumi_random as random
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Port, Secret, Unique
+from pulumi_casebook.core.args import Port, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
@@ -15,7 +15,7 @@ from pulumi_casebook.machines.machine import Machine, PrivateMachines, one_after
 from pulumi_casebook.machines.site import HealthCheck, Limits, Service, Usable, servers_of
 from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.web.application import Application, Source
-from pulumi_casebook.web.environment import Value, Variable, check_environment, quoted_secrets, written
+from pulumi_casebook.web.environment import SecretValue, Value, Variable, check_environment, quoted_secrets, written
 
 ETC = "/etc/tomcat10"
 HEALTH = "/usr/share/tomcat-tier/healthz"
@@ -37,7 +37,7 @@ class TomcatTierArgs(Served):
     # What the application finds in its environment.
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
-    secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
+    secrets: Mapping[Variable, SecretValue] = Field(default_factory=dict, repr=False)
     # What of a machine's memory Tomcat may take, in MiB; three quarters of it are Java's heap.
     memory_mib: int = Field(default=1024, ge=256)
     # Requests at once, for each.
