@@ -118,30 +118,37 @@ else:
 
 def explained(where: str, error: ValidationError, model: type[Args]) -> InputError:
     """One line a field: the value given, and what is allowed and why. A field that is in no repr is in no message."""
-    reasons: dict[str, list[str]] = {}
     found = error.errors(include_url=False)
+    reasons: dict[str, list[str]] = {}
+    missing: dict[tuple[int | str, ...], list[str]] = {}
+    meant: set[tuple[int | str, ...]] = set()
     for mistake in found:
-        deeper = any(len(one["loc"]) > len(at := mistake["loc"]) and one["loc"][: len(at)] == at for one in found)
-        if deeper and mistake["type"] == "too_short":
+        at, kind, reason = mistake["loc"], mistake["type"], mistake["msg"].removeprefix("Value error, ")
+        secret, around = _place(model, at)
+        if kind == "missing":
+            missing.setdefault(at[:-1], []).append(str(at[-1]))
+            continue
+        if kind == "too_short" and any(len(one["loc"]) > len(at) and one["loc"][: len(at)] == at for one in found):
             # It lacks what is refused.
             continue
-        path, kind = _path(mistake["loc"]), mistake["type"]
-        secret, around = _place(model, mistake["loc"])
         value = "(hidden)" if kind == "secret" or secret else shown(mistake["input"])
-        given = "" if kind in ("missing", "extra_forbidden") or not path else f"={value}"
-        reason = mistake["msg"].removeprefix("Value error, ")
+        path = _path(at)
+        place = f"{path}={value}: " if path else ""
         if kind == "extra_forbidden":
-            near = difflib.get_close_matches(
-                str(mistake["loc"][-1]), [name for one in around for name in one.model_fields]
-            )
-            reason = f"no such field{f'; did you mean {near[0]}?' if near else ''}"
-        elif secret and kind == "value_error":
-            # A validator that quotes it.
-            reason = _without(mistake["input"], reason)
-        if (alternatives := reasons.setdefault(f"{path}{given}: " if path else "", [])) is not None:
-            alternatives += [] if reason in alternatives else [reason]
+            near = difflib.get_close_matches(str(at[-1]), [name for one in around for name in one.model_fields], 1)
+            meant |= {(*at[:-1], name) for name in near}
+            place, reason = f"{path}: ", f"no such field{''.join(f'; did you mean {name}?' for name in near)}"
+        elif secret and isinstance(mistake["input"], str) and mistake["input"]:
+            # A validator may have quoted it.
+            reason = reason.replace(mistake["input"], "(hidden)")
+        if reason not in reasons.setdefault(place, []):
+            reasons[place].append(reason)
+    for around_it, names in missing.items():
+        # What is there under another name is one mistake.
+        if left := [_path((*around_it, name)) for name in names if (*around_it, name) not in meant]:
+            reasons[f"{', '.join(left)}: "] = ["Field required"]
     # A field that may be one of several things has a reason for each.
-    return InputError("\n".join(f"{where}: {what}{', or '.join(why)}" for what, why in reasons.items()))
+    return InputError("\n".join(f"{where}: {place}{', or '.join(why)}" for place, why in reasons.items()))
 
 
 def _path(where: Iterable[int | str]) -> str:
@@ -174,10 +181,6 @@ def inner_models(annotation: Any) -> Iterator[type[Args]]:
         yield annotation
     for part in typing.get_args(annotation):
         yield from inner_models(part)
-
-
-def _without(value: Any, text: str) -> str:
-    return text.replace(str(value), "(hidden)") if isinstance(value, str) and value else text
 
 
 def shown(value: Any) -> str:
