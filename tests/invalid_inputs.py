@@ -255,3 +255,72 @@ def _lacking(one: Wrong, message: str) -> Iterator[str]:
             yield "the value"
     if not all(line.rpartition(": ")[2].strip() for line in message.splitlines()):
         yield "the reason"
+
+
+# Of every kind, so that what a field does with any of them is seen: no traceback, no flood, no secret.
+HOSTILE: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 2**31, -(2**63), 10**5000, 0.5, 1e308, float("nan"), float("inf"), 1e-9),
+    *("", " ", "word", "\n", "a\n", "a\0b", "\ud800", "é", "٣", "x" * 50_000, "..", "/", "//"),
+    *("../../etc", "/etc/passwd", "null", "10.8.0.1/24"),
+    *("-1", "--help", "$(reboot)", "`id`", "{{ 7 * 7 }}", "%s%n", "'; DROP TABLE a; --", "a..b", ".", "@", "*", "~"),
+    *("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.8.0.0", "::1", "0.0.0.0/0", "127.0.0.0/8"),
+    *("http://user:hunter2@example.org/", "https://example.org:99999/", "tcp://", "http://[::1", "file:///etc/shadow"),
+    *("9" * 5000, "a" * 64 + ".example.org", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"),
+    *([], [None], [[]], ["hunter2", "hunter2"], {}, {"": ""}, {"hunter2": "hunter2"}, {"a": {"b": []}}, [10**5000]),
+)
+
+
+def places(model: type[Args], given: Mapping[str, Any], secret: bool = False, path: Where = ()) -> Iterator[Mistake]:
+    """Every field of arguments, at any depth, and the first of each sequence and mapping."""
+    for name, field in model.model_fields.items():
+        hidden = secret or (not field.repr and name != "opts")
+        possible = kinds(field.annotation, tuple(field.metadata))
+        yield from _places(
+            possible, given.get(name), hidden or any(one.by(*SECRETS) for one in possible), (*path, name)
+        )
+
+
+def _places(possible: list[Kind], value: Any, secret: bool, path: Where) -> Iterator[Mistake]:
+    yield Mistake(path, st.nothing(), secret)
+    for kind in possible:
+        parts = typing.get_args(kind.of)
+        if kind.derives(Args) and isinstance(value, kind.of | Mapping):
+            yield from places(kind.of, as_given(value), secret, path)
+        elif kind.derives(tuple) and parts and isinstance(value, tuple | list) and value:
+            yield from _places(kinds(parts[0]), value[0], secret, (*path, 0))
+        elif kind.derives(Mapping) and isinstance(value, Mapping) and value:
+            key = next(iter(value))
+            yield from _places(kinds(parts[1]), value[key], secret, (*path, key))
+
+
+def swept(
+    model: type[Args], given: Mapping[str, Any], attempt: Callable[[dict[str, Any]], object], values: tuple[Any, ...]
+) -> Iterator[str]:
+    """What is wrong with how any of the values is taken or refused anywhere in the arguments."""
+    for place in places(model, given):
+        for value in values:
+            where = f"{'.'.join(map(str, place.path))}={shown(value)[:60]}"
+            try:
+                attempt(put(given, place.path, value))
+            except InputError as error:
+                yield from (
+                    f"{where}: {what}: {str(error)[:300]}" for what in _unlike_a_sentence(place, value, str(error))
+                )
+            except Exception as error:
+                yield f"{where}: {type(error).__name__}: {str(error)[:200]}"
+
+
+def _unlike_a_sentence(place: Mistake, value: Any, message: str) -> Iterator[str]:
+    lines = message.splitlines()
+    if not any(part in message for part in place.path if isinstance(part, str)):
+        yield "names no field"
+    if place.secret and isinstance(value, str) and len(value) > 8 and value in message:
+        yield "tells the secret"
+    if "user:hunter2" in message:
+        yield "tells a password"
+    if any(len(line) > 600 for line in lines):
+        yield "is long"
+    if not isinstance(value, dict) and len({line.partition("=")[0] for line in lines}) < len(lines):
+        yield "tells one mistake in several lines"
+    if "should match pattern" in message:
+        yield "has a regular expression for a reason"

@@ -141,7 +141,7 @@ def explained(where: str, error: ValidationError, model: type[Args]) -> InputErr
         elif secret and isinstance(mistake["input"], str) and mistake["input"]:
             # A validator may have quoted it.
             reason = reason.replace(mistake["input"], "(hidden)")
-        if reason not in reasons.setdefault(place, []):
+        if (reason := _cut(reason, 400)) not in reasons.setdefault(place, []):
             reasons[place].append(reason)
     for around_it, names in missing.items():
         # What is there under another name is one mistake.
@@ -213,8 +213,8 @@ def _printed(value: Any) -> str:
         return type(value).__name__
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= 80 else text[:77] + "..."
+def _cut(text: str, length: int = 80) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def check_secret(value: object) -> str | pulumi.Output[str]:
@@ -256,7 +256,8 @@ def _cidr(value: str) -> str:
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
-        raise ValueError(f"not an IPv4 network like 10.8.0.0/22 ({error})") from None
+        why = f" ({error})" if len(value) < len("255.255.255.255/255.255.255.255") else ""
+        raise ValueError(f"not an IPv4 network like 10.8.0.0/22{why}") from None
     if "/" not in value:
         raise ValueError(f"not an IPv4 network like 10.8.0.0/22; an address alone is {value}/32")
     if nobody := next((none for none in NOBODY if network.subnet_of(none)), None):

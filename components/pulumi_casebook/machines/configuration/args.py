@@ -168,5 +168,5 @@ class Configuration(Args):
         for unit in self.units:
             for path in (*unit.restart_on, *unit.reload_on):
                 if path not in paths:
-                    raise ValueError(f"units.{unit.unit}: {path} is not a file of this configuration")
+                    raise ValueError(f"units.{unit.unit}: {path} is none of the files")
         return self
