@@ -216,7 +216,7 @@ def test_further_sites_are_an_option(stack: list[Registered]) -> None:
         ),
         (
             {"replica": place("replica", databases={f"gra-db-{n}": f"ns{n}.example.net" for n in (1, 2, 3, 4)})},
-            r"replica\.databases=.*4 members split 2/2 and stop; use 3 or 5$",
+            r"replica\.databases=.*4 members split 2/2 and stop; use 3, 5$",
         ),
         (
             {"replica": place("replica", databases={f"rbx-keys-{n}": f"ns{n}.example.net" for n in (1, 8, 9)})},

@@ -258,8 +258,6 @@ def _cidr(value: str) -> str:
     except ValueError as error:
         why = f" ({error})" if len(value) < len("255.255.255.255/255.255.255.255") else ""
         raise ValueError(f"not an IPv4 network like 10.8.0.0/22{why}") from None
-    if "/" not in value:
-        raise ValueError(f"not an IPv4 network like 10.8.0.0/22; an address alone is {value}/32")
     if nobody := next((none for none in NOBODY if network.subnet_of(none)), None):
         raise ValueError(f"nobody comes from {nobody}, and nobody is there")
     return str(network)

@@ -49,7 +49,7 @@ def check_votes(field: str, members: int, arbitrators: int = 0, otherwise: str =
     if (votes := members + arbitrators) % 2 == 0:
         who = f"{members} members" + (f" and {arbitrators} arbitrators" if arbitrators else "")
         more = [str(number) for number in (members - 1, members + 1) if 3 <= number <= 10]
-        raise ValueError(f"{field}: {who} split {votes // 2}/{votes // 2} and stop; use {' or '.join(more)}{otherwise}")
+        raise ValueError(f"{field}: {who} split {votes // 2}/{votes // 2} and stop; use {', '.join(more)}{otherwise}")
 
 
 class GaleraClusterArgs(Served):
