@@ -1,8 +1,8 @@
 """One module a published system: an `Architecture`, its `Settings` (what its stack's file may say) and its outputs."""
 
+import difflib
 import importlib
 import inspect
-import json
 import pkgutil
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from architectures.base import Architecture, Outputs
 from pulumi_casebook import InputError
-from pulumi_casebook.core.args import explained
+from pulumi_casebook.core.args import explained, shown
 
 KEYS = ("architecture", "settings", "sandbox")
 C = TypeVar("C")
@@ -50,14 +50,21 @@ def build() -> None:
     for key in pulumi.runtime.config.CONFIG.get():
         namespace, _, word = key.rpartition(":")
         if namespace == "casebook" and word not in KEYS:
-            raise InputError(f"{key}: no such key; the stack's file may set {', '.join(f'casebook:{k}' for k in KEYS)}")
-    name = config.require("architecture")
+            may = ", ".join(f"casebook:{k}" for k in KEYS)
+            near = difflib.get_close_matches(word, KEYS, 1)
+            meant = f" did you mean casebook:{near[0]}?" if near else ""
+            raise InputError(f"{shown(key)[1:-1]}: no such key;{meant} the stack's file may set {may}")
+    name = config.get("architecture")
+    if not name:
+        raise InputError(f"casebook:architecture: missing; the stack's file names one of {', '.join(names())}")
     architecture = load(name)
     # JSON is what the file is to Pulumi: lists and objects of the right types, and nothing is converted.
-    text = json.dumps(config.get_object("settings") or {})
+    text = config.get("settings")
+    if text is None:
+        raise InputError(f"casebook:settings: missing; what they may be says architectures/{name}.py, class Settings")
     try:
         settings = architecture.Arguments.model_validate_json(text)
     except ValidationError as error:
-        raise explained(f"casebook:settings of stack {pulumi.get_stack()!r}", error) from None
+        raise explained(f"casebook:settings of stack {pulumi.get_stack()!r}", error, architecture.Arguments) from None
     for key, value in architecture.of(name.replace("_", "-"), settings).exports().items():
         pulumi.export(key, value)

@@ -9,12 +9,13 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 import pulumi
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
@@ -22,23 +23,25 @@ from pulumi_casebook import AddressPlan, GaleraCluster, InputError, Machine, Mys
 from pulumi_casebook.core.args import (
     Args,
     BalancerName,
-    Cidr,
     NasName,
+    PrivateCidr,
     Project,
     ProviderName,
     ServerName,
+    Sources,
     System,
-    Unique,
     Vlan,
     VpsName,
     VrackName,
+    inner_models,
 )
-from pulumi_casebook.core.component import Component, ComponentArgs
+from pulumi_casebook.core.component import Claim, Component, ComponentArgs
 from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.data.nas import rented_nas
 from pulumi_casebook.edge.load_balancer_ip import rented_balancer
 from pulumi_casebook.machines.machine import rented_server, rented_vps
-from pulumi_casebook.network.vrack_network import PrivateCidr, regions_of
+from pulumi_casebook.network.vrack_network import regions_of
+from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 
 T = TypeVar("T")
 A = TypeVar("A", bound="Settings")
@@ -51,10 +54,17 @@ RENTED: tuple[tuple[TypeAdapter[str], Callable[[str], LookUp[Any]]], ...] = (
 )
 
 
-def _given(value: object) -> object:
-    if not value:
+def _given(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    if value == "":
         raise ValueError("none given; set OVH_CLOUD_PROJECT_SERVICE to the Public Cloud project's id")
-    return value
+    try:
+        return check(value)
+    except ValidationError:
+        if value != _from_environment():
+            raise
+        raise ValueError(
+            "from OVH_CLOUD_PROJECT_SERVICE: a project's id is 32 digits and letters from a to f"
+        ) from None
 
 
 def _from_environment() -> str:
@@ -62,7 +72,7 @@ def _from_environment() -> str:
 
 
 # The Public Cloud project's id.
-ProjectId = Annotated[Project, BeforeValidator(_given)]
+ProjectId = Annotated[Project, WrapValidator(_given)]
 
 
 class Rented(NamedTuple):
@@ -96,11 +106,20 @@ class Settings(ComponentArgs):
     """What the file of every stack may say."""
 
     # From where administrators reach SSH.
-    admin_cidrs: Unique[Cidr] = Field(min_length=1)
+    admin_cidrs: Sources = Field(min_length=1)
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        """What they name is taken by the components that are given it."""
+        return iter(())
+
+    @property
+    def own_names(self) -> Iterable[str]:
+        """Of the machines that the drawing names by itself."""
+        return ()
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        used: dict[str, str] = {}
+        used = dict.fromkeys(self.own_names, "a machine of the drawing")
         for one in _rented(self):
             for name in filter(None, (one.service_name, one.name)):
                 if name in used:
@@ -108,6 +127,27 @@ class Settings(ComponentArgs):
                         f"{one.where}={name}: is {used[name]} already; one of it cannot be two of the drawing"
                     )
                 used[name] = one.where
+        return self
+
+    @model_validator(mode="after")
+    def _scales_a_number(self) -> Self:
+        """The autoscaler's setting is one of these, within its bounds."""
+        scaling: AutoscalerArgs | None = getattr(self, "scaling", None)
+        if not scaling:
+            return self
+        models: list[type[Args]] = [type(self)]
+        *above, last = scaling.setting.split(".")
+        for name in above:
+            fields = [model.model_fields[name] for model in models if name in model.model_fields]
+            models = [inner for one in fields for inner in inner_models(one.annotation)]
+        found = next((model.model_fields[last] for model in models if last in model.model_fields), None)
+        if found is None or found.annotation is not int:
+            raise ValueError(f"scaling.setting={scaling.setting}: no number of these settings")
+        for bound in found.metadata:
+            if (least := getattr(bound, "ge", None)) is not None and scaling.minimum < least:
+                raise ValueError(f"scaling.minimum={scaling.minimum}: {scaling.setting} is {least} at least")
+            if (most := getattr(bound, "le", None)) is not None and scaling.maximum > most:
+                raise ValueError(f"scaling.maximum={scaling.maximum}: {scaling.setting} is {most} at most")
         return self
 
     @staticmethod

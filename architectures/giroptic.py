@@ -11,7 +11,7 @@ europe-1    america-1   ── sign ──▶  object storage
   two web hosting plans: the site, and its pre-production
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import Field, model_validator
 
@@ -36,11 +36,21 @@ from pulumi_casebook import (
     exposure,
     ssh_key,
 )
-from pulumi_casebook.core.args import WORLD, Args, BalancerName, Domain, Label, ProviderName, Vlan, VpsName, VrackName
+from pulumi_casebook.core.args import (
+    WORLD,
+    Args,
+    BalancerName,
+    Domain,
+    Label,
+    PrivateCidr,
+    ProviderName,
+    Vlan,
+    VpsName,
+    VrackName,
+)
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.data.swift_storage import ContainerArgs, Region
 from pulumi_casebook.network.cdn import CdnArgs
-from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.network.web_hosting import WebHostingArgs
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 
@@ -86,6 +96,11 @@ class Settings(ProjectSettings):
     peaks: Peaks | None = None
     scaling: AutoscalerArgs | None = None
     cdn: CdnArgs | None = None
+
+    @property
+    def own_names(self) -> Iterable[str]:
+        instances = self.peaks.instances if self.peaks else 0
+        return (*(["monitoring"] if self.peaks else []), *(f"peak-{n}" for n in range(1, instances + 1)))
 
     @model_validator(mode="after")
     def _something_to_scale(self) -> "Settings":

@@ -15,12 +15,12 @@ Ours, for the document is silent: rbx-monitoring and rbx-logs for both sites, an
 of each in object storage, which rbx-monitoring prunes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import pulumi
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from architectures.base import (
     Architecture,
@@ -66,10 +66,10 @@ from pulumi_casebook import (
     VrackNetwork,
     exposure,
 )
-from pulumi_casebook.core.args import WORLD, Args, Domain, Label, NasName, ProviderName, ServerName, Vlan
+from pulumi_casebook.core.args import WORLD, Args, Domain, Label, NasName, PrivateCidr, ProviderName, ServerName, Vlan
 from pulumi_casebook.core.component import takes
+from pulumi_casebook.data.galera_cluster import check_votes
 from pulumi_casebook.data.object_storage import Region
-from pulumi_casebook.network.vrack_network import PrivateCidr
 
 APPLICATIONS = Path(__file__).with_name("applications") / "keyzee"
 OPEN = [Allow(port=port, sources=[WORLD]) for port in (80, 443)]
@@ -110,6 +110,18 @@ class Place(Args):
     databases: Mapping[Label, ServerName] = Field(min_length=3, max_length=9)
     nas: NasName
 
+    @field_validator("databases")
+    @classmethod
+    def _odd(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        check_votes("databases", len(value))
+        return value
+
+    @property
+    def own_names(self) -> Iterable[str]:
+        """Of its machines that are not rented by name."""
+        numbers = {"gateway": 1, **dict(iter(self.sizes))}
+        return (f"{self.name}-{tier}-{n}" for tier, size in numbers.items() for n in range(1, size + 1))
+
 
 class Elsewhere(Place):
     """A site of its own, in a private network of its own."""
@@ -149,10 +161,24 @@ class Settings(CloudRackSettings):
 
     @model_validator(mode="after")
     def _told_apart(self) -> "Settings":
-        names = [place.name for place in (self.primary, self.replica, *self.elsewhere.values())]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"name={twice}: of two sites; their machines would have the same names")
+        names, vlans = {self.primary.name: "primary"}, {self.vlan: "the first two sites"}
+        others = {f"elsewhere.{name}": place for name, place in self.elsewhere.items()}
+        for where, place in {"replica": self.replica, **others}.items():
+            if other := names.get(place.name):
+                raise ValueError(f"{where}.name={place.name}: {other} has it; their machines would have the same names")
+            names[place.name] = where
+            if isinstance(place, Elsewhere):
+                if other := vlans.get(place.vlan):
+                    raise ValueError(f"{where}.vlan={place.vlan}: that of {other}; each has a network of its own")
+                vlans[place.vlan] = where
+        if "www" in self.elsewhere:
+            raise ValueError("elsewhere.www: is the name of the service itself; fleets have names of their own")
         return self
+
+    @property
+    def own_names(self) -> Iterable[str]:
+        places = (self.primary, self.replica, *self.elsewhere.values())
+        return (f"{self.replica.name}-conductor", *(name for place in places for name in place.own_names))
 
 
 class Commands(OutputModel):

@@ -13,7 +13,7 @@ dns-1, dns-2     search-1, search-2     monitoring     logs     development: a s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -71,11 +71,12 @@ from pulumi_casebook import (
     exposure,
     ssh_key,
 )
-from pulumi_casebook.core.args import WORLD, Args, Cidr, Domain, Label, ProviderName, ServerName, Unique, Vlan
+from pulumi_casebook.core.args import WORLD, Args, Domain, Label, PrivateCidr, ProviderName, ServerName, Sources, Vlan
 from pulumi_casebook.core.component import takes
+from pulumi_casebook.data.galera_cluster import check_members, check_votes
 from pulumi_casebook.data.swift_storage import ContainerArgs, Region
 from pulumi_casebook.edge.gateway import WireGuardKey
-from pulumi_casebook.network.vrack_network import PrivateCidr
+from pulumi_casebook.watching.monitoring import check_night
 
 APPLICATION = Path(__file__).parent / "applications/nextradiotv"
 # OVHcloud's own name server (cdns.ovh.net), near every machine.
@@ -129,7 +130,7 @@ class Settings(CloudRackSettings):
     """What the stack's file may say."""
 
     # From where journalists reach the back office.
-    journalists_cidrs: Unique[Cidr] = Field(min_length=1)
+    journalists_cidrs: Sources = Field(min_length=1)
     # Administrators' devices in the VPN: name -> WireGuard public key.
     vpn_peers: Mapping[Label, WireGuardKey] = Field(default_factory=dict)
     # A zone of the account; the site is www of it.
@@ -162,6 +163,28 @@ class Settings(CloudRackSettings):
     private_cidr: PrivateCidr = "10.4.0.0/22"
     # The public platform and what all share; the back office and the second site have 256 addresses each.
     TIERS: ClassVar[Mapping[str, str]] = {**ROOMS, "office": "256/24", "drp": "512/24"}
+
+    @model_validator(mode="after")
+    def _as_components_want_it(self) -> "Settings":
+        members = len(self.public_databases) + len(self.office_databases)
+        try:
+            check_members(members)
+        except ValueError as error:
+            raise ValueError(f"public_databases, office_databases: {error}") from None
+        if self.drp:
+            check_votes("drp.database_servers", len(self.drp.database_servers))
+        if self.vpn_peers:
+            Vpn(peers=self.vpn_peers).check_apart(f"private_cidr={self.private_cidr}", self.private_cidr)
+        check_night(self.night, self.mail, self.sms)
+        return self
+
+    @property
+    def own_names(self) -> Iterable[str]:
+        parts = {"": self.public, "office-": self.office, **({"drp-": self.drp.sizes} if self.drp else {})}
+        yield from ("gateway", "dns-1", "dns-2", "monitoring", "logs", "development", "office-front")
+        yield from ("drp-gateway", "drp-dns-1", "drp-dns-2") if self.drp else ()
+        for before, sizes in parts.items():
+            yield from (f"{before}{tier}-{n}" for tier, size in sizes for n in range(1, size + 1))
 
     @model_validator(mode="after")
     def _an_address_for_each(self) -> "Settings":

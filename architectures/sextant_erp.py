@@ -13,7 +13,7 @@ erp-1 (Strasbourg)      erp-2 (Roubaix)
 watchdog (VPS): promotes, moves the weights; monitors every machine
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,10 +41,9 @@ from pulumi_casebook import (
     Watchdog,
     exposure,
 )
-from pulumi_casebook.core.args import Args, BalancerName, Domain, Label, Project, ServerName, Vlan, VpsName
+from pulumi_casebook.core.args import Args, BalancerName, Domain, Label, PrivateCidr, Project, ServerName, Vlan, VpsName
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.data.object_storage import Region
-from pulumi_casebook.network.vrack_network import PrivateCidr
 
 APPLICATION = Path(__file__).with_name("applications") / "erp"
 # Of the requests: to the site with the master database, and to the other.
@@ -92,6 +91,10 @@ class Settings(RackSettings):
         "backup": "48/28",
         "load_balancer": "240/28",
     }
+
+    @property
+    def own_names(self) -> Iterable[str]:
+        return ("monitoring", *(["backup"] if self.backup else []))
 
     @model_validator(mode="after")
     def _one_place_for_backups(self) -> "Settings":

@@ -15,7 +15,7 @@ back-office   db-1 (Roubaix) ── replication ──▶ db-2 (Strasbourg)
                     monitoring (VPS) watches every machine, and prunes the backups
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -48,11 +48,20 @@ from pulumi_casebook import (
     WebTier,
     exposure,
 )
-from pulumi_casebook.core.args import BalancerName, Cidr, Domain, Label, ProviderName, ServerName, Unique, Vlan, VpsName
+from pulumi_casebook.core.args import (
+    BalancerName,
+    Domain,
+    Label,
+    PrivateCidr,
+    ProviderName,
+    ServerName,
+    Sources,
+    Vlan,
+    VpsName,
+)
 from pulumi_casebook.core.component import takes
 from pulumi_casebook.data.object_storage import Region
 from pulumi_casebook.network.cdn import CdnArgs
-from pulumi_casebook.network.vrack_network import PrivateCidr
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 
 KEPT = RetentionArgs(daily=14, weekly=8)
@@ -62,7 +71,7 @@ class Settings(CloudRackSettings):
     """What the stack's file may say."""
 
     # From where journalists reach the back office.
-    editors_cidrs: Unique[Cidr] = Field(min_length=1)
+    editors_cidrs: Sources = Field(min_length=1)
     domain: Domain = "sofoot.example"
 
     # What the account rents, by service name.
@@ -100,6 +109,11 @@ class Settings(CloudRackSettings):
         "back_office": "144/28",
         "load_balancer": "240/28",
     }
+
+    @property
+    def own_names(self) -> Iterable[str]:
+        first = len(self.web_servers) + 1
+        return ("monitoring", "back-office", *(f"web-{n}" for n in range(first, first + self.web_instances)))
 
 
 class Door(OutputModel):

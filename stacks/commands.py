@@ -1,23 +1,35 @@
 """What the make targets do with Pulumi on one stack."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from pulumi_casebook.core.args import shown
 from stacks.environment import CHECKOUT, Stop, empty_project, is_account, prepare
 from stacks.neighbours import check_project
-from stacks.stack_files import check_addresses, config_file, secrets_provider
+from stacks.stack_files import check_addresses, config_file, content, secrets_provider
 from stacks.state_recovery import events_of, make_readable, recover, release_dead_lock, replacements, rotations
 
 
 def set_values(file: Path, values: list[str], environment: dict[str, str]) -> None:
     """Change settings for this run only: `web_instances=6` is `casebook:settings.web_instances`."""
-    for value in values:
-        name, _, text = value.partition("=")
-        path = ("config", "set", "--path", f"casebook:settings.{name}", text, "--config-file", str(file))
+    for name, text in map(setting, values):
+        # What follows -- is no option, whatever it begins with.
+        path = ("config", "set", "--path", "--config-file", str(file), "--", f"casebook:settings.{name}", text)
         run(*path, environment=environment)
+
+
+def setting(value: str) -> tuple[str, str]:
+    """NAME=VALUE as both."""
+    name, equals, text = value.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+|\[[0-9]+\])*", name):
+        raise Stop(
+            f"SET={shown(value)[1:-1]}: a setting, = and its value, such as web_instances=6 or primary.sizes.keys=2"
+        )
+    return name, text
 
 
 def select(stack: str, environment: dict[str, str], provider: str) -> None:
@@ -45,6 +57,9 @@ def run(*arguments: str, environment: dict[str, str], cwd: str = str(CHECKOUT), 
 
 def execute(action: str, stack: str, values: list[str], rotated: list[str], options: list[str]) -> None:
     """One of `up`, `preview`, `outputs`, `destroy`, `shell` on a stack; `options` go to pulumi as they are."""
+    content(stack)
+    for value in values:
+        setting(value)
     provider = secrets_provider(stack)
     environment = prepare(cloud=action != "outputs", secrets_provider=provider)
     if action in ("up", "destroy"):

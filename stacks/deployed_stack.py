@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, cast
 
-import yaml
 from typing_extensions import TypeVar
 
 import architectures
 from architectures.base import Database, Location
 from stacks.clouds import Clouds
 from stacks.environment import CHECKOUT, exports, is_account
-from stacks.stack_files import stack_file
+from stacks.stack_files import content
 
 SSH = ("ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 
@@ -119,7 +118,7 @@ class DeployedStack(Generic[O_co]):
 
     @classmethod
     def named(cls, name: str) -> "DeployedStack[Any]":
-        architecture = yaml.safe_load(stack_file(name).read_text())["config"]["casebook:architecture"]
+        architecture = content(name)["config"]["casebook:architecture"]
         command = [sys.executable, "-m", "stacks", "outputs", name, "--show-secrets"]
         printed = subprocess.run(command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, check=True).stdout
         return DeployedStack(name, architectures.outputs(architecture).model_validate_json(printed))

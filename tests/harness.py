@@ -64,6 +64,7 @@ def declare(
     outputs: Mapping[str, Answer] | None = None,
     datacenters: Mapping[str, str] | None = None,
     asked: list[tuple[str, Values]] | None = None,
+    registered: list[Registered] | None = None,
 ) -> list[Registered]:
     """What the program declares, in order of registration; the first is the stack, whose `outputs` are the exports.
 
@@ -71,7 +72,7 @@ def declare(
     its arguments; a LookupError is a provider's refusal) and `outputs` (resource type to what it adds to its inputs,
     which include "name") go before the defaults below. `datacenters` says where a dedicated server or VPS stands
     (service name to datacenter); those of the sandbox's account stand where it says. `asked` takes the functions that
-    were called, with their arguments.
+    were called, with their arguments; `registered` what was declared, also by a program that fails.
 
     Any error raises, also one inside `apply`.
     """
@@ -79,7 +80,7 @@ def declare(
     def run() -> None:
         program()
 
-    monitor = _Monitor(_Cloud(preview, answers or {}, outputs or {}, datacenters or {}, asked))
+    monitor = _Monitor(_Cloud(preview, answers or {}, outputs or {}, datacenters or {}, asked), registered)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -149,9 +150,9 @@ class _ProviderError(grpc.RpcError):  # type: ignore[misc] # grpc has no types
 class _Monitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps the options of a registration and the outputs of components."""
 
-    def __init__(self, cloud: "_Cloud") -> None:
+    def __init__(self, cloud: "_Cloud", registered: list[Registered] | None) -> None:
         super().__init__(cloud)
-        self.registered: list[Registered] = []
+        self.registered = [] if registered is None else registered
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
         secrets: set[str] = set()

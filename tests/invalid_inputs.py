@@ -27,6 +27,8 @@ SYNTAX = ('"', "'", "`", ";", "|", "$(reboot)", "${HOME}", "<", ">", "{{", "\\",
 ADDRESSES = ("", "10.8.0", "10.8.0.256", "10.8.0.010", "10.8.0.1/24", "::1", "web-1")
 NETWORKS = ("", "10.8.0.1/24", "10.8.0.0/33", "10.8.0.0/-1", "10.8.0.256/32", "::/0", "lan")
 OUTSIDE = "203.0.113.77"
+# What checks secrets.
+SECRETS = ("check_secret", "_secret_line", "_secret_url", "_secret_value")
 # Addresses of others, which are in no network of the component.
 ELSEWHERE = ("resolvers", "followers")
 
@@ -41,10 +43,10 @@ class Kind(NamedTuple):
         found = typing.get_origin(self.of) or self.of
         return isinstance(found, type) and issubclass(found, base)
 
-    def by(self, name: str) -> bool:
-        """Whether a function of pulumi_casebook.core.args checks it."""
+    def by(self, *names: str) -> bool:
+        """Whether a function of one of these names checks it."""
         checks = [one.func for one in self.said if isinstance(one, AfterValidator | PlainValidator)]
-        return any(check is getattr(args, name) for check in checks)
+        return any(getattr(check, "__name__", "") in names for check in checks)
 
     def bound(self, *names: str) -> Any:
         """The closest of its bounds, `ge` for instance."""
@@ -94,7 +96,9 @@ def _in_model(model: type[Args], given: Mapping[str, Any], path: Where, json: bo
             yield Mistake(where, st.just(MISSING))
         if given.get("network") is not None and name not in ELSEWHERE:
             possible = [Kind(one.of, (*one.said, "inside")) for one in possible]
-        yield from _at(possible, given.get(name), where, json)
+        for mistake in _at(possible, given.get(name), where, json):
+            # What is in no repr is in no message, with all that is in it.
+            yield mistake._replace(secret=mistake.secret or (not field.repr and name != "opts"))
 
 
 def _at(possible: list[Kind], value: Any, path: Where, json: bool) -> Iterator[Mistake]:
@@ -102,7 +106,7 @@ def _at(possible: list[Kind], value: Any, path: Where, json: bool) -> Iterator[M
         one for one in (*OTHER_TYPES, *(() if json else NO_JSON)) if not any(_fits(one, kind) for kind in possible)
     ]
     wrong = [st.sampled_from(others)] if others else []
-    secret = any(kind.by("_secret") for kind in possible)
+    secret = any(kind.by(*SECRETS) for kind in possible)
     for kind in possible:
         wrong += _values(kind, value)
     if wrong:
@@ -159,7 +163,7 @@ def _values(kind: Kind, value: Any) -> list[st.SearchStrategy[Any]]:
         return _numbers(kind)
     if origin is Literal:
         return [st.sampled_from(["", "word", "0"])]
-    if kind.of is str and not kind.by("_secret"):
+    if kind.of is str and not kind.by(*SECRETS):
         return _texts(kind, value if isinstance(value, str) else "")
     found: list[st.SearchStrategy[Any]] = []
     if origin is not None and kind.bound("min_length"):
@@ -185,6 +189,9 @@ def _texts(kind: Kind, value: str) -> list[st.SearchStrategy[Any]]:
     if kind.by("_address"):
         outside = [st.just(OUTSIDE)] if "inside" in kind.said else []
         return [st.sampled_from(ADDRESSES), _spoilt(value, (*CONTROLS, *SYNTAX)), *outside]
+    if kind.by("_ssh_public_key"):
+        # Its comment is anything.
+        return [_spoilt(value or "word", CONTROLS[:-1])]
     if kind.by("_line"):
         return [_spoilt(value or "word", CONTROLS)]
     return [
@@ -248,3 +255,72 @@ def _lacking(one: Wrong, message: str) -> Iterator[str]:
             yield "the value"
     if not all(line.rpartition(": ")[2].strip() for line in message.splitlines()):
         yield "the reason"
+
+
+# Of every kind, so that what a field does with any of them is seen: no traceback, no flood, no secret.
+HOSTILE: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 2**31, -(2**63), 10**5000, 0.5, 1e308, float("nan"), float("inf"), 1e-9),
+    *("", " ", "word", "\n", "a\n", "a\0b", "\ud800", "é", "٣", "x" * 50_000, "..", "/", "//"),
+    *("../../etc", "/etc/passwd", "null", "10.8.0.1/24"),
+    *("-1", "--help", "$(reboot)", "`id`", "{{ 7 * 7 }}", "%s%n", "'; DROP TABLE a; --", "a..b", ".", "@", "*", "~"),
+    *("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.8.0.0", "::1", "0.0.0.0/0", "127.0.0.0/8"),
+    *("http://user:hunter2@example.org/", "https://example.org:99999/", "tcp://", "http://[::1", "file:///etc/shadow"),
+    *("9" * 5000, "a" * 64 + ".example.org", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"),
+    *([], [None], [[]], ["hunter2", "hunter2"], {}, {"": ""}, {"hunter2": "hunter2"}, {"a": {"b": []}}, [10**5000]),
+)
+
+
+def places(model: type[Args], given: Mapping[str, Any], secret: bool = False, path: Where = ()) -> Iterator[Mistake]:
+    """Every field of arguments, at any depth, and the first of each sequence and mapping."""
+    for name, field in model.model_fields.items():
+        hidden = secret or (not field.repr and name != "opts")
+        possible = kinds(field.annotation, tuple(field.metadata))
+        yield from _places(
+            possible, given.get(name), hidden or any(one.by(*SECRETS) for one in possible), (*path, name)
+        )
+
+
+def _places(possible: list[Kind], value: Any, secret: bool, path: Where) -> Iterator[Mistake]:
+    yield Mistake(path, st.nothing(), secret)
+    for kind in possible:
+        parts = typing.get_args(kind.of)
+        if kind.derives(Args) and isinstance(value, kind.of | Mapping):
+            yield from places(kind.of, as_given(value), secret, path)
+        elif kind.derives(tuple) and parts and isinstance(value, tuple | list) and value:
+            yield from _places(kinds(parts[0]), value[0], secret, (*path, 0))
+        elif kind.derives(Mapping) and isinstance(value, Mapping) and value:
+            key = next(iter(value))
+            yield from _places(kinds(parts[1]), value[key], secret, (*path, key))
+
+
+def swept(
+    model: type[Args], given: Mapping[str, Any], attempt: Callable[[dict[str, Any]], object], values: tuple[Any, ...]
+) -> Iterator[str]:
+    """What is wrong with how any of the values is taken or refused anywhere in the arguments."""
+    for place in places(model, given):
+        for value in values:
+            where = f"{'.'.join(map(str, place.path))}={shown(value)[:60]}"
+            try:
+                attempt(put(given, place.path, value))
+            except InputError as error:
+                yield from (
+                    f"{where}: {what}: {str(error)[:300]}" for what in _unlike_a_sentence(place, value, str(error))
+                )
+            except Exception as error:
+                yield f"{where}: {type(error).__name__}: {str(error)[:200]}"
+
+
+def _unlike_a_sentence(place: Mistake, value: Any, message: str) -> Iterator[str]:
+    lines = message.splitlines()
+    if not any(part in message for part in place.path if isinstance(part, str)):
+        yield "names no field"
+    if place.secret and isinstance(value, str) and len(value) > 8 and value in message:
+        yield "tells the secret"
+    if "user:hunter2" in message:
+        yield "tells a password"
+    if any(len(line) > 600 for line in lines):
+        yield "is long"
+    if not isinstance(value, dict) and len({line.partition("=")[0] for line in lines}) < len(lines):
+        yield "tells one mistake in several lines"
+    if "should match pattern" in message:
+        yield "has a regular expression for a reason"

@@ -173,18 +173,20 @@ def test_a_failover_is_not_undone_by_the_next_up(stack: list[Registered]) -> Non
     assert record.ignore_changes == ("target",)
 
 
+AMERICA = {
+    "name": "bhs",
+    "region": "BHS5",
+    "sizes": {"haproxy": 1, "proxy": 1, "keys": 1, "mobile": 1},
+    "databases": {f"bhs-db-{n}": f"ns3100010{n}.ip-198-18-17-{n}.net" for n in (1, 2, 3)},
+    "nas": "zpool-000003",
+    "vlan": 13,
+    "private_cidr": "10.13.0.0/24",
+}
+
+
 @pytest.mark.claim("KEY-7")
 def test_further_sites_are_an_option(stack: list[Registered]) -> None:
-    america = {
-        "name": "bhs",
-        "region": "BHS5",
-        "sizes": {"haproxy": 1, "proxy": 1, "keys": 1, "mobile": 1},
-        "databases": {f"bhs-db-{n}": f"ns3100010{n}.ip-198-18-17-{n}.net" for n in (1, 2, 3)},
-        "nas": "zpool-000003",
-        "vlan": 13,
-        "private_cidr": "10.13.0.0/24",
-    }
-    found = declares_the_same(architectures.build, config=configuration(elsewhere={"america": america}))
+    found = declares_the_same(architectures.build, config=configuration(elsewhere={"america": AMERICA}))
     added = {one.urn for one in found} - {one.urn for one in stack}
     assert added
     before = {one.urn: one.inputs for one in stack}
@@ -202,16 +204,29 @@ def test_further_sites_are_an_option(stack: list[Registered]) -> None:
         ),
         (
             {"replica": place("replica", name="rbx")},
-            r"name=rbx: of two sites; their machines would have the same names",
+            r"replica\.name=rbx: primary has it; their machines would have the same names",
         ),
         (
             {"replica": place("replica", databases=place("primary")["databases"])},
             r"replica\.databases\.rbx-db-1=ns31000033\.ip-198-18-16-33\.eu: is primary\.databases\.rbx-db-1 already",
         ),
         (
-            {"replica": place("replica", databases={**place("replica")["databases"], "rbx-db-1": "ns1.example.net"})},
+            {"replica": place("replica", databases={f"rbx-db-{n}": f"ns{n}.example.net" for n in (1, 8, 9)})},
             r"replica\.databases\.rbx-db-1=rbx-db-1: is primary\.databases\.rbx-db-1 already",
         ),
+        (
+            {"replica": place("replica", databases={f"gra-db-{n}": f"ns{n}.example.net" for n in (1, 2, 3, 4)})},
+            r"replica\.databases=.*4 members split 2/2 and stop; use 3, 5$",
+        ),
+        (
+            {"replica": place("replica", databases={f"rbx-keys-{n}": f"ns{n}.example.net" for n in (1, 8, 9)})},
+            r"replica\.databases\.rbx-keys-1=rbx-keys-1: is a machine of the drawing already",
+        ),
+        (
+            {"elsewhere": {"america": {**AMERICA, "vlan": 12}}},
+            r"elsewhere\.america\.vlan=12: that of the first two sites",
+        ),
+        ({"elsewhere": {"www": AMERICA}}, r"elsewhere\.www: is the name of the service itself"),
         ({"primary": place("primary", sizes={"haproxy": 2})}, r"primary\.sizes\.proxy.*required"),
         ({"private_cidr": "10.12.0.0/24"}, r"private_cidr=10\.12\.0\.0/24: too small for the drawing.*replica=256/24"),
     ],

@@ -9,10 +9,12 @@ import pytest
 import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import architectures
+from pulumi_casebook.core.args import explained
 from tests.harness import declare
-from tests.invalid_inputs import Wrong, complaints, mistakes, put
+from tests.invalid_inputs import HOSTILE, Wrong, complaints, mistakes, put, swept
 
 FILES = sorted((Path(__file__).parents[2] / "stacks").glob("Pulumi.*.yaml"))
 PROJECT = "0123456789ab4cdef0123456789abcde"
@@ -100,3 +102,20 @@ def test_a_stack_refuses_one_mistake(file: Path, data: Any) -> None:
     registered = declare(program, preview=True)
     assert not found, "\n".join(found)
     assert [one.type for one in registered] == ["pulumi:pulumi:Stack"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.split(".")[1])
+def test_hostile_values_anywhere_are_taken_or_refused_in_a_sentence(file: Path) -> None:
+    name, valid = whole(file)
+    model = architectures.load(name).Arguments
+
+    def attempt(given: dict[str, Any]) -> None:
+        try:
+            model.model_validate_json(json.dumps(given))
+        except ValidationError as error:
+            raise explained("settings", error, model) from None
+
+    # A file of JSON has no numbers of thousands of digits, and no lone halves of characters.
+    values = tuple(value for value in HOSTILE if value not in ("\ud800", 10**5000, [10**5000]))
+    found = list(swept(model, valid, attempt, values))
+    assert not found, "\n".join(found[:30])

@@ -9,24 +9,24 @@ from typing import Any
 from pulumi_casebook import DedicatedServer, VrackNetwork, ssh_key
 from pulumi_casebook.machines.configuration.programs.apply import Role, parse
 from tests.components.web.web_tier.namespaces import Box
-from tests.harness import declare, only
+from tests.harness import declare, number, only
 
 CIDR = "10.4.0.0/24"
 
 
 def machines(tier: str, *numbers: int) -> list[DedicatedServer]:
     """web-11 at 10.4.0.11, and so on."""
-    network = VrackNetwork(f"{tier}-network", vrack="pn-1002", vlan=4, cidr=CIDR)
+    network = VrackNetwork(f"{tier}-network", vrack="pn-1002", vlan=number(tier) % 4000, cidr=CIDR)
     return [
         DedicatedServer(
-            f"{tier}-{number}",
-            service_name=f"ns{number}.ip-198-18-16.eu",
+            f"{tier}-{one}",
+            service_name=f"ns{one}.ip-198-18-16.eu",
             network=network,
-            address=f"10.4.0.{number}",
+            address=f"10.4.0.{one}",
             ssh_key=ssh_key(),
             admin_cidrs=["198.18.0.1/32"],
         )
-        for number in numbers
+        for one in numbers
     ]
 
 

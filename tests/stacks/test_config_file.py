@@ -9,6 +9,7 @@ import yaml
 
 from stacks import autoscaler, environment
 from stacks import stack_files as stacks
+from stacks.commands import setting
 from stacks.environment import Stop
 from stacks.state_recovery import events_of
 
@@ -132,3 +133,87 @@ def test_the_autoscaler_leaves_an_accounts_salt(tmp_path: Path, monkeypatch: pyt
             monkeypatch.setattr(module, "is_account", lambda account=account: account)
         one.up()
         assert (salted in file.read_text(), salted in used[-1]) == (account, account)
+
+
+HEAD = b"config:\n  casebook:architecture: some\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"", "says nothing; it begins with config:"),
+        (b"# only a comment\n", "says nothing"),
+        (b"- config\n", "says nothing"),
+        (b"confg:\n  casebook:architecture: some\n", "confg: no such key; did you mean config?"),
+        (b"config:\n", "config has no casebook:architecture"),
+        (b"config: [1]\n", "config has no casebook:architecture"),
+        (b"config: {\n", "line 2, column 1: "),
+        (HEAD + b"  casebook:settings: {a: 1\n  b: 2}\n", "line 4, column 4: "),
+        (b"config:\n\tcasebook:architecture: some\n", "line 2, column 1: "),
+        (HEAD + b"# caf\xe9\n", "not UTF-8 at byte 43"),
+        (HEAD + b"  casebook:settings: {a: \x01}\n", "characters that YAML does not have"),
+        (HEAD + HEAD[8:], "line 3, column 3: casebook:architecture is there twice"),
+        (HEAD + b"  casebook:settings: {a: 1, a: 2}\n", "a is there twice"),
+        (HEAD + b"  casebook:settings: !!python/object:os.system {}\n", "could not determine a constructor"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_so_in_a_sentence(text: bytes, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.some.yaml").write_bytes(text)
+    with pytest.raises(Stop) as refused:
+        stacks.config_file("some")
+    assert str(refused.value).startswith("Pulumi.some.yaml: ")
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("account", [True, False])
+@pytest.mark.parametrize(
+    "value",
+    ["yes", "No", "on", "y", "010", "0o7", "0x1F", "1_000", "12:30:00", "2026-01-02", "1e3", ".5", "+7", ".inf"],
+)
+def test_what_readers_of_yaml_differ_in_is_refused_in_the_sandbox_and_on_an_account(
+    value: str, account: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacks, "is_account", lambda: account)
+    file = tmp_path / "Pulumi.some.yaml"
+    file.write_bytes(HEAD + f"  casebook:settings: {{a: {value}}}\n".encode())
+    with pytest.raises(Stop, match="is one thing to one reader of YAML, and another to the next"):
+        stacks.config_file("some")
+    file.write_bytes(HEAD + f"  casebook:settings: {{a: '{value}'}}\n".encode())
+    assert yaml.safe_load(stacks.config_file("some").read_text())["config"]["casebook:settings"] == {"a": value}
+
+
+@pytest.mark.parametrize(
+    "value", [b"true", b"-1", b"0", b"2.5", b"~", b"db-1", b"10.8.0.0/24", b"\xc3\xa9", b"22:00 Mon"]
+)
+def test_what_they_agree_on_is_taken(value: bytes, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.some.yaml").write_bytes(HEAD + b"  casebook:settings: {a: " + value + b"}\n")
+    assert stacks.content("some")["config"]["casebook:settings"] == {"a": yaml.safe_load(value)}
+
+
+@pytest.mark.parametrize("text", [HEAD.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + HEAD])
+def test_line_ends_and_a_byte_order_mark_mean_nothing(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.some.yaml").write_bytes(text)
+    assert stacks.content("some") == {"config": {"casebook:architecture": "some"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "text"),
+    [
+        ("web_instances=6", "web_instances", "6"),
+        ("page_seconds=-1", "page_seconds", "-1"),
+        ("zone=--help", "zone", "--help"),
+        ("sms.to[0]=+33612345678", "sms.to[0]", "+33612345678"),
+        ("domain=", "domain", ""),
+        ("title=a=b", "title", "a=b"),
+    ],
+)
+def test_a_setting_for_one_run(given: str, name: str, text: str) -> None:
+    assert setting(given) == (name, text)
+
+
+@pytest.mark.parametrize("given", ["", "zone", "=6", "--help", "--help=1x y", "a b=1", "a..b=1", "a\nb=1", "x" * 5000])
+def test_what_is_no_setting_is_refused_in_a_sentence(given: str) -> None:
+    with pytest.raises(Stop, match=r"^SET=.*: a setting, = and its value") as refused:
+        setting(given)
+    assert len(str(refused.value)) < 200

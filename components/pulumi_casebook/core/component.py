@@ -4,12 +4,23 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
+from typing import Any, ClassVar, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 import pulumi
 from pydantic import Field, TypeAdapter, ValidationError
 
-from pulumi_casebook.core.args import Args, Label, explained, shown
+from pulumi_casebook.core.args import Args, Label, Rented, explained, shown
+from pulumi_casebook.core.program import Program
+
+
+class Claim(NamedTuple):
+    """Something that there is once, which a component takes: no other of the program may."""
+
+    # In words, for a message: "dedicated server", "address".
+    kind: str
+    what: object
+    # The field, with its value.
+    where: str
 
 
 class ComponentArgs(Args):
@@ -17,6 +28,12 @@ class ComponentArgs(Args):
 
     # Pulumi's options of the component: provider, protect, depends_on, aliases.
     opts: pulumi.ResourceOptions | None = Field(default=None, repr=False)
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002 (of machines)
+        """What is the alone of the component of this name: of what is rented, all that its fields name."""
+        for field, said in type(self).model_fields.items():
+            for kind in (one.kind for one in said.metadata if isinstance(one, Rented)):
+                yield Claim(kind, value := getattr(self, field), f"{field}={value}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +82,7 @@ def _checked(where: str, name: str, model: type[Args], values: dict[str, Any]) -
         NAME.validate_python(name)
         return model.model_validate(values)
     except ValidationError as error:
-        raise explained(where, error) from None
+        raise explained(where, error, model) from None
 
 
 def _taken(value: Any) -> Iterator[pulumi.Resource]:
@@ -105,9 +122,14 @@ class Component(pulumi.ComponentResource, Generic[A]):
 
     def _register(self, name: str, args: ComponentArgs) -> None:
         parent = _declaring.get()
+        program = Program.now()
+        if program:
+            for claim in args.claims(name):
+                program.take(claim.kind, claim.what, f"{type(self).__name__} {name!r}", claim.where)
         inside = pulumi.ResourceOptions(
             parent=parent,
-            depends_on=[*_taken(args)],
+            # What is in another component waits with it.
+            depends_on=[*_taken(args), *([program.checked] if program and parent is None else [])],
             aliases=parent.child_aliases if parent else None,
             transformations=self.transformations,
         )

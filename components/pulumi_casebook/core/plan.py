@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ValidationError, model_validator
 
-from pulumi_casebook.core.args import Args, Cidr, explained
+from pulumi_casebook.core.args import Args, Cidr, InputError, explained, form
 
-Tier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Tier = Annotated[str, form(r"[a-z][a-z0-9_]*", "a tier's name: lower-case letters, digits and _, a letter first")]
 
 
 def _room(value: str) -> str:
@@ -72,7 +72,7 @@ class AddressPlan:
         try:
             args = AddressPlanArgs.model_validate({"cidr": cidr, "tiers": tiers})
         except ValidationError as error:
-            raise explained("AddressPlan", error) from None
+            raise explained("AddressPlan", error, AddressPlanArgs) from None
         self.cidr, self._ranges = args.cidr, args.ranges
         self._last = ipaddress.IPv4Network(cidr)[-1]
 
@@ -89,7 +89,7 @@ class AddressPlan:
         """The address of a tier's machine, the first of which is 1."""
         found = self._range(tier)
         if not 1 <= index <= self.room(tier):
-            raise ValueError(
+            raise InputError(
                 f"AddressPlan: {tier} number {index}: {found} has room for {self.room(tier)}; "
                 "widen the plan before the first machine exists, addresses do not move later"
             )
@@ -105,5 +105,5 @@ class AddressPlan:
 
     def _range(self, tier: str) -> ipaddress.IPv4Network:
         if tier not in self._ranges:
-            raise ValueError(f"AddressPlan: no tier {tier!r}; it has {', '.join(self._ranges)}")
+            raise InputError(f"AddressPlan: no tier {tier!r}; it has {', '.join(self._ranges)}")
         return self._ranges[tier]

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import pulumi
 import pulumi_command as command
 
-from pulumi_casebook.core.args import InputError, SshPublicKey
+from pulumi_casebook.core.args import InputError, shown
+from pulumi_casebook.core.keys import SshPublicKey, check_ssh_pair
 
 USER = "debian"  # of Debian's cloud images, and of OVHcloud's servers and VPS
 
@@ -21,15 +22,27 @@ class SshKey(NamedTuple):
 
 def ssh_key() -> SshKey:
     """The key in `CASEBOOK_SSH_KEY_FILE`, else `~/.ssh/id_ed25519`; the public half is beside it (`.pub`)."""
-    path = Path(os.environ.get("CASEBOOK_SSH_KEY_FILE") or Path.home() / ".ssh/id_ed25519")
-    public = path.with_name(path.name + ".pub")
-    for half in (path, public):
-        if not half.is_file():
-            raise InputError(
-                f"CASEBOOK_SSH_KEY_FILE: {half} does not exist; machines are configured over SSH: name an "
-                "ed25519 key there (ssh-keygen -t ed25519), or use `make shell`, which has the sandbox's key"
-            )
-    return SshKey(public.read_text().strip(), pulumi.Output.secret(path.read_text()))
+    path = Path(os.environ.get("CASEBOOK_SSH_KEY_FILE") or "~/.ssh/id_ed25519").expanduser()
+    private, public = (_text(half) for half in (path, path.with_name(f"{path.name}.pub")))
+    try:
+        check_ssh_pair(public.strip(), private)
+    except ValueError as error:
+        raise InputError(f"CASEBOOK_SSH_KEY_FILE: {shown(str(path))} {error}") from None
+    return SshKey(public.strip(), pulumi.Output.secret(private))
+
+
+def _text(half: Path) -> str:
+    try:
+        return half.read_text()
+    except FileNotFoundError:
+        raise InputError(
+            f"CASEBOOK_SSH_KEY_FILE: {half} does not exist; machines are configured over SSH: name an "
+            "ed25519 key there (ssh-keygen -t ed25519), or use `make shell`, which has the sandbox's key"
+        ) from None
+    except OSError as error:
+        raise InputError(f"CASEBOOK_SSH_KEY_FILE: {shown(str(half))} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"CASEBOOK_SSH_KEY_FILE: {shown(str(half))} is no key of OpenSSH, which is text") from None
 
 
 def connection(

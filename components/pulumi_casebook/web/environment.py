@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import pulumi
-from pydantic import AfterValidator
+from pydantic import AfterValidator, PlainValidator
+from pydantic_core import PydanticCustomError
 
-from pulumi_casebook.core.args import Line, Secret
+from pulumi_casebook.core.args import Line, Secret, check_secret
 from pulumi_casebook.machines.configuration import File
 
 
@@ -60,6 +61,20 @@ def quoted(value: str) -> str:
             "a variable of the environment is one line without ${ in it or $ before it, which php-fpm replaces"
         )
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _secret_value(value: object) -> str | pulumi.Output[str]:
+    found = check_secret(value)
+    if isinstance(found, str):
+        try:
+            quoted(found)
+        except ValueError as error:
+            end = "; take off the newline at its end" if found.endswith("\n") else ""
+            raise PydanticCustomError("secret", "{reason}", {"reason": f"{error}{end}"}) from None
+    return found
+
+
+SecretValue = Annotated[str | pulumi.Output[str], PlainValidator(_secret_value)]
 
 
 def written(

@@ -57,11 +57,11 @@ def test_no_address_is_given_twice_and_no_range_covers_another(tiers: dict[str, 
 
 def test_a_full_tier_and_an_unknown_one_are_refused() -> None:
     plan = AddressPlan("10.8.0.0/24", haproxy="16/28", web="32/28")
-    with pytest.raises(ValueError, match=r"haproxy number 17: 10\.8\.0\.16/28 has room for 16; widen the plan"):
+    with pytest.raises(InputError, match=r"haproxy number 17: 10\.8\.0\.16/28 has room for 16; widen the plan"):
         plan.address("haproxy", 17)
-    with pytest.raises(ValueError, match="no tier 'db'; it has haproxy, web"):
+    with pytest.raises(InputError, match="no tier 'db'; it has haproxy, web"):
         plan.address("db", 1)
-    with pytest.raises(ValueError, match="room"):
+    with pytest.raises(InputError, match="room"):
         plan.address("web", 0)
 
 

@@ -20,7 +20,7 @@ from pulumi_casebook.recovery.drp_replica_site import SharedFiles
 from pulumi_casebook.watching.autoscaler import AutoscalerArgs
 from tests.docs.test_examples import EXAMPLES, with_application
 from tests.harness import declare
-from tests.invalid_inputs import Wrong, as_given, complaints, mistakes, put
+from tests.invalid_inputs import HOSTILE, Wrong, as_given, complaints, mistakes, put, swept
 
 
 def derived(base: type[Any]) -> list[type[Any]]:
@@ -165,3 +165,28 @@ def test_a_name_that_cannot_be_a_host_name_is_refused(name: Any) -> None:
     one = Wrong(("name",), name, {}, secret=False)
     refused = complaints(one, lambda _: COMPONENTS[0](name))
     assert all("lacks the field" in line for line in refused), "there is no field of this name"
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.__name__)
+def test_hostile_values_anywhere_are_taken_or_refused_in_a_sentence(
+    component: type[Component[Any]], examples: Examples
+) -> None:
+    model = component.Arguments
+    # One example has what the next one has, too.
+    valid = max((as_given(one) for one in examples[component]), key=lambda one: len(repr(one)))
+    found = list(swept(model, valid, lambda values: model(**values), HOSTILE))
+    assert not found, "\n".join(found[:30])
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_hostile_values_anywhere_in_a_model(model: type[Args]) -> None:
+    valid = as_given(model(**MODELS[model]))
+    found = list(swept(model, valid, lambda values: model(**values), HOSTILE))
+    assert not found, "\n".join(found[:30])
+
+
+def test_no_models_reason_is_a_regular_expression() -> None:
+    """`form()` says in words what is taken."""
+    for model in derived(Args):
+        for name, field in model.model_fields.items():
+            assert "pattern=" not in repr((field.annotation, field.metadata)), f"{model.__name__}.{name}"

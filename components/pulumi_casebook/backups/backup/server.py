@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import pulumi
 import pulumi_tls as tls
-from pydantic import Field
 
 from pulumi_casebook.backups.backup.keeper import Keeper, keeper
-from pulumi_casebook.core.args import InputError, Port
+from pulumi_casebook.core.args import Folder, InputError, Port
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
@@ -28,7 +27,7 @@ class BackupServerArgs(Keeper):
     # The machine with the disks.
     machine: Machine
     # Where the repositories are kept, one folder a backup.
-    directory: str = Field(default="/srv/backup", pattern=r"^/[A-Za-z0-9._/-]+$")
+    directory: Folder = "/srv/backup"
     # The port of the SSH server that machines reach; administrators keep theirs.
     port: Port = 2222
 

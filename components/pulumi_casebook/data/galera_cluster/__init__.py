@@ -1,6 +1,6 @@
 """MariaDB and Galera on three to ten machines."""
 
-from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source
+from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source, check_members, check_votes
 from pulumi_casebook.data.galera_cluster.component import GaleraCluster
 
-__all__ = ["GaleraCluster", "GaleraClusterArgs", "Source"]
+__all__ = ["GaleraCluster", "GaleraClusterArgs", "Source", "check_members", "check_votes"]

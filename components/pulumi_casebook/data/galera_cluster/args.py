@@ -35,6 +35,23 @@ class Source(HandedOver):
     passwords: Mapping[str, pulumi.Output[str]] = field(repr=False)
 
 
+def check_members(members: int) -> None:
+    """For a validator: a cluster can have so many, or a ValueError."""
+    if not 3 <= members <= 10:
+        raise ValueError(
+            f"{members} members; a cluster has 3 to 10: of two, neither may be lost, and with more than ten "
+            "every transaction waits for too many"
+        )
+
+
+def check_votes(field: str, members: int, arbitrators: int = 0, otherwise: str = "") -> None:
+    """For a validator: no half of them can stop the other, or a ValueError that names the field."""
+    if (votes := members + arbitrators) % 2 == 0:
+        who = f"{members} members" + (f" and {arbitrators} arbitrators" if arbitrators else "")
+        more = [str(number) for number in (members - 1, members + 1) if 3 <= number <= 10]
+        raise ValueError(f"{field}: {who} split {votes // 2}/{votes // 2} and stop; use {', '.join(more)}{otherwise}")
+
+
 class GaleraClusterArgs(Served):
     """Three to ten members that all hold all data, and an odd number of votes."""
 
@@ -84,23 +101,13 @@ class GaleraClusterArgs(Served):
     @field_validator("machines")
     @classmethod
     def _enough(cls, value: tuple[Machine, ...]) -> tuple[Machine, ...]:
-        if not 3 <= len(value) <= 10:
-            raise ValueError(
-                f"{len(value)} members; a cluster has 3 to 10: of two, neither may be lost, and with more than ten "
-                "every transaction waits for too many"
-            )
+        check_members(len(value))
         return value
 
     @model_validator(mode="after")
     def _odd_votes(self) -> "GaleraClusterArgs":
-        members, votes = len(self.machines), len(self.machines) + len(self.arbitrators)
-        if votes % 2 == 0:
-            who = f"{members} members" + (f" and {votes - members} arbitrators" if self.arbitrators else "")
-            more = [str(number) for number in (members - 1, members + 1) if 3 <= number <= 10]
-            arbitrators = "one arbitrator less" if self.arbitrators else "add an arbitrator"
-            raise ValueError(
-                f"machines: {who} split {votes // 2}/{votes // 2} and stop; use {', '.join(more)}, or {arbitrators}"
-            )
+        arbitrators = "one arbitrator less" if self.arbitrators else "add an arbitrator"
+        check_votes("machines", len(self.machines), len(self.arbitrators), f", or {arbitrators}")
         return self
 
     @model_validator(mode="after")

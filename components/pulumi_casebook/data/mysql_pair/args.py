@@ -2,11 +2,13 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Label, Minutes, Port, Positive, SqlName, Unique
+from pulumi_casebook.core.args import Address, Label, Minutes, Port, Positive, SqlName, Unique, check_host
 from pulumi_casebook.core.clients import Clients, Served
+from pulumi_casebook.core.component import Claim
 from pulumi_casebook.machines.machine import Instance, Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
@@ -51,6 +53,9 @@ class MysqlPairArgs(Served):
     # writing, so that the other can be promoted without asking it. None: it goes on, and promotion is by hand.
     lease_seconds: int | None = Field(default=None, ge=10, le=600)
 
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        yield self.network.claim("address", self.address)
+
     @model_validator(mode="after")
     def _a_pair(self) -> "MysqlPairArgs":
         names = [machine.name for machine in self.machines]
@@ -88,8 +93,7 @@ class MysqlPairArgs(Served):
                 )
             if machine.address == self.address:
                 raise ValueError(f"address={self.address}: {machine.name}'s own; plan one that no machine has")
-        if ipaddress.IPv4Address(self.address) not in network:
-            raise ValueError(f"address={self.address}: outside the network {self.network.cidr}")
+        check_host("address", self.address, self.network.cidr)
         return self
 
 

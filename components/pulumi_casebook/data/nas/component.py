@@ -1,12 +1,13 @@
 """A partition of a NAS-HA, mounted by machines that share its files."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 import pulumi_ovh as ovh
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Label, NasName, Unique
-from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.args import Folder, Label, NasName, Owner, Unique, form
+from pulumi_casebook.core.component import Claim, Component, ComponentArgs, takes
 from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, File, Ready, Unit
@@ -19,18 +20,25 @@ from pulumi_casebook.machines.units import UNITS
 # it is a device or gives rights; locks are each machine's own, for the NAS could not reach back through a firewall.
 OPTIONS = "vers=3,proto=tcp,mountproto=tcp,hard,timeo=100,noatime,nodev,nosuid,nolock,_netdev"
 
+Partition = Annotated[
+    str,
+    form(r"[A-Za-z][A-Za-z0-9_-]{0,29}", "a partition's name: letters, digits, _ and -, a letter first, 30 at most"),
+]
+# Its unit is named after it, where systemd would write a dash otherwise.
+Mountpoint = Annotated[Folder, form(r"(/[A-Za-z0-9_.]+)+", "an absolute path of letters, digits, _ and dots")]
+
 
 class NasArgs(ComponentArgs):
     # OVHcloud's name of the NAS-HA, which the account rents.
     service_name: NasName
     # The partition's name there.
-    partition: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,29}$")
+    partition: Partition
     # Its size; it can grow, and shrink no further than to what it holds.
     size_gb: int = Field(ge=10)
     # Who mounts it.
     machines: Unique[Machine] = Field(min_length=1)
     # Where, on each.
-    mount: str = Field(pattern=r"^(/[A-Za-z0-9_.]+)+$")
+    mount: Mountpoint
     # Names of the machines that may read only.
     read_only: Unique[Label] = ()
     # The gateway through which machines without public addresses reach it, whose address the NAS then sees; None: each
@@ -41,7 +49,11 @@ class NasArgs(ComponentArgs):
     # Kept on the NAS beside the files, in .zfs/snapshot: how often, and for how long.
     snapshots: Unique[Literal["hour-1", "hour-6", "day-1", "day-2", "day-3", "day-7"]] = ()
     # Who owns the partition's top directory.
-    owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
+    owner: Owner = "root:root"
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        where = f"service_name={self.service_name}, partition={self.partition}"
+        yield Claim("partition", (self.service_name, self.partition), where)
 
     @model_validator(mode="after")
     def _consistent(self) -> "NasArgs":

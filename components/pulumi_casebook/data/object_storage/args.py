@@ -1,13 +1,13 @@
 """Arguments of object storage."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pulumi_casebook.core.args import Args, Label, Line, Project, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.component import Claim, ComponentArgs
 
 # help.ovhcloud.com "Object Storage - Endpoints and Object Storage geoavailability". Not the names of compute regions.
 REGIONS = (
@@ -149,6 +149,10 @@ class ObjectStorageArgs(ComponentArgs):
                 )
             _bucket_name(self.bucket_name(label))
         return self
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        for label in self.buckets:
+            yield Claim("bucket", bucket := self.bucket_name(label), f"buckets.{label}={bucket}")
 
     def bucket_name(self, label: str) -> str:
         """The name in OVHcloud of the bucket with this label."""

@@ -1,13 +1,13 @@
 """Arguments of Swift containers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from pulumi_casebook.core.args import Args, Label, Project, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.component import Claim, ComponentArgs
 
 # help.ovhcloud.com "Object Storage - Endpoints and Object Storage geoavailability", the table of Swift.
 REGIONS = ("BHS", "DE", "GRA", "RBX", "SBG", "UK", "WAW")
@@ -68,3 +68,7 @@ class SwiftStorageArgs(ComponentArgs):
     region: Region
     # Name -> container. Names are the project's own.
     containers: Mapping[Label, ContainerArgs] = Field(min_length=1)
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        for container in self.containers:
+            yield Claim("container", (self.project, self.region, container), f"containers.{container}")

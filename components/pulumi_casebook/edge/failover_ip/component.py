@@ -1,9 +1,11 @@
 """An additional IP of OVHcloud: configured on every machine that may hold it, routed to one of them."""
 
+from typing import Annotated
+
 import pulumi_ovh as ovh
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Label, Unique
+from pulumi_casebook.core.args import Address, Label, Rented, Unique
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, File, Ready, Unit
@@ -14,7 +16,7 @@ class FailoverIpArgs(ComponentArgs):
     """One address, and the machines that may hold it."""
 
     # The additional IP, which the account rents.
-    ip: Address
+    ip: Annotated[Address, Rented("additional IP")]
     # The machines that may hold it, all of them adopted: OVHcloud routes an address to a service by its name.
     machines: Unique[Machine] = Field(min_length=1)
     # The machine that holds it first; None: the first. Afterwards it is where it was last moved.

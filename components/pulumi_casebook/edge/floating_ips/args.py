@@ -1,12 +1,11 @@
 """Arguments of public addresses that follow a private one."""
 
-import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Label, ProviderName, Unique
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import Address, Label, ProviderName, Unique, check_host
+from pulumi_casebook.core.component import Claim, ComponentArgs
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
@@ -25,17 +24,18 @@ class FloatingIpsArgs(ComponentArgs):
     # Where public addresses come from.
     external_network: ProviderName = "Ext-Net"
 
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        yield self.network.claim("router_address", self.router_address)
+
     @model_validator(mode="after")
     def _in_network(self) -> "FloatingIpsArgs":
         if self.region not in self.network.regions:
             known = ", ".join(self.network.regions) or "none"
             raise ValueError(f"region={self.region}: the private network {self.network.name} is in: {known}")
-        network = ipaddress.IPv4Network(self.network.cidr)
         planned = {"router_address": self.router_address}
         planned |= {f"addresses.{name}": address for name, address in self.addresses.items()}
         for field, address in planned.items():
-            if ipaddress.IPv4Address(address) not in network:
-                raise ValueError(f"{field}={address}: outside the network {network}")
+            check_host(field, address, self.network.cidr)
             if other := next((f for f, a in planned.items() if a == address and f != field), None):
                 raise ValueError(f"{field}={address}: the address of {other} too")
         return self

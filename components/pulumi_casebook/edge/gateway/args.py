@@ -7,13 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import WORLD, Address, Args, Cidr, Label, Line, Port, SshPublicKey, Unique
+from pulumi_casebook.core.args import WORLD, Address, Args, Cidr, Label, Line, Port, PrivateCidr, Unique, form
 from pulumi_casebook.core.clients import Clients, Served
+from pulumi_casebook.core.keys import SshPublicKey
 from pulumi_casebook.machines.configuration import Allow
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
-WireGuardKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]=$")]
+WireGuardKey = Annotated[
+    str, form(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]=", "a public key of WireGuard, as `wg pubkey` prints it")
+]
 # Taken by the gateway's own SSH.
 SSH = 22
 
@@ -44,7 +47,7 @@ class Vpn(Args):
     # Administrator -> the public key of their device (`wg genkey | tee private.key | wg pubkey`).
     peers: Mapping[Label, WireGuardKey] = Field(min_length=1)
     # The tunnel's own addresses, of no other network's: the gateway has the first, a peer one that its name decides.
-    cidr: Cidr = "10.200.0.0/16"
+    cidr: PrivateCidr = "10.200.0.0/16"
     # The UDP port, which the gateway's own `allow` must let in from the world: WireGuard answers nobody without a key.
     port: Port = 51820
 
@@ -63,6 +66,11 @@ class Vpn(Args):
         network = ipaddress.IPv4Network(self.cidr)
         hashes = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") for name in self.peers}
         return {name: str(network[2 + value % (network.num_addresses - 3)]) for name, value in hashes.items()}
+
+    def check_apart(self, field: str, network: str) -> None:
+        """For a validator: its addresses are of no other network, or a ValueError that names the field."""
+        if ipaddress.IPv4Network(self.cidr).overlaps(ipaddress.IPv4Network(network)):
+            raise ValueError(f"{field}: the VPN's addresses {self.cidr} overlap the network {network}")
 
     @model_validator(mode="after")
     def _told_apart(self) -> "Vpn":
@@ -111,8 +119,8 @@ class GatewayArgs(Served):
         for name, forward in self.forwards.items():
             if ipaddress.IPv4Address(forward.to) not in inside or forward.to == self.machine.address:
                 raise ValueError(f"forwards.{name}.to={forward.to}: not a machine behind it in {self.network.cidr}")
-        if self.vpn and ipaddress.IPv4Network(self.vpn.cidr).overlaps(inside):
-            raise ValueError(f"vpn.cidr={self.vpn.cidr}: overlaps the network {self.network.cidr}")
+        if self.vpn:
+            self.vpn.check_apart(f"vpn.cidr={self.vpn.cidr}", self.network.cidr)
         if self.rules and not self.intrusion_detection:
             raise ValueError("rules are read by Suricata: intrusion_detection is off")
         return self

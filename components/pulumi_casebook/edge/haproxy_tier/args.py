@@ -2,30 +2,34 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, field_validator, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Label, Line, Minutes, Port, Unique
+from pulumi_casebook.core.args import Address, Args, HostName, Label, Line, Minutes, Port, Seconds, Unique, form
 from pulumi_casebook.core.clients import Clients, Served, cidrs_of
+from pulumi_casebook.core.component import Claim
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Limits, Service
-from pulumi_casebook.machines.site.service import Path, Seconds
+from pulumi_casebook.machines.site.service import Path
 from pulumi_casebook.network.certificate import Certificate
 
 PEERS_PORT = 10000
+ADDRESS = TypeAdapter[str](Address)
 
 
 def _endpoint(value: str) -> str:
     address, colon, port = value.partition(":")
     try:
-        ipaddress.IPv4Address(address)
+        ADDRESS.validate_python(address)
         if colon and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
             raise ValueError
     except ValueError:
-        raise ValueError("an address like 10.8.0.20, or one with a port like 10.8.0.20:8080") from None
+        raise ValueError(
+            "a machine's address like 10.8.0.20, or one with a port (1 to 65535) like 10.8.0.20:8080"
+        ) from None
     return value
 
 
@@ -44,8 +48,7 @@ def _quotable(value: str) -> str:
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Header = Annotated[str, AfterValidator(_header)]
 Text = Annotated[Line, AfterValidator(_quotable)]
-Method = Annotated[str, Field(pattern=r"^[A-Z]+$")]
-HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+Method = Annotated[str, form(r"[A-Z]{1,32}", "a method of HTTP, such as GET")]
 
 
 class Timeouts(Args):
@@ -276,6 +279,11 @@ class HaproxyTierArgs(Served):
     hard_stop_seconds: int = Field(default=300, ge=1)
     # Also log requests that went well; the journal of a busy site then fills.
     log_requests: bool = False
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        for label, address in self.virtual_addresses.items():
+            for network in filter(None, {machine.network for machine in self.machines}):
+                yield network.claim(f"virtual_addresses.{label}", address)
 
     @field_validator("machines")
     @classmethod

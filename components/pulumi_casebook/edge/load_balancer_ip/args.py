@@ -2,16 +2,21 @@
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pulumi
 from pydantic import Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import PRIVATE, Address, Args, BalancerName, Cidr, Label, Port, Unique
+from pulumi_casebook.core.args import PRIVATE, Address, Args, BalancerName, Cidr, Label, Port, Unique, form
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.site import Service
 from pulumi_casebook.network.certificate import Certificate
 from pulumi_casebook.network.vrack_network import VrackNetwork
+
+ProbePath = Annotated[
+    str, form(r"/[A-Za-z0-9/._~%?=&-]*", "a path of the site, such as /health, of letters, digits and /._~%?=&-")
+]
+Zone = Annotated[str, form(r"[a-z0-9-]+", "a datacentre of the balancer, such as gra, or all")]
 
 
 class Probe(Args):
@@ -22,7 +27,7 @@ class Probe(Args):
     # None: the port that the traffic goes to.
     port: Port | None = None
     # What an http probe asks for.
-    url: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9/._~%?=&-]*$")
+    url: ProbePath | None = None
     # Seconds, 30 to 3600: OVHcloud offers nothing faster.
     interval: int = 30
 
@@ -125,7 +130,7 @@ class LoadBalancerIpArgs(ComponentArgs):
     # From where the balancer connects in the network: a /28 to /25 of it, with no machine in it.
     nat_cidr: Cidr | None = None
     # A datacentre of the balancer, or all of them.
-    zone: str = Field(default="all", pattern=r"^[a-z0-9-]+$")
+    zone: Zone = "all"
     # What the tier behind hands over: its servers, and how a dead one is found.
     to: Service | None = None
     # Server name -> address: keyed, so that one more moves no other.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Label, Unique
+from pulumi_casebook.core.args import Address, HostName, Label, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import Machine
 
@@ -19,7 +19,7 @@ class ResolverArgs(Served):
     # Whether an answer whose signature is wrong is refused (DNSSEC); forwarders must then pass signatures on.
     dnssec: bool = True
     # The domain of the private network's own names.
-    zone: str = Field(default="internal", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    zone: HostName = "internal"
     # Its names: machine -> address.
     names: Mapping[Label, Address] = {}
     # How long an answer is given out although its servers cannot be reached any more, in seconds.

@@ -6,16 +6,33 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pulumi_casebook.core.args import WORLD, Args, Cidr, Label, Line, Port, Unique
+from pulumi_casebook.core.args import WORLD, Args, Cidr, Label, Line, Owner, Port, Unique, check_path, form
 
 # A path or a word of a machine's configuration: printable, and in one piece.
 ONE_WORD = r"[!-~]+"
 # A secret's place in a file, and how it is written there; casebook-apply knows how.
 SECRET = re.compile(r"@secret\([^):]+(?::([^)]*))?\)@")
 FORMS = ("json", "shell", "cnf", "xml", "quoted", "word", "line")
-Path = Annotated[Line, Field(pattern=rf"^/{ONE_WORD}$")]
-Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
-Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+Path = Annotated[Line, form(rf"/{ONE_WORD}", "an absolute path without spaces"), AfterValidator(check_path)]
+Variable = Annotated[str, form(r"[A-Z][A-Z0-9_]*", "a variable's name is upper-case letters, digits and underscores")]
+Package = Annotated[
+    str, form(r"[a-z0-9][a-z0-9+.-]+", "a package of Debian has lower-case letters, digits and +.- in its name")
+]
+Mode = Annotated[str, form(r"0[0-7]{3}", "permissions in octal, such as 0644")]
+Word = Annotated[Line, form(ONE_WORD, "one word, without spaces")]
+Https = Annotated[Line, form(rf"https://{ONE_WORD}", "a URL that begins with https://")]
+Fingerprint = Annotated[
+    str, form(r"[0-9A-F]{40}", "the key's fingerprint: 40 digits and letters from A to F, without spaces")
+]
+UnitName = Annotated[str, form(r"[A-Za-z0-9@._-]+", "a unit of systemd, such as nginx.service")]
+# Others' names are part of it.
+RoleName = Annotated[
+    str,
+    form(
+        r"[a-z]([a-z0-9-]{0,126}[a-z0-9])?",
+        "roles become names of files: lower-case letters, digits and dashes, starting with a letter, 128 at most",
+    ),
+]
 
 
 class File(Args):
@@ -29,8 +46,8 @@ class File(Args):
 
     path: Path
     content: str
-    owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
-    mode: str = Field(default="0644", pattern=r"^0[0-7]{3}$")
+    owner: Owner = "root:root"
+    mode: Mode = "0644"
 
     @model_validator(mode="after")
     def _can_be_written(self) -> "File":
@@ -54,19 +71,19 @@ class Repository(Args):
     # Names the files below /etc/apt.
     name: Label
     # Where it is, as the vendor's documentation says.
-    uri: Line = Field(pattern=rf"^https://{ONE_WORD}$")
-    suite: Line = Field(pattern=rf"^{ONE_WORD}$")
-    component: Line = Field(pattern=rf"^{ONE_WORD}$")
+    uri: Https
+    suite: Word
+    component: Word
     # Where the vendor keeps the key that signs it.
-    key: Line = Field(pattern=rf"^https://{ONE_WORD}$")
+    key: Https
     # The key's, which is trusted where it came from notwithstanding.
-    fingerprint: str = Field(pattern=r"^[0-9A-F]{40}$")
+    fingerprint: Fingerprint
 
 
 class Directory(Args):
     path: Path
-    owner: str = Field(default="root:root", pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")
-    mode: str = Field(default="0755", pattern=r"^0[0-7]{3}$")
+    owner: Owner = "root:root"
+    mode: Mode = "0755"
 
 
 class Unit(Args):
@@ -79,7 +96,7 @@ class Unit(Args):
     killed, it found no memory, it gave up waiting for another machine. Nobody has to log in.
     """
 
-    unit: str = Field(pattern=r"^[A-Za-z0-9@._-]+$")
+    unit: UnitName
     # systemd's Type=oneshot: what does its work once, and is tried again until that is done.
     oneshot: bool = False
     # How long it rests before it is started again.
@@ -129,7 +146,7 @@ class Allow(Args):
 class Configuration(Args):
     """One role of a machine: packages, files, services, open ports and a readiness check."""
 
-    role: Label
+    role: RoleName
     packages: Unique[Package] = ()
     # Where packages are looked for if the machine's own sources lack one.
     repositories: Unique[Repository] = ()
@@ -151,5 +168,5 @@ class Configuration(Args):
         for unit in self.units:
             for path in (*unit.restart_on, *unit.reload_on):
                 if path not in paths:
-                    raise ValueError(f"units.{unit.unit}: {path} is not a file of this configuration")
+                    raise ValueError(f"units.{unit.unit}: {path} is none of the files")
         return self

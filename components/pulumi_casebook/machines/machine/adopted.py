@@ -64,6 +64,7 @@ class DedicatedServer(Machine):
     def __init__(self, args: DedicatedServerArgs) -> None:
         found = rented_server(args.service_name).result(self)
         self.adopted, self.address, self.site = True, args.address, found.datacenter
+        self.network = args.network
         self.public_ip = found.ip
         self.public_address = pulumi.Output.from_input(self.public_ip)
         self.service_name = args.service_name

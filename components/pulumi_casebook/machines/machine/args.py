@@ -1,13 +1,22 @@
 """Arguments of the three kinds of machine."""
 
-import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Cidr, Label, ProviderName, ServerName, System, Unique, VpsName
-from pulumi_casebook.core.component import ComponentArgs
+from pulumi_casebook.core.args import (
+    Address,
+    Label,
+    ProviderName,
+    ServerName,
+    Sources,
+    System,
+    Unique,
+    VpsName,
+    check_host,
+)
+from pulumi_casebook.core.component import Claim, ComponentArgs
 from pulumi_casebook.core.debian import IMAGE
 from pulumi_casebook.core.ssh import SshKey
 from pulumi_casebook.machines.configuration import Allow
@@ -19,11 +28,15 @@ class MachineArgs(ComponentArgs):
     # The operator's key, which the machine trusts: `ssh_key()`.
     ssh_key: SshKey
     # From where administrators (and `pulumi up`) reach SSH.
-    admin_cidrs: Unique[Cidr] = Field(min_length=1)
+    admin_cidrs: Sources = Field(min_length=1)
     # Further ports of the public address; roles open those of the private network themselves.
     allow: Unique[Allow] = ()
     # Whether what is open to the world is open to it by IPv6 as well; False: nothing is.
     ipv6: bool = True
+
+    def claims(self, name: str) -> Iterator[Claim]:
+        yield from super().claims(name)
+        yield Claim("machine's name", name, f"name={name}")
 
 
 class PrivateMachineArgs(MachineArgs):
@@ -44,13 +57,13 @@ class PrivateMachineArgs(MachineArgs):
 
     def check_address(self, field: str, address: str, network: VrackNetwork) -> None:
         """An address of the machine's own."""
-        _check_inside(field, address, network)
+        check_host(field, address, network.cidr)
         if address == self.gateway:
             raise ValueError(f"gateway={self.gateway}: the machine's own address ({field})")
 
     def check_gateway(self, network: VrackNetwork) -> None:
         if self.gateway:
-            _check_inside("gateway", self.gateway, network)
+            check_host("gateway", self.gateway, network.cidr)
 
 
 class DedicatedServerArgs(PrivateMachineArgs):
@@ -62,6 +75,11 @@ class DedicatedServerArgs(PrivateMachineArgs):
     address: Address | None = None
     # An operating system to install at the first `up`, which wipes the server; None: it is used as it is.
     install: System | None = None
+
+    def claims(self, name: str) -> Iterator[Claim]:
+        yield from super().claims(name)
+        if self.network and self.address:
+            yield self.network.claim("address", self.address)
 
     @model_validator(mode="after")
     def _address_in_network(self) -> "DedicatedServerArgs":
@@ -108,6 +126,11 @@ class InstanceGroupArgs(PrivateMachineArgs):
     # anti-affinity refuses an instance when no further host is free; soft-anti-affinity then shares one.
     policy: Literal["anti-affinity", "soft-anti-affinity"] = "anti-affinity"
 
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002 (the group is no machine)
+        for machine, address in self.addresses.items():
+            yield Claim("machine's name", machine, f"addresses.{machine}")
+            yield self.network.claim(f"addresses.{machine}", address)
+
     @model_validator(mode="after")
     def _in_network(self) -> "InstanceGroupArgs":
         if self.region not in self.network.regions:
@@ -132,8 +155,3 @@ class InstanceGroupArgs(PrivateMachineArgs):
         if self.ip_forwarding and self.shared_addresses:
             raise ValueError("ip_forwarding=True takes any address: Neutron refuses shared_addresses on such a port")
         return self
-
-
-def _check_inside(field: str, address: str, network: VrackNetwork) -> None:
-    if ipaddress.IPv4Address(address) not in ipaddress.IPv4Network(network.cidr):
-        raise ValueError(f"{field}={address}: outside the network {network.cidr}")

@@ -35,12 +35,12 @@ class Machine(Component[Any]):
 
     Attributes: `public_address`, by IPv4 (the private one of a machine that has no other); `public_ipv6`, an output
     ("" without one), of instances; `public_ip`, the public address where it is known beforehand, and `service_name`,
-    OVHcloud's name (both of adopted machines); `address`, the planned private one (None without a network);
-    `shared_addresses`, those that may move to it (None: any, for a vRack filters nothing); `site`, its datacentre or
-    region; `adopted`, whether it outlives the stack; `interface`, systemd-networkd's file of its private interface,
-    where the component writes it; `location`, all of it that an operator asks for, to be exported: addresses, site,
-    the bastion that SSH jumps `via`, `kind` and `service`, its name or id at the provider, to switch it off and on
-    there.
+    OVHcloud's name (both of adopted machines); `network`, the private one, and `address`, the planned one there (None
+    without); `shared_addresses`, those that may move to it (None: any, for a vRack filters nothing); `site`, its
+    datacentre or region; `adopted`, whether it outlives the stack; `interface`, systemd-networkd's file of its private
+    interface, where the component writes it; `location`, all of it that an operator asks for, to be exported:
+    addresses, site, the bastion that SSH jumps `via`, `kind` and `service`, its name or id at the provider, to switch
+    it off and on there.
     """
 
     kind: ClassVar[str]
@@ -49,6 +49,7 @@ class Machine(Component[Any]):
     public_ipv6: pulumi.Output[str] | None = None
     public_ip: str | None = None
     service_name: str | None = None
+    network: VrackNetwork | None = None
     address: str | None
     shared_addresses: Sequence[str] | None = None
     site: str

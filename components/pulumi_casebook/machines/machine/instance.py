@@ -1,5 +1,6 @@
 """Public Cloud instances, in groups that the platform keeps on different hosts."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pulumi
@@ -8,7 +9,7 @@ from pydantic import model_validator
 
 from pulumi_casebook.core.addresses import ipv4, ipv6
 from pulumi_casebook.core.args import Address, ProviderName
-from pulumi_casebook.core.component import Component, takes
+from pulumi_casebook.core.component import Claim, Component, takes
 from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import File
@@ -26,6 +27,10 @@ class InstanceArgs(InstanceGroupArgs):
     server_group: pulumi.Output[str]
     public_security_group: SecurityGroup | None
     private_security_group: SecurityGroup
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        """Its group has claimed it."""
+        return iter(())
 
     @model_validator(mode="after")
     def _own_address(self) -> "InstanceArgs":
@@ -86,6 +91,7 @@ class Instance(Machine):
             opts=self.child(ignore_changes=["image_id", "user_data"], delete_before_replace=True),
         )
         self.adopted, self.address, self.site = False, args.address, args.region
+        self.network = args.network
         self.shared_addresses = None if args.ip_forwarding else args.shared_addresses
         self.incarnation = instance.id
         bastion = args.via.public_address if args.via and not args.public else None

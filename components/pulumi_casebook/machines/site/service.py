@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal
 import pulumi
 from pydantic import Field
 
-from pulumi_casebook.core.args import Args, InputError, Port
+from pulumi_casebook.core.args import Args, InputError, Port, Seconds, form
 from pulumi_casebook.core.component import HandedOver
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.machine import Machine
 
-Seconds = Annotated[float, Field(gt=0, le=86400)]
 # Of the words that HAProxy's rules are made of, so that nothing can leave its place in the file.
-Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._~?=&-]*$")]
+Path = Annotated[
+    str, form(r"/[A-Za-z0-9/._~?=&-]*", "a path of the site, such as /healthz, of letters, digits and /._~?=&-")
+]
 
 
 class HealthCheck(Args):

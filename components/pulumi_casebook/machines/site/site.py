@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pulumi
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Args, Cidr, Label, ProviderName, System, Unique
+from pulumi_casebook.core.args import Args, Label, ProviderName, Sources, System
 from pulumi_casebook.core.component import HandedOver
 from pulumi_casebook.core.debian import IMAGE
 from pulumi_casebook.core.plan import AddressPlan
@@ -53,7 +53,7 @@ class Site(Args):
     # Where each tier's addresses are in it.
     plan: AddressPlan
     # From where administrators (and `pulumi up`) reach SSH.
-    admin_cidrs: Unique[Cidr] = Field(min_length=1)
+    admin_cidrs: Sources = Field(min_length=1)
     # The operator's key, which machines trust.
     ssh_key: SshKey = Field(default_factory=ssh_key, repr=False)
     # Before the names of its machines and tiers, where a program has several sites: gra-web-1.

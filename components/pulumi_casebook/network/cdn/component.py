@@ -1,10 +1,23 @@
 """A content delivery network's name for what a stack serves."""
 
-import pulumi_ovh as ovh
-from pydantic import Field
+from collections.abc import Iterator
+from typing import Annotated
 
-from pulumi_casebook.core.args import Domain, Label
-from pulumi_casebook.core.component import Component, ComponentArgs, takes
+import pulumi_ovh as ovh
+from pydantic import AfterValidator, Field
+
+from pulumi_casebook.core.args import Domain, Label, check_domain
+from pulumi_casebook.core.component import Claim, Component, ComponentArgs, takes
+
+
+def _target(value: str) -> str:
+    if not value.endswith("."):
+        raise ValueError("a host name with its final dot, without which it would be one of the zone")
+    check_domain(value.removesuffix("."))
+    return value
+
+
+Target = Annotated[str, AfterValidator(_target)]
 
 
 class CdnArgs(ComponentArgs):
@@ -13,9 +26,12 @@ class CdnArgs(ComponentArgs):
     # The name in it under which pages refer to the content.
     subdomain: Label = "static"
     # The host name that the CDN's provider has given out, with its final dot.
-    target: str = Field(pattern=r"^([a-z0-9-]+\.)+$")
+    target: Target
     # Seconds for which the world remembers the name: how long a move to another provider takes.
     ttl: int = Field(default=3600, ge=60)
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        yield Claim("DNS name", (self.zone, self.subdomain), f"zone={self.zone}, subdomain={self.subdomain}")
 
 
 class Cdn(Component[CdnArgs]):

@@ -1,17 +1,26 @@
 """A certificate and its key: self-signed, or the user's own pair."""
 
-import ipaddress
 from typing import Annotated
 
 import pulumi
 import pulumi_tls as tls
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from pulumi_casebook.core.args import Secret, Unique
+from pulumi_casebook.core.args import Secret, Unique, check_host_name, is_address
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.keys import check_certificate
+
+COMMON_NAME = 64  # characters (RFC 5280, ub-common-name)
+
+
+def _name(value: str) -> str:
+    if not is_address(value):
+        check_host_name(value.removeprefix("*."))
+    return value
+
 
 # A host name, that of all hosts of a domain, or an address.
-Name = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9:]([a-z0-9:.-]*[a-z0-9])?$")]
+Name = Annotated[str, AfterValidator(_name)]
 
 
 class CertificateArgs(ComponentArgs):
@@ -37,10 +46,10 @@ class CertificateArgs(ComponentArgs):
             raise ValueError("names: a self-signed certificate needs at least one host name or address")
         if self.renew_days >= self.days:
             raise ValueError(f"renew_days={self.renew_days}: must be less than days={self.days}, or every up renews")
-        for field, label in (("certificate_pem", "CERTIFICATE"), ("private_key_pem", "PRIVATE KEY")):
-            value = getattr(self, field)
-            if isinstance(value, str) and f"{label}-----" not in value:
-                raise ValueError(f"{field}: holds no -----BEGIN {label}----- block; give the file's text, not its path")
+        known = (pem if isinstance(pem, str) else None for pem in (self.certificate_pem, self.private_key_pem))
+        check_certificate(*known)
+        if self.names and len(self.names[0]) > COMMON_NAME:
+            raise ValueError(f"names.0={self.names[0]}: the common name, which has {COMMON_NAME} characters at most")
         return self
 
 
@@ -60,7 +69,7 @@ class Certificate(Component[CertificateArgs]):
             self.private_key_pem = pulumi.Output.secret(args.private_key_pem)
             return
         key = tls.PrivateKey(self.name, algorithm="ECDSA", ecdsa_curve="P256", opts=self.child())
-        addresses = [name for name in args.names if _is_address(name)]
+        addresses = [name for name in args.names if is_address(name)]
         certificate = tls.SelfSignedCert(
             self.name,
             private_key_pem=key.private_key_pem,
@@ -74,11 +83,3 @@ class Certificate(Component[CertificateArgs]):
         )
         self.certificate_pem = certificate.cert_pem
         self.private_key_pem = pulumi.Output.secret(key.private_key_pem)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -1,30 +1,15 @@
 """A private network in a vRack, for dedicated servers, instances and load balancers alike."""
 
 import ipaddress
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Iterator, Mapping
 
 import pulumi
 import pulumi_ovh as ovh
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
-from pulumi_casebook.core.args import Cidr, InputError, Label, Project, ProviderName, Unique, Vlan, VrackName
-from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.args import InputError, Label, PrivateCidr, Project, ProviderName, Unique, Vlan, VrackName
+from pulumi_casebook.core.component import Claim, Component, ComponentArgs, takes
 from pulumi_casebook.core.lookup import LookUp
-
-
-def _private(value: str) -> str:
-    network = ipaddress.IPv4Network(value)
-    if not network.is_private:
-        raise ValueError("a vRack network is private (10/8, 172.16/12, 192.168/16)")
-    if not 8 <= network.prefixlen <= 29:
-        raise ValueError(
-            "too small to hold machines; /29 or wider" if network.prefixlen > 29 else "wider than 10.0.0.0/8"
-        )
-    return value
-
-
-PrivateCidr = Annotated[Cidr, AfterValidator(_private)]
 
 
 class VrackNetworkArgs(ComponentArgs):
@@ -42,6 +27,9 @@ class VrackNetworkArgs(ComponentArgs):
     attach_project: bool = True
     # What OVHcloud shows as its name; None: the component's.
     label: Label | None = None
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        yield Claim("VLAN", (self.vrack, self.vlan), f"vrack={self.vrack}, vlan={self.vlan}")
 
     @model_validator(mode="after")
     def _instances(self) -> "VrackNetworkArgs":
@@ -81,6 +69,10 @@ class VrackNetwork(Component[VrackNetworkArgs]):
         self.attached: list[pulumi.Resource] = []
         if args.project:
             self._join_project(args, args.project)
+
+    def claim(self, field: str, address: str) -> Claim:
+        """An address of it that is a machine's, or moves between machines, as one component's own."""
+        return Claim("address", (self.vrack, self.vlan, address), f"{field}={address}")
 
     def _join_project(self, args: VrackNetworkArgs, project: str) -> None:
         hosts = ipaddress.IPv4Network(args.cidr)

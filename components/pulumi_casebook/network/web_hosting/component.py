@@ -1,14 +1,17 @@
 """A web hosting plan of the account: its names in DNS, and whether it answers to them."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import pulumi_command as command
 import pulumi_ovh as ovh
 from pydantic import Field
 
-from pulumi_casebook.core.args import Address, Domain, Label, Unique
-from pulumi_casebook.core.component import Component, ComponentArgs, takes
+from pulumi_casebook.core.args import Address, Domain, Label, Unique, form
+from pulumi_casebook.core.component import Claim, Component, ComponentArgs, takes
 from pulumi_casebook.core.local_programs import own_program
+
+Zone = Annotated[str, form(r"", '"" for the zone itself')]
 
 
 class WebHostingArgs(ComponentArgs):
@@ -17,9 +20,13 @@ class WebHostingArgs(ComponentArgs):
     # The DNS zone, which the account rents.
     zone: Domain
     # The site's names in the zone, "" for the zone itself; attach them to the plan in the manager.
-    subdomains: Unique[Label | Annotated[str, Field(pattern="^$")]] = Field(min_length=1)
+    subdomains: Unique[Label | Zone] = Field(min_length=1)
     # Seconds for which the world remembers a name.
     ttl: int = Field(default=3600, ge=60)
+
+    def claims(self, name: str) -> Iterator[Claim]:  # noqa: ARG002
+        for subdomain in self.subdomains:
+            yield Claim("DNS name", (self.zone, subdomain), f"zone={self.zone}, subdomains={subdomain}")
 
 
 class WebHosting(Component[WebHostingArgs]):

@@ -6,14 +6,17 @@ from typing import Annotated, Any
 import pulumi
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Label, Port, Unique
+from pulumi_casebook.core.args import Address, Args, Folder, Label, Port, Unique, User, form
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.data.galera_cluster import GaleraCluster
 from pulumi_casebook.machines.machine import Machine, PrivateMachines
 from pulumi_casebook.machines.site import Service
 from pulumi_casebook.network.dns_round_robin import DnsRoundRobin
 
-Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9@._-]+\.(service|socket|timer)$")]
+Unit = Annotated[
+    str,
+    form(r"[A-Za-z0-9@._-]+\.(service|socket|timer)", "a service, socket or timer of systemd, such as haproxy.service"),
+]
 
 
 class StandbyUnits(Args):
@@ -57,9 +60,9 @@ class SharedFiles(Args):
     """Files that the site at rest copies from the one that serves."""
 
     # Where they are, on both sites' machine.
-    path: str = Field(pattern=r"^(/[A-Za-z0-9_.-]+)+$")
+    path: Folder
     # Whose they are, and who copies them. Nobody else's are copied.
-    owner: str = Field(default="www-data", pattern=r"^[a-z_][a-z0-9_-]*$")
+    owner: User = "www-data"
 
 
 class DrpReplicaSiteArgs(ComponentArgs):

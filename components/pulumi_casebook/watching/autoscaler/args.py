@@ -4,24 +4,29 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Args, Unique, Url
+from pulumi_casebook.core.args import Args, Unique, Url, form
+
+Setting = Annotated[str, form(r"[a-z_]+(\.[a-z_]+)*", "a setting of the stack, such as web_instances")]
+Beginning = Annotated[str, form(r"[a-z0-9-]*", "how a machine's name begins: lower-case letters, digits and dashes")]
+Alert = Annotated[str, form(r"[A-Za-z][A-Za-z0-9]*", "an alert's name, such as Load")]
+Webhook = Annotated[Url, form(r"https?://[^/]+/.+", "http://, where it listens, and its token as the path")]
 
 
 class AutoscalerArgs(Args):
     # The setting that says how many instances there are: "web_instances".
-    setting: str = Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")
+    setting: Setting
     # No fewer instances than this.
     minimum: int = Field(ge=0)
     # No more.
     maximum: int = Field(le=100)
     # How machines are called whose alerts count, by the beginnings of their names.
-    machines: Unique[Annotated[str, Field(pattern=r"^[a-z0-9-]*$")]] = ("",)
+    machines: Unique[Beginning] = Field(default=("",), min_length=1)
     # The alert of `Monitoring` that asks for more.
-    alert: str = Field(default="Load", pattern=r"^[A-Za-z][A-Za-z0-9]*$")
+    alert: Alert = "Load"
     # Seconds between two steps: a new instance must have had time to take its share.
     cooldown_seconds: int = Field(default=300, ge=30)
     # Where the autoscaler listens, as monitoring reaches it, its token included.
-    webhook: Url = Field(pattern=r"^https?://[^/]+/.+$", repr=False)
+    webhook: Webhook = Field(repr=False)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -61,7 +61,7 @@ class PulumiStack:
         try:
             found = AutoscalerArgs.model_validate_json(json.dumps(settings["scaling"]))
         except ValidationError as error:
-            raise explained(f"{self.settings}.scaling of stack {self.name!r}", error) from None
+            raise explained(f"{self.settings}.scaling of stack {self.name!r}", error, AutoscalerArgs) from None
         self.setting = f"{self.settings}.{found.setting}"
         return found
 

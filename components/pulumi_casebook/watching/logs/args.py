@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from pulumi_casebook.core.args import Label, Port, Unique
+from pulumi_casebook.core.args import Label, Port, Unique, check_path, form
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import Machine
 
 Days = Annotated[int, Field(ge=1)]
-Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9/._*+-]+$")]
-Program = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+Path = Annotated[
+    str,
+    form(r"/[A-Za-z0-9/._*+-]+", "an absolute path of letters, digits and ._*+-"),
+    AfterValidator(check_path),
+]
+Program = Annotated[str, form(r"[A-Za-z0-9_.-]+", "a program as the system's log names it, such as haproxy")]
 
 
 class LogsArgs(ComponentArgs):

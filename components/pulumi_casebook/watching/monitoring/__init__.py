@@ -6,6 +6,7 @@ from pulumi_casebook.watching.monitoring.args import (
     NightArgs,
     SmsArgs,
     ThresholdsArgs,
+    check_night,
 )
 from pulumi_casebook.watching.monitoring.component import Monitoring
 
@@ -16,4 +17,5 @@ __all__ = [
     "NightArgs",
     "SmsArgs",
     "ThresholdsArgs",
+    "check_night",
 ]

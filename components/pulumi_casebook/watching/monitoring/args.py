@@ -1,22 +1,45 @@
 """Arguments of monitoring."""
 
-import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import pulumi
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pulumi_casebook.core.args import Args, Cidr, Label, Line, Minutes, Percent, Positive, Secret, Unique, Url, shown
+from pulumi_casebook.core.args import (
+    Args,
+    Label,
+    Line,
+    MailAddress,
+    Minutes,
+    Percent,
+    Positive,
+    SecretLine,
+    SecretUrl,
+    Sources,
+    Unique,
+    Url,
+    check_host_and_port,
+    check_url,
+    form,
+    shown,
+)
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import Monitored
 
 EXPORTER_PORT = 9100
-PROBED = re.compile(r"https?://[A-Za-z0-9._~:/%?=&+-]+|tcp://[A-Za-z0-9.-]+:[0-9]{1,5}")
-HourMinute = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*$")]
+
+
+def _server(value: str) -> str:
+    check_host_and_port(value, needs_port=True)
+    return value
+
+
+HourMinute = Annotated[str, form(r"([01][0-9]|2[0-3]):[0-5][0-9]", "an hour and a minute, such as 20:00")]
+Telephone = Annotated[str, form(r"\+[1-9][0-9]{6,14}", "a telephone in international form, such as +33612345678")]
+Server = Annotated[str, AfterValidator(_server)]
 
 
 class ThresholdsArgs(Args):
@@ -54,11 +77,11 @@ class MailArgs(Args):
     sender: MailAddress
     # host:port of a mail server that takes it; the connection is encrypted by STARTTLS. Without one, a Postfix on the
     # machine delivers: to the addressee's mail server, or to a mailbox of the machine (debian@localhost).
-    server: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9.-]+:[0-9]{1,5}$")
+    server: Server | None = None
     # Where the server asks for a name and a password; the password is kept secret.
     username: Line | None = None
     # Goes with the name.
-    password: Secret | None = Field(default=None, repr=False)
+    password: SecretLine | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "MailArgs":
@@ -73,16 +96,16 @@ class SmsOperatorArgs(Args):
     """Who takes a text message over HTTP: POST {"to": "+33...", "message": "..."}, answered with 2xx."""
 
     # Where it is posted to.
-    url: Url
+    url: Url = Field(repr=False)
     # Sent as "Authorization: Bearer TOKEN", and kept secret.
-    token: Secret = Field(repr=False)
+    token: SecretLine = Field(repr=False)
 
 
 class SmsArgs(Args):
     """By text message."""
 
     # The telephones, in international form.
-    to: Unique[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]] = Field(min_length=1)
+    to: Unique[Telephone] = Field(min_length=1)
     # They are asked in this order; the next one when the one before does not take the message.
     operators: Unique[SmsOperatorArgs] = Field(min_length=1)
 
@@ -111,6 +134,12 @@ class NightArgs(Args):
         return self
 
 
+def check_night(night: NightArgs | None, mail: MailArgs | None, sms: SmsArgs | None) -> None:
+    """For a validator: somebody is told at any time, or a ValueError."""
+    if night and not (mail and sms):
+        raise ValueError("night: needs both mail and sms, or half of the day nobody is told")
+
+
 class MonitoringArgs(ComponentArgs):
     """One monitoring machine, and the components and machines that it watches."""
 
@@ -135,10 +164,10 @@ class MonitoringArgs(ComponentArgs):
     # Mail by day and text messages by night; without it both, at any time.
     night: NightArgs | None = None
     # An address that alerts are posted to, as Alertmanager's JSON.
-    webhook: Secret | None = Field(default=None, repr=False)
+    webhook: SecretUrl | None = Field(default=None, repr=False)
     # Who else sees the pages of Prometheus (9090) and Alertmanager (9093), which ask for no password; the
     # administrators use an SSH tunnel.
-    viewers_cidrs: Unique[Cidr] = ()
+    viewers_cidrs: Sources = ()
     # How often every machine is asked; rates of a minute want four answers.
     interval_seconds: Annotated[int, Field(ge=1, le=15)] = 10
     # How long figures are kept: a month of a dozen machines is 4 GB.
@@ -150,8 +179,11 @@ class MonitoringArgs(ComponentArgs):
     @classmethod
     def _askable(cls, value: Mapping[str, str | pulumi.Output[str]]) -> Mapping[str, str | pulumi.Output[str]]:
         for name, url in value.items():
-            if isinstance(url, str) and not PROBED.fullmatch(url):
-                raise ValueError(f"{name}={shown(url)}: neither http://..., https://... nor tcp://host:port")
+            if isinstance(url, str):
+                try:
+                    check_url(url, ("http", "https", "tcp"))
+                except ValueError as error:
+                    raise ValueError(f"{name}={shown(url)}: {error}") from None
         return value
 
     @field_validator("watches")
@@ -167,8 +199,7 @@ class MonitoringArgs(ComponentArgs):
 
     @model_validator(mode="after")
     def _told_at_any_time(self) -> "MonitoringArgs":
-        if self.night and not (self.mail and self.sms):
-            raise ValueError("night: needs both mail and sms, or half of the day nobody is told")
+        check_night(self.night, self.mail, self.sms)
         return self
 
     @model_validator(mode="after")

@@ -111,7 +111,14 @@ def _held(source: Path) -> dict[str, bytes]:
 
 
 def _readable(source: str | Path) -> str | Path:
-    _held(Path(source))
+    if not str(source) or (isinstance(source, str) and not source.isprintable()):
+        raise ValueError("the folder of the application, or its archive (.war)")
+    try:
+        held = _held(Path(source))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if "Pulumi.yaml" in held:
+        raise ValueError("the folder of a Pulumi program, whose files are no application")
     return source
 
 

@@ -7,7 +7,7 @@ import html
 import pulumi_random as random
 from pydantic import Field, field_validator
 
-from pulumi_casebook.core.args import WORLD, Cidr, Label, Line, Unique
+from pulumi_casebook.core.args import Label, Line, Sources
 from pulumi_casebook.core.component import Component, ComponentArgs, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit
@@ -27,7 +27,7 @@ class BackOfficeArgs(ComponentArgs):
     # What editors' browsers see.
     certificate: Certificate
     # From where editors connect. It is their second lock, after the password.
-    editors_cidrs: Unique[Cidr] = Field(min_length=1)
+    editors_cidrs: Sources = Field(min_length=1)
     # The private network whose machines may fetch what is published.
     network: VrackNetwork
     # The editors' name at the door.
@@ -36,13 +36,6 @@ class BackOfficeArgs(ComponentArgs):
     title: Line = Field(default="Back office", min_length=1, max_length=100)
     # The largest file that an editor can send.
     upload_mib: int = Field(default=2048, ge=1)
-
-    @field_validator("editors_cidrs")
-    @classmethod
-    def _not_everyone(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if WORLD in value:
-            raise ValueError(f"{WORLD} is everyone; name the networks where editors work")
-        return value
 
     @field_validator("machine")
     @classmethod

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pulumi_casebook.core.args import Address, Args, Label, Line, Port, Unique
+from pulumi_casebook.core.args import Address, Args, Label, Line, MachinePath, Port, Unique, Url, form
 from pulumi_casebook.core.clients import Clients, Served, cidrs_of
-from pulumi_casebook.edge.haproxy_tier.args import Endpoint, Header
+from pulumi_casebook.edge.haproxy_tier.args import Endpoint, Header, Method
 from pulumi_casebook.machines.machine import PrivateMachines
 from pulumi_casebook.machines.site import Limits, Service
 from pulumi_casebook.web.application import Source
@@ -27,9 +27,17 @@ def _word(value: str) -> str:
 
 
 Word = Annotated[str, AfterValidator(_word)]
-Prefix = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/~-]*$")]
-Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/~-]+)?$")]
-Cookie = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+Value = Annotated[Line, form(r'[^"\\$]*', 'nginx would read ", \\ and $ in it as its own syntax; leave them out')]
+Prefix = Annotated[str, form(r"/[A-Za-z0-9._/~-]*", "how a path begins: /, then letters, digits and ._/~-")]
+Origin = Annotated[
+    Url,
+    form(
+        r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._/~-]+)?", "a container's URL has letters, digits and ._/~- in its path"
+    ),
+]
+Cookie = Annotated[str, form(r"[A-Za-z0-9_-]{1,64}", "a cookie's name has letters, digits, _ and - in it, 64 at most")]
+
+Extension = Annotated[str, form(r"[a-z0-9]{1,16}", "the end of a file's name, without its dot, such as bak")]
 
 
 class PageCache(Args):
@@ -49,7 +57,7 @@ class Images(Args):
     """Images of an object storage, below a path of the site: `/images/a.jpg?width=320`."""
 
     # Where they are: the address of a container that may be read.
-    origin: Url
+    origin: Origin
     # Where the site shows them.
     path: Prefix = "/images/"
     # The widths that may be asked for, in pixels; without `width` the image comes as it is stored.
@@ -83,11 +91,11 @@ class RequestFilter(Args):
     """Kinds of requests that go no further."""
 
     # Any other is answered with 405.
-    methods: Unique[Annotated[str, Field(pattern=r"^[A-Z]+$")]] = ("GET", "HEAD", "POST")
+    methods: Unique[Method] = ("GET", "HEAD", "POST")
     # What begins like this is answered with 403.
     paths: Unique[Prefix] = ("/wp-admin", "/wp-login.php", "/phpmyadmin", "/cgi-bin", "/server-status")
     # Files of these kinds, and everything hidden (/.git, /.env), are answered with 403.
-    extensions: Unique[Annotated[str, Field(pattern=r"^[a-z0-9]+$")]] = (
+    extensions: Unique[Extension] = (
         "bak",
         "conf",
         "ini",
@@ -114,7 +122,7 @@ class NginxTierArgs(Served):
     # FastCGI servers that make the pages, where no tier hands them over.
     php: Mapping[Label, Endpoint] = Field(default_factory=dict)
     # Where the application is on them.
-    php_root: str = Field(default="/srv/php/current", pattern=r"^/[A-Za-z0-9._/-]+$")
+    php_root: MachinePath = "/srv/php/current"
     # HTTP servers that answer, instead of php. Name -> address, or address:port.
     upstreams: Mapping[Label, Endpoint] = Field(default_factory=dict)
     # A folder of files (styles, scripts) that nginx answers with itself.
@@ -130,7 +138,7 @@ class NginxTierArgs(Served):
     # The tier in front speaks the PROXY protocol, and must.
     proxy_protocol: bool = False
     # Set on every answer.
-    response_headers: Mapping[Header, Annotated[Line, Field(pattern=r'^[^"\\$]*$')]] = Field(default_factory=dict)
+    response_headers: Mapping[Header, Value] = Field(default_factory=dict)
     # Of the site.
     port: Port = 80
     # How long what is behind may take to answer, in seconds. One that hangs is left after it, and the next is asked

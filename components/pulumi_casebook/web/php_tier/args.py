@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Secret, Unique
+from pulumi_casebook.core.args import Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.machines.machine import PrivateMachines
 from pulumi_casebook.machines.site import Limits, Service, Usable
 from pulumi_casebook.web.application import Source
-from pulumi_casebook.web.environment import Authorities, Value, Variable, check_environment
+from pulumi_casebook.web.environment import Authorities, SecretValue, Value, Variable, check_environment
 
 # A FastCGI server gets all parameters in 64 KiB, where a request's path and query stand up to three times.
 FASTCGI_HEADER_KIB = 20
@@ -32,7 +32,7 @@ class PhpTierArgs(Served):
     # What the application finds in its environment.
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
-    secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
+    secrets: Mapping[Variable, SecretValue] = Field(default_factory=dict, repr=False)
     # The certificates (PEM) by which the application knows its databases, `database.authority`: each in a file, whose
     # path it finds in this variable.
     authorities: Authorities = Field(default_factory=dict)

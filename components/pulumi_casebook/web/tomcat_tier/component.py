@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pulumi_random as random
 from pydantic import Field, model_validator
 
-from pulumi_casebook.core.args import Port, Secret, Unique
+from pulumi_casebook.core.args import Port, Unique
 from pulumi_casebook.core.clients import Clients, Served
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
@@ -17,6 +17,7 @@ from pulumi_casebook.machines.units import UNITS
 from pulumi_casebook.web.application import Application, Source
 from pulumi_casebook.web.environment import (
     Authorities,
+    SecretValue,
     Value,
     Variable,
     authority_files,
@@ -45,7 +46,7 @@ class TomcatTierArgs(Served):
     # What the application finds in its environment.
     environment: Mapping[Variable, Value] = Field(default_factory=dict)
     # The same, secret: encrypted in state, in a file that root alone reads.
-    secrets: Mapping[Variable, Secret] = Field(default_factory=dict, repr=False)
+    secrets: Mapping[Variable, SecretValue] = Field(default_factory=dict, repr=False)
     # The certificates (PEM) by which the application knows its databases, `database.authority`: each in a file, whose
     # path it finds in this variable.
     authorities: Authorities = Field(default_factory=dict)

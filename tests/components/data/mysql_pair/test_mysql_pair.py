@@ -150,7 +150,7 @@ def test_outputs() -> None:
         ({"two_way": True, "lease_seconds": 20}, "lease_seconds: of a single writer, which a Watchdog replaces"),
         ({"user": "pair"}, "user='pair': the server's or the pair's own account"),
         ({"database": "mysql"}, "database='mysql': the server's or the pair's own"),
-        ({"database": "a b"}, "database='a b': String should match pattern"),
+        ({"database": "a b"}, "database='a b': a name in a database: "),
         ({"buffer_pool_mib": "1G"}, "buffer_pool_mib='1G': Input should be a valid integer"),
         ({"colour": "red"}, "colour: no such field"),
     ],

@@ -132,7 +132,7 @@ def test_lifecycle_and_lock() -> None:
     ("values", "sentence"),
     [
         ({"region": "GRA11"}, r"region='GRA11': not a region of object storage; it has BHS, .*GRA, "),
-        ({"project": "acme"}, r"project='acme': String should match pattern"),
+        ({"project": "acme"}, r"project='acme': a Public Cloud project's id: "),
         ({"buckets": {}}, r"buckets=\{\}: Dictionary should have at least 1 item"),
         ({"prefix": None}, r"buckets\.backups\.name: missing; bucket names are shared by all"),
         ({"buckets": {"a": {"name": "Photos"}}}, r"buckets\.a\.name='Photos': S3 wants 3 to 63 lower-case"),

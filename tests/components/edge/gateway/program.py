@@ -22,7 +22,7 @@ def gateway(vpn: Vpn | None = None, machine: str = ADDRESS, **values: Any) -> Ga
         addresses={"gateway": machine},
         ip_forwarding=True,
         ssh_key=ssh_key(),
-        admin_cidrs=["0.0.0.0/0"],
+        admin_cidrs=["198.18.0.0/16", "203.0.113.0/24"],
     )
     given: dict[str, Any] = {
         "machine": group.machines[0],

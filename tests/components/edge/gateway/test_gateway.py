@@ -34,7 +34,10 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
             {"forwards": {n: Forward(port=80, to="10.8.0.9") for n in ("a", "b")}},
             "forwards.b.port=80: taken by forwards.a",
         ),
-        ({"vpn": Vpn(peers={"ann": PEER}, cidr="10.8.0.0/16")}, "vpn.cidr=10.8.0.0/16: overlaps the network"),
+        (
+            {"vpn": Vpn(peers={"ann": PEER}, cidr="10.8.0.0/16")},
+            "vpn.cidr=10.8.0.0/16: the VPN's addresses 10.8.0.0/16 overlap the network",
+        ),
         (
             {"rules": ["drop ip any any -> any any (sid:1;)"], "intrusion_detection": False},
             "intrusion_detection is off",

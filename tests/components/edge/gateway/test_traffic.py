@@ -66,7 +66,7 @@ class Site(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(ssh_key_file: Path) -> Iterator[Site]:
     """Three machines in a row; the one in the middle has the gateway's roles."""
     with Box("world") as world, Box("gateway") as middle, Box("inside") as inside:
         world.plug(middle, PUBLIC)
@@ -82,10 +82,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         peer = world.run("wg pubkey < /run/ann").strip()
         jump = world.run("cat /run/jump.pub").strip()
         with pytest.MonkeyPatch.context() as patch:
-            key = tmp_path_factory.mktemp("key") / "id_ed25519"
-            key.with_suffix(".pub").write_text(jump)
-            key.write_text("unused")
-            patch.setenv("CASEBOOK_SSH_KEY_FILE", str(key))
+            patch.setenv("CASEBOOK_SSH_KEY_FILE", str(ssh_key_file))
             program = lambda: gateway(vpn=Vpn(peers={"ann": peer}), jump_keys={"ann": jump})  # noqa: E731
             made = declares_the_same(program)
         for role in ("base", "gateway", "intrusion-detection"):

@@ -239,7 +239,7 @@ def test_a_dead_server_is_found_within_three_seconds() -> None:
         ({"virtual_addresses": {"a": "10.8.0.10"}}, "virtual_addresses.a=10.8.0.10: haproxy-1's own"),
         ({"virtual_addresses": {"a": "10.8.0.100", "b": "10.8.1.100"}}, "VRRP's router id, and 100 is that of a"),
         ({"virtual_addresses": {"a": "10.8.0.255"}}, "VRRP's router id, and 255 is of no use"),
-        ({"clients": ["0.0.0.0"]}, None),
+        ({"clients": ["192.0.2.7"]}, None),
         ({"clients": ["anyone"]}, "clients.0='anyone': not an IPv4 network"),
     ],
 )
@@ -265,8 +265,8 @@ def test_refusals(values: dict[str, Any], message: str | None) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Backend(servers={"a": "10.8.0.20:99999"}), "an address like 10.8.0.20, or one with a port"),
-        (lambda: Backend(servers={"a": "web.example.org"}), "an address like 10.8.0.20, or one with a port"),
+        (lambda: Backend(servers={"a": "10.8.0.20:99999"}), "a machine's address like 10.8.0.20, or one with a port"),
+        (lambda: Backend(servers={"a": "web.example.org"}), "a machine's address like 10.8.0.20, or one with a port"),
         (lambda: Backend(servers={"a": "10.8.0.20"}, backups=("b",)), "backups=b: not one of the servers a"),
         (lambda: Backend(servers={"a": "10.8.0.20"}, mode="tcp", balance="uri"), "balance=uri: needs mode=http"),
         (

@@ -112,13 +112,10 @@ def test_unbound_accepts_it_and_refuses_what_is_broken(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Box]]:
+def site(ssh_key_file: Path) -> Iterator[dict[str, Box]]:
     """Two name servers, a machine that asks, and whom the name servers ask."""
-    key = tmp_path_factory.mktemp("key") / "id_ed25519"
-    for half in (key, key.with_suffix(".pub")):
-        half.write_text("ssh-ed25519 x")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CASEBOOK_SSH_KEY_FILE", str(key))
+        patch.setenv("CASEBOOK_SSH_KEY_FILE", str(ssh_key_file))
         made = declares_the_same(resolver)
     with Box("client") as client, Box("dns-1") as first, Box("dns-2") as second, Box("upstream") as upstream:
         boxes = {"client": client, "dns-1": first, "dns-2": second, "upstream": upstream}

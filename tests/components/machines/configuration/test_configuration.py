@@ -25,12 +25,12 @@ from pulumi_casebook.machines.configuration.programs.apply import parse
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"role": "Web server"}, "names become host names"),
-        ({"role": "web", "packages": ["nginx\nrole other"]}, "pattern"),
+        ({"role": "Web server"}, "roles become names of files"),
+        ({"role": "web", "packages": ["nginx\nrole other"]}, "a package of Debian"),
         ({"role": "web", "colour": "red"}, "colour: no such field"),
         (
             {"role": "web", "units": [Unit(unit="a.service", restart_on=("/etc/x",))]},
-            "units.a.service: /etc/x is not a file",
+            "units.a.service: /etc/x is none of the files",
         ),
         ({"role": "web", "files": [File(path="/a", content=""), File(path="/a", content="b")]}, "/a is given twice"),
         ({"role": "web", "units": [Unit(unit="a.service"), Unit(unit="a.service", oneshot=True)]}, "given twice"),
@@ -44,9 +44,9 @@ def test_a_configuration_that_does_not_fit_together_is_refused(values: dict[str,
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"path": "etc/x"}, "pattern"),
-        ({"path": "/etc/x", "mode": "644"}, "pattern"),
-        ({"path": "/etc/x", "owner": "root"}, "pattern"),
+        ({"path": "etc/x"}, "an absolute path without spaces"),
+        ({"path": "/etc/x", "mode": "644"}, "permissions in octal, such as 0644"),
+        ({"path": "/etc/x", "owner": "root"}, "a user and a group"),
         ({"path": "/etc/x", "content": "@secret(a)@"}, "/etc/x holds a secret; give it a mode that ends in 0"),
         ({"path": "/etc/x", "content": "Calling __str__ on an Output[T]"}, "not known yet; pass it through apply"),
     ],

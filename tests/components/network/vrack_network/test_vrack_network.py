@@ -63,14 +63,17 @@ def test_what_others_need_of_it_is_known_at_preview() -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"vrack": "main"}, "vrack='main': String should match pattern"),
+        ({"vrack": "main"}, "vrack='main': a vRack's name: pn-"),
         ({"vlan": 4001}, "vlan=4001: Input should be less than or equal to 4000"),
-        ({"cidr": "8.8.8.0/24"}, "cidr='8.8.8.0/24': a vRack network is private (10/8, 172.16/12, 192.168/16)"),
+        (
+            {"cidr": "8.8.8.0/24"},
+            "cidr='8.8.8.0/24': a private network is part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+        ),
         ({"cidr": "10.8.0.0/30"}, "cidr='10.8.0.0/30': too small to hold machines; /29 or wider"),
         ({"cidr": "10.8.0.5/22"}, "cidr='10.8.0.5/22': not an IPv4 network"),
         ({"project": PROJECT}, "project and regions go together"),
         ({"regions": ["GRA11"]}, "project and regions go together"),
-        ({"project": "mine", "regions": ["GRA11"]}, "project='mine': String should match pattern"),
+        ({"project": "mine", "regions": ["GRA11"]}, "project='mine': a Public Cloud project's id"),
     ],
 )
 def test_what_cannot_be_a_network_is_refused_with_its_reason(values: dict[str, Any], reason: str) -> None:
