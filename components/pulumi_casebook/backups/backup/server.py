@@ -68,7 +68,9 @@ class BackupServer(Component[BackupServerArgs]):
     def __init__(self, args: BackupServerArgs) -> None:
         self.machine, self._args = args.machine, args
         rules = render(__file__, "server-alerts.yml.j2", machine=args.machine.name, args=args)
-        self.monitored = Monitored(f"backup-server-{self.name}", [args.machine], rules)
+        # Of each backup that is admitted.
+        self._figures: list[str] = []
+        self.monitored = Monitored(f"backup-server-{self.name}", [args.machine], rules, figures=self._figures)
         key = tls.PrivateKey(f"{self.name}-host", algorithm="ED25519", opts=self.child())
         self.host_key = key.public_key_openssh.apply(str.strip)
         self.applied = args.machine.configure(
@@ -101,6 +103,9 @@ class BackupServer(Component[BackupServerArgs]):
                 f"Backup {name!r}: becomes the Unix user backup-{name} on {self.machine.name}; {LONGEST_NAME} "
                 "characters at most"
             )
+        self._figures += [
+            f'casebook_backup_{figure}_timestamp_seconds{{backup="{name}"}}' for figure in ("pruned", "verified")
+        ]
         admitted = self.machine.configure(
             account(name, self._args, there, keep),
             role=f"backup-of-{name}",
