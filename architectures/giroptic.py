@@ -134,8 +134,7 @@ class Giroptic(Architecture[Settings]):
             )
             watching = (monitoring,)
             web += helpers(args, args.peaks, [Allow(port=port, sources=balancer) for port in UploadTier.ports])
-            webhook = args.scaling.webhook if args.scaling else None
-            Monitoring("monitoring", machine=monitoring, machines=web, over="public", webhook=webhook)
+            Monitoring("monitoring", machine=monitoring, machines=web, over="public")
 
         storage = SwiftStorage(
             "storage",

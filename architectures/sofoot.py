@@ -228,7 +228,6 @@ class SoFoot(Architecture[Settings]):
             machines=site.machines,
             over="public",
             probes={"site": balancer.url},
-            webhook=args.scaling.webhook if args.scaling else None,
         )
         if args.cdn:
             Cdn.of("cdn", args.cdn)

@@ -39,7 +39,7 @@ SCALING: dict[str, Any] = {
         "minimum": 0,
         "maximum": 1,
         "cooldown_seconds": 30,
-        "webhook": "http://127.0.0.1:9095/drill",
+        "alertmanager": "http://127.0.0.1:9095",
     },
 }
 

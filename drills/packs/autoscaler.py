@@ -1,4 +1,4 @@
-"""A machine more, and one less; a stack's autoscaler at work, told of an alert as Alertmanager tells it."""
+"""A machine more, and one less; a stack's autoscaler at work, and an alert that Alertmanager knows."""
 
 import contextlib
 import json
@@ -7,7 +7,9 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -15,6 +17,7 @@ from drills.deployment import up
 from drills.drill import Figure
 from drills.load import Load
 from drills.patience import seconds_until
+from stacks.deployed_stack import DeployedStack, ssh_client
 from stacks.environment import CHECKOUT
 from stacks.stack_files import stack_file
 
@@ -49,30 +52,33 @@ def changed(stack: str, settings: Mapping[str, Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def autoscaler(stack: str, settings: Mapping[str, Any]) -> Iterator[Callable[[str], None]]:
-    """The stack with more settings, `scaling` among them, and its autoscaler.
+    """The stack with more settings, `scaling` among them, and its autoscaler, which asks through an SSH tunnel.
 
-    Gives what tells the autoscaler that an alert is `firing`, or `resolved`.
+    Gives what makes Alertmanager know an alert as `firing`, or `resolved`.
     """
-    with changed(stack, settings):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stacks", "scale", stack], cwd=CHECKOUT, stdout=subprocess.DEVNULL
-        )
-        try:
-            yield lambda status: tell(settings["scaling"]["webhook"], status)
-        finally:
-            process.terminate()
-            process.wait(300)
+    with changed(stack, settings), contextlib.ExitStack() as running:
+        watcher = DeployedStack.named(stack).machines["monitoring"]
+        port = urlsplit(settings["scaling"]["alertmanager"]).port
+        tunnel = [*ssh_client(watcher.via, "-N", "-L", f"{port}:127.0.0.1:9093"), f"debian@{watcher.public}"]
+        for command in (tunnel, [sys.executable, "-m", "stacks", "scale", stack]):
+            process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+            running.callback(process.wait, 300)
+            running.callback(process.terminate)
+        yield lambda status: tell(settings["scaling"]["alertmanager"], status)
 
 
-def tell(webhook: str, status: str) -> None:
-    """As soon as the autoscaler listens."""
-    message = json.dumps({"alerts": [{"status": status, "labels": ALERT}]}).encode()
+def tell(alertmanager: str, status: str) -> None:
+    """As Prometheus does, as soon as the tunnel is open."""
+    end = datetime.now(UTC) + timedelta(hours=1 if status == "firing" else 0)
+    message = json.dumps([{"labels": ALERT, "endsAt": end.isoformat()}]).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{alertmanager}/api/v2/alerts", message, headers)  # noqa: S310 (http)
 
     def told() -> bool:
         try:
-            with urllib.request.urlopen(webhook, message, timeout=5) as answer:  # noqa: S310 (http, see AutoscalerArgs)
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except urllib.error.URLError:
             return False
 
-    seconds_until(told, "the autoscaler", 120)
+    seconds_until(told, "Alertmanager", 120)

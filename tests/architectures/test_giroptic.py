@@ -13,7 +13,7 @@ from tests.harness import Registered, declare, declares_the_same, only
 
 FILE = Path(__file__).parents[2] / "stacks/Pulumi.giroptic.yaml"
 PEAKS = {"instances": 2, "vrack": "pn-1002", "monitoring": "vps-0a1b2c06.vps.ovh.net"}
-SCALING = {"setting": "peaks.instances", "minimum": 0, "maximum": 4, "webhook": "http://192.0.2.7:9095/token"}
+SCALING = {"setting": "peaks.instances", "minimum": 0, "maximum": 4}
 
 
 def configuration(**changes: Any) -> dict[str, str]:
@@ -114,7 +114,7 @@ def test_hourly_instances_are_an_option(stack: list[Registered]) -> None:
     with_it = declares_the_same(architectures.build, config=configuration(peaks=PEAKS, scaling=SCALING))
     assert not [one for one in stack if one.type.startswith("openstack:compute")]
     assert {one.name for one in of(with_it, "TcpFarmServer")} >= {"front-443-peak-1", "front-443-peak-2"}
-    assert "webhook" in bundle(with_it, "monitoring-monitoring")
+    assert "alert: Load" in bundle(with_it, "monitoring-monitoring")
 
 
 def test_nothing_to_scale_is_refused() -> None:

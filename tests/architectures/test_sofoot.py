@@ -113,14 +113,12 @@ def test_a_cdn_is_an_option(stack: list[Registered]) -> None:
 
 @pytest.mark.claim("SOF-6")
 def test_automatic_scaling_is_an_option(stack: list[Registered]) -> None:
-    scaling = {
-        "setting": "web_instances", "minimum": 5, "maximum": 9, "webhook": "http://192.0.2.7:9095/token"
-    }  # fmt: skip
+    scaling = {"setting": "web_instances", "minimum": 5, "maximum": 9}
     with_it = declare(
         architectures.build, preview=False, config=configuration(scaling=scaling), datacenters=DATACENTERS
     )
-    assert "webhook" not in bundle(stack, "monitoring-monitoring")
-    assert "webhook" in bundle(with_it, "monitoring-monitoring")
+    # It asks Alertmanager, which knows nothing of it.
+    assert bundle(with_it, "monitoring-monitoring") == bundle(stack, "monitoring-monitoring")
 
 
 def test_user_data_holds_the_public_key_and_nothing_else(stack: list[Registered], ssh_key_file: Path) -> None:

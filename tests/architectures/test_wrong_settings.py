@@ -19,7 +19,7 @@ from tests.invalid_inputs import HOSTILE, Wrong, complaints, mistakes, put, swep
 FILES = sorted((Path(__file__).parents[2] / "stacks").glob("Pulumi.*.yaml"))
 PROJECT = "0123456789ab4cdef0123456789abcde"
 CDN = {"zone": "example.org", "subdomain": "static", "target": "cdn.example.net.", "ttl": 3600}
-SCALING = {"setting": "web_instances", "minimum": 1, "maximum": 9, "webhook": "http://192.0.2.7:9095/token"}
+SCALING = {"setting": "web_instances", "minimum": 1, "maximum": 9}
 SMS = {"to": ["+33612345678"], "operators": [{"url": "https://sms.example.net/messages", "token": "of the operator"}]}
 SIZES = {"front": 4, "nginx": 2, "php": 2, "memcached": 1, "sql": 2}
 PLACE_SIZES = {"haproxy": 1, "proxy": 1, "keys": 1, "mobile": 1}

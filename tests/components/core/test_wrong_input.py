@@ -33,7 +33,7 @@ COMPONENTS = [kind for kind in derived(Component) if "Arguments" in vars(kind)]
 # Models that are no component's own, or in no example of one.
 MODELS: dict[type[Args], dict[str, Any]] = {
     AddressPlanArgs: {"cidr": "10.8.0.0/24", "tiers": {"web": "16/28"}},
-    AutoscalerArgs: {"setting": "web", "minimum": 1, "maximum": 3, "webhook": "http://192.0.2.7:9095/token"},
+    AutoscalerArgs: {"setting": "web", "minimum": 1, "maximum": 3},
     Probe: {"type": "http", "port": 80, "url": "/health"},
     BucketArgs: {
         "versioning": True,

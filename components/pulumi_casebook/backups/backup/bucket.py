@@ -8,7 +8,7 @@ import pulumi
 from pydantic import AfterValidator
 
 from pulumi_casebook.backups.backup.calendar import calendar
-from pulumi_casebook.backups.backup.keeper import Keeper, keeper
+from pulumi_casebook.backups.backup.keeper import Keeper, figures_of, keeper
 from pulumi_casebook.core.args import InputError, Label, Project
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.data.object_storage import (
@@ -147,11 +147,13 @@ class BackupBucket(Component[BackupBucketArgs]):
         wanted = BucketArgs(versioning=True, lifecycle=rules, keep=args.keep)
         self._bucket = declare_bucket(self, args.project, args.region, "backups", args.bucket, wanted)
         self.watches: list[Monitored] = []
+        # Of each backup that is admitted.
+        self._figures: list[str] = []
         if args.pruner:
             self._prunes = declare_user(self, args.project, "pruner", pruner(args.bucket))
             role = keeper(args, PROGRAM, directories=[Directory(path=ACCOUNTS, mode="0700")])
             self._keeps = args.pruner.configure(role, role=PROGRAM, opts=self.child()).applied
-            self.watches.append(args.watched(f"{PROGRAM}-{self.name}", args.pruner))
+            self.watches.append(args.watched(f"{PROGRAM}-{self.name}", args.pruner, self._figures))
 
     def admit(
         self,
@@ -167,6 +169,7 @@ class BackupBucket(Component[BackupBucketArgs]):
             raise InputError(f"Backup {name!r}: to={self.name}: nobody prunes there; give it a machine as its pruner")
         if name in (ARCHIVES, "pruner"):
             raise InputError(f"Backup {name!r}: a bucket has something else of this name")
+        self._figures += figures_of(name)
         place = self._place(machine, name, name, saver(self._args.bucket, name))
         admitted = self._args.pruner.configure(
             account(name, place, keep),

@@ -30,9 +30,15 @@ class Keeper(ComponentArgs):
     # Age of its last verification, in days.
     verification_days: Positive = 9
 
-    def watched(self, name: str, machine: Machine) -> Monitored:
-        """What tells that it is too long ago."""
-        return Monitored(name, [machine], render(__file__, "keeper-alerts.yml.j2", machine=machine.name, args=self))
+    def watched(self, name: str, machine: Machine, figures: Sequence[str]) -> Monitored:
+        """What tells that it is too long ago, or that nobody says when it was."""
+        rules = render(__file__, "keeper-alerts.yml.j2", machine=machine.name, args=self)
+        return Monitored(name, [machine], rules, figures=figures)
+
+
+def figures_of(name: str) -> list[str]:
+    """What a keeper shows of the backup NAME, as PromQL selects it."""
+    return [f'casebook_backup_{figure}_timestamp_seconds{{backup="{name}"}}' for figure in ("pruned", "verified")]
 
 
 def keeper(

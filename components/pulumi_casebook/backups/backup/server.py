@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pulumi
 import pulumi_tls as tls
 
-from pulumi_casebook.backups.backup.keeper import Keeper, keeper
+from pulumi_casebook.backups.backup.keeper import Keeper, figures_of, keeper
 from pulumi_casebook.core.args import Folder, InputError, Port
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
@@ -55,7 +55,9 @@ class BackupServer(Component[BackupServerArgs]):
     @takes(BackupServerArgs)
     def __init__(self, args: BackupServerArgs) -> None:
         self.machine, self._args = args.machine, args
-        self.monitored = args.watched(f"{PROGRAM}-{self.name}", args.machine)
+        # Of each backup that is admitted.
+        self._figures: list[str] = []
+        self.monitored = args.watched(f"{PROGRAM}-{self.name}", args.machine, self._figures)
         key = tls.PrivateKey(f"{self.name}-host", algorithm="ED25519", opts=self.child())
         self.host_key = key.public_key_openssh.apply(str.strip)
         self.applied = args.machine.configure(
@@ -88,6 +90,7 @@ class BackupServer(Component[BackupServerArgs]):
                 f"Backup {name!r}: becomes the Unix user backup-{name} on {self.machine.name}; {LONGEST_NAME} "
                 "characters at most"
             )
+        self._figures += figures_of(name)
         admitted = self.machine.configure(
             account(name, self._args, there, keep),
             role=f"backup-of-{name}",

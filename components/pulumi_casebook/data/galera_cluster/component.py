@@ -66,8 +66,9 @@ class GaleraCluster(Component[GaleraClusterArgs]):
         self.monitored = Monitored(
             f"galera-{self.name}",
             args.machines,
-            alerts(__file__, args.machines, args=args, elsewhere=elsewhere(args)),
+            alerts(__file__, args.machines, name=self.name, args=args, elsewhere=elsewhere(args)),
             figures=("casebook_galera_primary",),
+            writes="galera",
         )
         if args.replica_of:
             accounts = {name: args.replica_of.passwords[name] for name in PASSWORDS}

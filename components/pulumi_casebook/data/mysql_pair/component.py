@@ -55,8 +55,9 @@ class MysqlPair(Component[MysqlPairArgs]):
         self.monitored = Monitored(
             f"mysql-pair-{self.name}",
             args.machines,
-            alerts(__file__, args.machines, args=args),
+            alerts(__file__, args.machines, name=self.name, args=args),
             figures=("casebook_mysql_writer",),
+            writes="mysql-pair",
         )
         self.password, pair, authority = self._drawn("application"), self._drawn("pair"), Authority(self)
         self.authority = authority.pem

@@ -176,7 +176,9 @@ class Monitored:
     rules: str
     exporters: tuple[Exporter, ...] = ()
     # Figures that each of the machines writes for its exporter, as PromQL selects them; one that is missing is told.
-    figures: tuple[str, ...] = ()
+    figures: Sequence[str] = ()
+    # The file of figures, by its name without `.prom`, that a program on each of them writes again and again.
+    writes: str = ""
 
 
 def alerts(beside: str, machines: Iterable[Machine], **values: Any) -> str:

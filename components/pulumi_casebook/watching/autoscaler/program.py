@@ -2,27 +2,25 @@
 
     casebook-autoscaler STACK SETTINGS       e.g. casebook-autoscaler production casebook:settings
 
-SETTINGS is the configuration key that holds the stack's settings; its `scaling` is read (AutoscalerArgs). Listens for
-Alertmanager's webhooks at http://ADDRESS:PORT/TOKEN, the last two from `scaling.webhook`. While the alert fires for a
-machine that counts, one instance is added, after the cool-down another; when none fires any more they leave, one by
-one. Each step changes the setting in the stack's file and runs `up` through Pulumi's Automation API, so that what runs
-is what the file says, and a person may do the same by hand.
+SETTINGS is the configuration key that holds the stack's settings; its `scaling` is read (AutoscalerArgs). At each look
+it asks Alertmanager what fires now, whatever it was told before. While the alert fires for a machine that counts, one
+instance is added, after the cool-down another; when for a while none has fired they leave, one by one. Each step
+changes the setting in the stack's file and runs `up` through Pulumi's Automation API, so that what runs is what the
+file says, and a person may do the same by hand.
 
 It runs where `pulumi up` runs: beside the program, the state and the account's credentials.
 """
 
-import hmac
+import http.client
 import json
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
 from pulumi import automation
 from pydantic import ValidationError
@@ -31,6 +29,17 @@ from pulumi_casebook.core.args import InputError, explained
 from pulumi_casebook.watching.autoscaler.args import AutoscalerArgs
 
 PERIOD = 5  # seconds between two decisions
+# Seconds without the alert before an instance leaves. Prometheus tells an Alertmanager that was started anew what fires
+# within a minute, and not all of it at once.
+QUIET = 120
+# Fires as long as Prometheus works: where it does not, it is not known that nothing else fires.
+HEARTBEAT = "Heartbeat"
+# Also what is held back: an alert that nobody is told of fires all the same.
+QUESTION = "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true"
+
+
+class Unknown(Exception):
+    """It is not known what fires, so that nothing is to be done."""
 
 
 class Size(Protocol):
@@ -83,26 +92,42 @@ class Autoscaler:
     args: AutoscalerArgs
     size: Size
     clock: Callable[[], float] = time.monotonic
-    firing: set[str] = field(default_factory=set)
     last: float | None = None
+    # Since when nothing is known to fire.
+    quiet: float | None = None
 
-    def heard(self, message: Mapping[str, Any]) -> None:
-        """Note a webhook's alerts: those that count, by machine."""
-        for alert in message.get("alerts", []):
-            labels = alert.get("labels", {})
-            machine = str(labels.get("machine", ""))
-            if labels.get("alertname") == self.args.alert and machine.startswith(tuple(self.args.machines)):
-                (self.firing.add if alert.get("status") == "firing" else self.firing.discard)(machine)
+    def firing(self) -> set[str]:
+        """The machines for which the alert fires. Errors: Unknown."""
+        try:
+            with urllib.request.urlopen(self.args.alertmanager.rstrip("/") + QUESTION, timeout=10) as answer:  # noqa: S310 (loopback, or https)
+                found = [alert["labels"] for alert in json.load(answer)]
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            raise Unknown(f"Alertmanager does not tell what fires: {error}") from None
+        if not any(labels["alertname"] == HEARTBEAT for labels in found):
+            raise Unknown(f"{HEARTBEAT} does not fire: Prometheus does not work, or has not told Alertmanager yet")
+        machines = {labels.get("machine", "") for labels in found if labels["alertname"] == self.args.alert}
+        return {machine for machine in machines if machine.startswith(tuple(self.args.machines))}
 
     def step(self) -> int | None:
-        """Take one step if it is due; the new number of instances, or None."""
+        """Take one step if it is due; the new number of instances, or None. Errors: Unknown."""
+        try:
+            firing = self.firing()
+        except Unknown:
+            self.quiet = None
+            raise
+        if firing:
+            self.quiet = None
+        elif self.quiet is None:
+            self.quiet = self.clock()
         if self.last is not None and self.clock() - self.last < self.args.cooldown_seconds:
             return None
+        if self.quiet is not None and self.clock() - self.quiet < QUIET:
+            return None
         now = self.size.get()
-        wanted = min(max(now + (1 if self.firing else -1), self.args.minimum), self.args.maximum)
+        wanted = min(max(now + (1 if firing else -1), self.args.minimum), self.args.maximum)
         if wanted == now:
             return None
-        print(f"{now} to {wanted} instances ({', '.join(sorted(self.firing)) or 'no alert fires'})", flush=True)
+        print(f"{now} to {wanted} instances ({', '.join(sorted(firing)) or 'no alert fires'})", flush=True)
         try:
             self.size.set(wanted)
         finally:
@@ -110,48 +135,27 @@ class Autoscaler:
             self.last = self.clock()
         return wanted
 
-    def run(self, address: str) -> None:
-        """Listen and decide, for ever."""
-        webhook = urlsplit(self.args.webhook)
-        port = webhook.port or (443 if webhook.scheme == "https" else 80)
-        server = listener((address, port), webhook.path, self)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    def run(self) -> None:
+        """Decide, for ever."""
+        said = ""
         while True:
             try:
                 self.step()
+                said = ""
+            except Unknown as error:
+                if str(error) != said:
+                    print(f"{error}; nothing is added or removed", file=sys.stderr, flush=True)
+                said = str(error)
             except automation.CommandError as error:
                 print(f"{error}\ntried again after the cool-down", file=sys.stderr, flush=True)
             time.sleep(PERIOD)
 
 
-def listener(address: tuple[str, int], path: str, scaler: Autoscaler) -> ThreadingHTTPServer:
-    """The server of webhooks; who does not know the path is refused."""
-
-    class Webhook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            if not hmac.compare_digest(self.path.encode(), path.encode()):
-                return self.answer(403)
-            try:
-                scaler.heard(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0)))))
-            except (ValueError, AttributeError):
-                return self.answer(400)
-            return self.answer(200)
-
-        def answer(self, status: int) -> None:
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
-            """Nothing: the path holds the token."""
-
-    return ThreadingHTTPServer(address, Webhook)
-
-
-def serve(stack: PulumiStack, address: str = "0.0.0.0") -> None:  # noqa: S104 (monitoring is another machine)
+def serve(stack: PulumiStack) -> None:
     """Errors: KeyboardInterrupt once it is to end, also in the background of a shell, or by a service manager."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    Autoscaler(stack.scaling(), stack).run(address)
+    Autoscaler(stack.scaling(), stack).run()
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from pulumi_casebook.core.args import Label, Port, Unique, check_path, form
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import Machine
 
+# OpenSearch's cluster.max_shards_per_node is 1000; some are its own, and those of a day that is not deleted yet.
+SHARDS = 950
 Days = Annotated[int, Field(ge=1)]
 Path = Annotated[
     str,
@@ -52,7 +54,19 @@ class LogsArgs(ComponentArgs):
         for machine in (self.machine, *self.machines):
             if machine.address is None:
                 raise ValueError(f"{machine.name} has no private network, where lines travel; give it one")
-        unknown = self.tag_retention_days.keys() - {"http", "system", *self.files, *self.programs}
+        unknown = self.tag_retention_days.keys() - {"http", *self.tags}
         if unknown:
             raise ValueError(f"tag_retention_days: no file and no program has the tag {', '.join(sorted(unknown))}")
+        days = {tag: self.tag_retention_days.get(tag, self.retention_days) for tag in self.tags}
+        if sum(days.values()) > SHARDS:
+            told = ", ".join(f"{tag} {number}" for tag, number in days.items())
+            raise ValueError(
+                f"retention_days, tag_retention_days: {sum(days.values())} days in all ({told}), and a day of a tag is "
+                f"an index; the store takes no more than {SHARDS}, and then refuses every line of a new day"
+            )
         return self
+
+    @property
+    def tags(self) -> list[str]:
+        """All that a line may have."""
+        return list(dict.fromkeys(("system", *self.files, *self.programs)))

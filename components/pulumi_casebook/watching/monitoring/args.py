@@ -30,6 +30,7 @@ from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import Monitored
 
 EXPORTER_PORT = 9100
+OWN_JOBS = {"machines", "probes", "prometheus", "alertmanager"}
 
 
 def _server(value: str) -> str:
@@ -56,16 +57,30 @@ class ThresholdsArgs(Args):
     load_per_core: Positive = 2
     # Space of a file system that is taken, in %.
     disk_percent: Percent = 85
+    # The same when somebody must come at once.
+    disk_full_percent: Percent = 95
+    # In how many hours a file system that goes on filling as it does would be full.
+    disk_hours: Positive = 24
     # Inodes of a file system that are taken, in %.
     inodes_percent: Percent = 85
     # Traffic of one direction, in % of the link's speed.
     network_percent: Percent = 80
     # Speed of links that do not know their own (virtual machines), in Mbit/s.
     link_mbps: Positive = 1000
-    # Minutes without an answer after which a machine, an exporter or a probed page is down.
+    # Connections that the firewall remembers, in % of those that it can: beyond, the kernel drops new ones.
+    conntrack_percent: Percent = 80
+    # How far a machine's clock may be from the watching machine's, in seconds.
+    clock_seconds: Positive = 2
+    # Minutes without an answer after which a machine, an exporter, a unit or a probed page is down.
     down_minutes: Minutes = 2
-    # Days before a probed page's certificate ends.
+    # How often a unit may have been started again within 15 minutes.
+    unit_restarts: Positive = 3
+    # Days before the certificate of a probed page, or one in a file of a machine, ends.
     certificate_days: Positive = 14
+    # Days for which a security update, or the new start that it needs, may wait.
+    update_days: Annotated[int, Field(ge=1)] = 7
+    # Minutes for which a mail may wait on a machine.
+    mail_minutes: Minutes = 15
 
 
 class MailArgs(Args):
@@ -165,6 +180,8 @@ class MonitoringArgs(ComponentArgs):
     night: NightArgs | None = None
     # An address that alerts are posted to, as Alertmanager's JSON.
     webhook: SecretUrl | None = Field(default=None, repr=False)
+    # An address elsewhere that is posted to every minute while all of it works; its keeper tells when nothing comes.
+    heartbeat: SecretUrl | None = Field(default=None, repr=False)
     # Who else sees the pages of Prometheus (9090) and Alertmanager (9093), which ask for no password; the
     # administrators use an SSH tunnel.
     viewers_cidrs: Sources = ()
@@ -193,7 +210,7 @@ class MonitoringArgs(ComponentArgs):
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"{twice[0]}: a file of rules has this name; a name is of one component alone")
         jobs = {exporter.name for one in value for exporter in one.exporters}
-        if taken := sorted({"machines", "prometheus", "probes"} & jobs):
+        if taken := sorted(OWN_JOBS & jobs):
             raise ValueError(f"{taken[0]}: the name of one of Monitoring's own jobs, not of an exporter")
         return value
 

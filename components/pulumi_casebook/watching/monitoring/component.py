@@ -16,7 +16,9 @@ from pulumi_casebook.watching.monitoring.args import EXPORTER_PORT, MonitoringAr
 PROMETHEUS_PORT, ALERTMANAGER_PORT = 9090, 9093
 PROBE_PORT, SMS_PORT = 9115, 9095
 RULES = "/etc/prometheus/rules"
-SMS_PROGRAM = Path(__file__).with_name("programs") / "sms.py"
+FIGURES_PROGRAM = "/usr/local/sbin/casebook-figures"
+PROGRAMS = Path(__file__).with_name("programs")
+SYSTEM = "/etc/systemd/system"
 # What is no disk. The exporter's own list has overlay as well, which is the root of a machine in a container.
 NO_DISK = (
     *("autofs", "binfmt_misc", "bpf", "cgroup2?", "configfs", "debugfs", "devpts", "devtmpfs", "fusectl", "hugetlbfs"),
@@ -98,12 +100,17 @@ def exporter(access: Sequence[Allow]) -> Configuration:
         "--collector.textfile.directory=/var/lib/prometheus/node-exporter "
         f'--collector.filesystem.fs-types-exclude=^({"|".join(NO_DISK)})$"\n',
     )
+    program = File(path=FIGURES_PROGRAM, content=(PROGRAMS / "figures.py").read_text(), mode="0755")
+    unit = File(path=f"{SYSTEM}/casebook-figures.service", content=render(__file__, "figures.service.j2"))
     return Configuration(
         role="exporter",
-        packages=("prometheus-node-exporter",),
+        packages=("openssl", "prometheus-node-exporter"),
         directories=(FIGURES,),
-        files=(options,),
-        units=(Unit(unit="prometheus-node-exporter.service", restart_on=(options.path,)),),
+        files=(options, program, unit),
+        units=(
+            Unit(unit="prometheus-node-exporter.service", restart_on=(options.path,)),
+            Unit(unit="casebook-figures.service", restart_on=(program.path, unit.path)),
+        ),
         allow=tuple(access),
         ready=Ready(command=_answers(EXPORTER_PORT, "metrics")),
     )
@@ -126,6 +133,7 @@ def monitoring(args: MonitoringArgs) -> Configuration:
         content=render(
             __file__,
             "prometheus.yml.j2",
+            machine=args.machine.name,
             interval=args.interval_seconds,
             jobs=args.jobs,
             probes=args.probes,
@@ -133,7 +141,7 @@ def monitoring(args: MonitoringArgs) -> Configuration:
         ),
     )
     rules = (
-        File(path=f"{RULES}/machines.yml", content=render(__file__, "rules.yml.j2", t=args.thresholds)),
+        File(path=f"{RULES}/machines.yml", content=render(__file__, "rules.yml.j2", args=args, t=args.thresholds)),
         *(
             File(
                 path=f"{RULES}/{one.name}.yml",
@@ -152,6 +160,7 @@ def monitoring(args: MonitoringArgs) -> Configuration:
             sms_port=SMS_PORT,
             night=args.night,
             webhook=args.webhook is not None,
+            heartbeat=args.heartbeat is not None,
         ),
         owner="root:prometheus",
         mode="0640",
@@ -206,13 +215,20 @@ def targets(
     lists = {job: render(__file__, "machines.yml.j2", machines=machines, asked=asked) for job, asked in jobs.items()}
     if probes:
         lists["probes"] = render(__file__, "probes.yml.j2", probes=probes)
+    expected = File(
+        path=f"{METRICS}/targets.prom", content=render(__file__, "targets.prom.j2", jobs=jobs, probes=probes)
+    )
     ask = f"promtool query instant http://127.0.0.1:{PROMETHEUS_PORT}"
     # A machine that does not answer is named in the message.
     seen = f"""{ask} 'count(up{{job="machines"}} == 1) >= {len(jobs["machines"])}' | grep -q . || """
     seen += f"""{{ {ask} 'up{{job="machines"}} == 0'; false; }}"""
     return Configuration(
         role="monitoring-targets",
-        files=tuple(File(path=f"/etc/prometheus/{job}.yml", content=content) for job, content in lists.items()),
+        directories=(FIGURES,),
+        files=(
+            *(File(path=f"/etc/prometheus/{job}.yml", content=content) for job, content in lists.items()),
+            expected,
+        ),
         ready=Ready(command=seen, seconds=wait_seconds) if wait_seconds else None,
     )
 
@@ -249,7 +265,7 @@ def sms(args: SmsArgs) -> Configuration:
     """The role that turns alerts into text messages."""
     program = File(
         path="/usr/local/sbin/casebook-sms",
-        content=SMS_PROGRAM.read_text(),
+        content=(PROGRAMS / "sms.py").read_text(),
         mode="0755",
     )
     settings = {"port": SMS_PORT, "to": args.to, "urls": [operator.url for operator in args.operators]}
@@ -265,7 +281,7 @@ def sms(args: SmsArgs) -> Configuration:
             )
             for number in range(len(args.operators))
         ),
-        File(path="/etc/systemd/system/casebook-sms.service", content=render(__file__, "sms.service.j2")),
+        File(path=f"{SYSTEM}/casebook-sms.service", content=render(__file__, "sms.service.j2")),
     )
     return Configuration(
         role="sms",
@@ -311,4 +327,6 @@ def _secrets(args: MonitoringArgs) -> Secrets:
         secrets["smtp_password"] = args.mail.password
     if args.webhook is not None:
         secrets["webhook"] = args.webhook
+    if args.heartbeat is not None:
+        secrets["heartbeat"] = args.heartbeat
     return secrets

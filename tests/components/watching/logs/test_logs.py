@@ -97,6 +97,10 @@ def test_rsyslog_accepts_its_files(values: dict[str, Any], tmp_path: Path) -> No
         ({"machines": []}, "machines=[]: Tuple should have at least 1 item"),
         ({"retention_days": 0}, "retention_days=0: Input should be greater than or equal to 1"),
         ({"tag_retention_days": {"mail": 3}}, "tag_retention_days: no file and no program has the tag mail"),
+        (
+            {"programs": {"http": "haproxy", "mail": "postfix"}, "retention_days": 365},
+            "1095 days in all (system 365, http 365, mail 365), and a day of a tag is an index",
+        ),
         ({"files": {"http": "access.log"}}, "files.http='access.log': an absolute path"),
         ({"programs": {"http": 'a"b'}}, "a program as the system's log names it"),
         ({"network": False}, "logs has no private network, where lines travel; give it one"),

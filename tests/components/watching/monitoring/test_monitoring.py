@@ -73,7 +73,7 @@ EVERYTHING: dict[str, Any] = {
 def test_a_vps_watches_itself_and_every_machine(snapshot: SnapshotAssertion) -> None:
     registered = declares_the_same(program("web-1", "db-1"))
     for name in ("monitoring", "web-1", "db-1"):
-        assert role(registered, name, "exporter")["packages"] == ["prometheus-node-exporter"]
+        assert role(registered, name, "exporter")["packages"] == ["openssl", "prometheus-node-exporter"]
     assert only(registered, "Command", "monitoring-monitoring").inputs["stdin"] == snapshot(name="monitoring")
     assert only(registered, "Command", "monitoring-monitoring-targets").inputs["stdin"] == snapshot(name="targets")
     assert only(registered, "Command", "web-1-exporter").inputs["stdin"] == snapshot(name="exporter")
@@ -283,6 +283,8 @@ def test_up_need_not_wait_for_the_machines() -> None:
         ),
         ({"watches": [Monitored("machines", [], "")]}, "watches=.*: machines: a file of rules has this name"),
         ({"wait_seconds": -1}, "wait_seconds=-1: Input should be greater than or equal to 0"),
+        ({"viewers_cidrs": ["0.0.0.0/0"]}, "nearly everybody; name the networks"),
+        ({"viewers_cidrs": ["0.0.0.0/1", "128.0.0.0/1"]}, "nearly everybody; name the networks"),
         ({"viewers_cidrs": ["everyone"]}, "viewers_cidrs.0='everyone': not an IPv4 network"),
     ],
 )
