@@ -47,8 +47,8 @@ def bundle(stack: list[Registered], name: str) -> str:
 
 
 def behind(stack: list[Registered], name: str) -> list[str]:
-    """The servers of a HAProxy's configuration."""
-    return re.findall(r"^\|\s+server (\S+)", bundle(stack, f"{name}-haproxy"), re.M)
+    """The servers of a HAProxy's configuration, but for its own tier."""
+    return re.findall(r"^\|\s+server (\S+)", bundle(stack, f"{name}-haproxy").partition("backend members")[0], re.M)
 
 
 def numbered(name: str, numbers: range) -> list[str]:
