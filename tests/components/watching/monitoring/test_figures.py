@@ -22,6 +22,7 @@ UNITS = {
     "retried.service": "Type=oneshot RemainAfterExit=no NRestarts=3 ActiveState=activating SubState=auto-restart",
     "backup.timer": "Triggers=backup.service ActiveState=active SubState=waiting",
     "expire.timer": "Triggers=expire.service ActiveState=inactive SubState=dead",
+    "keepalived.service": "Type=notify RemainAfterExit=no NRestarts=0 ActiveState=inactive SubState=dead",
     "x\\x2dy.path": "Triggers=x.service ActiveState=active SubState=waiting",
     # What those start.
     "backup.service": "Type=oneshot RemainAfterExit=no NRestarts=0 ActiveState=failed SubState=failed",
@@ -62,6 +63,8 @@ def shown(place: Path, patch: pytest.MonkeyPatch) -> str:
     second = {"services": {name: [] for name in DECLARED[3:]}, "files": ["/etc/chain.pem"]}
     for number, role in enumerate((first, second)):
         (roles / f"{number}.json").write_text(json.dumps(role))
+    (roles / "resting").mkdir()
+    (roles / "resting/drp-site").write_text("keepalived.service\n")
     (programs / "units.json").write_text(json.dumps(UNITS))
     (programs / "systemctl").write_text(SYSTEMCTL)
     (programs / "systemctl").chmod(0o755)
@@ -74,8 +77,12 @@ def shown(place: Path, patch: pytest.MonkeyPatch) -> str:
 def test_a_machine_shows_what_does_not_run_and_what_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = dict(line.rsplit(" ", 1) for line in shown(tmp_path, monkeypatch).splitlines())
     escaped = {name: name.replace("\\", "\\\\") for name in UNITS}
-    active = {name: found[f'casebook_unit_active{{unit="{escaped[name]}"}}'] for name in UNITS}
-    assert active == {name: str(int(name in WORK)) for name in UNITS}
+    assert found['casebook_unit_rests{unit="keepalived.service"}'] == "1"
+    active = {
+        name: found[f'casebook_unit_active{{unit="{escaped[name]}"}}'] for name in UNITS if name != "keepalived.service"
+    }
+    assert active == {name: str(int(name in WORK)) for name in UNITS if name != "keepalived.service"}
+    assert 'casebook_unit_active{unit="keepalived.service"}' not in found
     assert found['casebook_unit_restarts_total{unit="php8.4-fpm.service"}'] == "7"
     for file, days in (("/etc/haproxy.pem", 90), ("/etc/chain.pem", 9)):
         ends = float(found[f'casebook_certificate_end_timestamp_seconds{{file="{file}"}}'])

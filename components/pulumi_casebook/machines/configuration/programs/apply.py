@@ -504,6 +504,8 @@ def unneeded(role: str, old: Memory, wanted: Role) -> tuple[list[str], list[str]
 def stop(units: list[str]) -> None:
     for unit in units:
         run("systemctl", "disable", "--now", "--quiet", unit, check=False)
+        # One that ended with an error when it was told to end would be seen as failed after its file is gone.
+        run("systemctl", "reset-failed", unit, check=False)
 
 
 def refresh(units: list[str]) -> None:

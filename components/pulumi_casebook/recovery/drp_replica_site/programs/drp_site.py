@@ -23,6 +23,8 @@ from typing import Any
 
 SETTINGS = Path(os.environ.get("DRP_SITE", "/etc/drp-site.json"))
 STATE = Path(os.environ.get("DRP_SITE_STATE", "/var/lib/drp-site"))
+# Who watches the machine is told what does not run on purpose: a unit a line.
+RESTING = Path(os.environ.get("DRP_RESTING", "/var/lib/casebook/resting/drp-site"))
 APPLYING = Path("/var/lib/casebook/lock")  # held while the machine is configured, which waits for services
 
 
@@ -46,10 +48,15 @@ class Part:
         new = STATE / "part.new"
         new.write_text(part)
         new.replace(STATE / "part")
+        self.tell()
         units = [unit for unit in self.units if running(unit) != (part == "serve")]
         if units:
             systemctl("start" if part == "serve" else "stop", *units)
         return part
+
+    def tell(self) -> None:
+        RESTING.parent.mkdir(exist_ok=True)
+        RESTING.write_text("".join(f"{unit}\n" for unit in self.units if self.now == "rest"))
 
     def status(self) -> dict[str, object]:
         copied = STATE / "copied"
@@ -62,6 +69,7 @@ class Part:
     def keep(self) -> None:
         if self.now != "rest":
             return
+        self.tell()
         with held(APPLYING) as free:
             if free and (started := [unit for unit in self.units if running(unit)]):
                 print(f"at rest: stopping {', '.join(started)}", flush=True)

@@ -62,13 +62,23 @@ def works(unit: Mapping[str, str], *, awaited: bool = True) -> bool:
     return False
 
 
+def resting() -> set[str]:
+    """Units that do not run on purpose, as programs say that stop them: a file each, a unit a line."""
+    return {unit for path in (ROLES / "resting").glob("*") for unit in path.read_text().split()}
+
+
 def of_units() -> Iterator[str]:
+    rests = resting()
     declared = shown(remembered()[0])
     # What timers, paths and sockets start.
     started = sorted({name for unit in declared.values() for name in unit.get("Triggers", "").split()} - {*declared})
     for names, awaited in ((declared, True), (shown(started), False)):
         for name, unit in names.items():
-            yield line("unit_active", works(unit, awaited=awaited), unit=name)
+            yield (
+                line("unit_rests", 1, unit=name)
+                if name in rests
+                else line("unit_active", works(unit, awaited=awaited), unit=name)
+            )
             if unit.get("NRestarts"):
                 yield line("unit_restarts_total", int(unit["NRestarts"]), unit=name)
 
