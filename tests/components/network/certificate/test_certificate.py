@@ -126,7 +126,7 @@ def test_refusals(values: dict[str, Any], message: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("chain", [OWN, OWN + MIDDLE, CERTIFICATE])
+@pytest.mark.parametrize("chain", [OWN, OWN + MIDDLE, CERTIFICATE], ids=["own", "two", "whole"])
 def test_a_chain_may_leave_off_its_end(chain: str) -> None:
     declares_the_same(lambda: Certificate("own", certificate_pem=chain, private_key_pem=KEY))
 

@@ -67,8 +67,8 @@ class Syslog:
         return int(counts[-1])
 
     def failed(self) -> int:
-        """How often it could not send."""
-        return (self.folder / "rsyslog.log").read_text().count("suspending")
+        """How often it could not send: to the store, or to the keeper, whose lost connection is told otherwise."""
+        return len(re.findall("suspending|action may not work", (self.folder / "rsyslog.log").read_text()))
 
     def logged(self, message: str, program: str = "cron") -> None:
         subprocess.run(["logger", "--socket", self.folder / "log", "--tag", program, message], check=True)

@@ -20,6 +20,7 @@ import pytest
 from sandbox.ports import free_port
 from tests.components.watching.monitoring.test_daemons import Start, start, within
 from tests.components.watching.monitoring.test_monitoring import files, program
+from tests.debian import ROOT
 from tests.harness import declares_the_same
 from tests.waiting import until
 
@@ -144,7 +145,7 @@ def postfix() -> Iterator[Callable[[Watcher], Path]]:
         with (etc / "main.cf").open("a") as main:
             main.writelines(f"{name} = {watcher.place / folder}\n" for name, folder in own.items())
             main.write("maillog_file = /dev/stdout\n")
-        master = Path("/usr/share/postfix/master.cf.dist").read_text()
+        master = (ROOT / "usr/share/postfix/master.cf.dist").read_text()
         master = re.sub(r"^smtp      inet", f"127.0.0.1:{watcher.ports[25]} inet", master, flags=re.MULTILINE)
         (etc / "master.cf").write_text(master)
         command = ["postfix", "-c", str(etc)]

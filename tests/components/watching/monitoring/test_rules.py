@@ -246,7 +246,7 @@ def of_our_programs(place: Path) -> dict[str, str]:
     return {
         "galera": (place / "galera.prom").read_text(),
         "mysql_pair": (place / "mysql-pair.prom").read_text(),
-        "backup": (place / "archive.prom").read_text() + "".join(f"{figure} 0\n" for figure in notes),
+        "backup": (place / "archive-monthly.prom").read_text() + "".join(f"{figure} 0\n" for figure in notes),
         "backup_server": "".join(file.read_text() for file in place.glob("backup-*.prom")),
         "targets": targets({"web-1": Target("192.0.2.1", "gra")}, {"machines": [("web-1", 1)]}, {"site": ""}, 0)
         .files[-1]
