@@ -14,10 +14,10 @@ PATH = os.environ["PATH"]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Daemons and clients are those of machines; the sandbox's own are this host's."""
+    """Daemons and clients are those of machines; the sandbox's own are this host's, as far as it has them."""
     own = not item.get_closest_marker("sandbox")
     assert debian.BIN.exists() or not own, "the daemons that checks run are missing: make test-tools"
-    os.environ["PATH"] = f"{debian.BIN}:{PATH}" if own else PATH
+    os.environ["PATH"] = f"{debian.BIN}:{PATH}" if own else f"{PATH}:{debian.BIN}"
 
 
 @pytest.fixture(scope="session")

@@ -243,7 +243,8 @@ def _lacking(one: Wrong, message: str) -> Iterator[str]:
     fields = [part for part in one.path if isinstance(part, str)]
     if not any(part in message for part in fields):
         yield "the field"
-    if one.secret:
+    # What stands under a name may be secret, the name never is.
+    if one.secret and not isinstance(one.value, Renamed):
         if repr(one.value) in message:
             yield "discretion"
     elif one.value is not MISSING and one.path[-1] != "colour":

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ValidationError, model_validator
 
-from pulumi_casebook.core.args import Args, Cidr, InputError, explained, form
+from pulumi_casebook.core.args import Args, InputError, PrivateCidr, explained, form
 
 Tier = Annotated[str, form(r"[a-z][a-z0-9_]*", "a tier's name: lower-case letters, digits and _, a letter first")]
 
@@ -28,7 +28,7 @@ Room = Annotated[str, AfterValidator(_room)]
 
 class AddressPlanArgs(Args):
     # The private network, or the part of it that is planned.
-    cidr: Cidr
+    cidr: PrivateCidr
     # Tier -> its room: 64/26 is the /26 that begins 64 addresses after the network's own.
     tiers: Mapping[Tier, Room]
 

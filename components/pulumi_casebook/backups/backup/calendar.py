@@ -51,6 +51,8 @@ def _systemd(value: str, path: str) -> bool | None:
 
 def readable(value: str) -> bool:
     """Whether it is what systemd.time(7) describes."""
+    if not value.split():
+        return False
     *words, last = value.split()
     if last == "UTC" or last in zoneinfo.available_timezones():
         last = words.pop() if words else ""

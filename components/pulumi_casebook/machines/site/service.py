@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pulumi
 from pydantic import Field
 
-from pulumi_casebook.core.args import Args, InputError, Port, Seconds, form
+from pulumi_casebook.core.args import Args, InputError, Line, Port, Seconds, form
 from pulumi_casebook.core.component import HandedOver
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.machine import Machine
@@ -24,7 +24,7 @@ class HealthCheck(Args):
     the first `fast_interval` apart, each up to `timeout`. The defaults take 2.8 s."""
 
     # What an answer proves of the server, in words for docs/probes.md.
-    proves: str = "it answers"
+    proves: Line = "it answers"
     # The page that answers `status` when the server works; None: a connection is enough.
     path: Path | None = "/healthz"
     # What a server that works answers.

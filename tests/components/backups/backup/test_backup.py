@@ -37,12 +37,14 @@ def watcher() -> Vps:
 
 def bucket(**values: Any) -> BackupBucket:
     given = {"project": "0123456789abcdef0123456789abcdef", "region": "GRA", "bucket": "acme-backups"}
-    return BackupBucket("store", **{**given, "pruner": watcher(), **values})
+    if "pruner" not in values:
+        values["pruner"] = watcher()
+    return BackupBucket("store", **{**given, **values})
 
 
 def backup(**values: Any) -> Backup:
     given = {
-        "machine": machine(),
+        "machine": values.pop("machine", None) or machine(),
         "to": values.pop("to", None) or bucket(),
         "paths": ["/srv/www"],
         "schedule": "*-*-* 03:15:00",

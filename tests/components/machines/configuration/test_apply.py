@@ -534,6 +534,7 @@ def kill(process: "subprocess.Popen[str]") -> None:
 OTHERS = {
     "machines/configuration/component.py": "the apply program, and the shell that installs it and is silent",
     "edge/gateway/component.py": "`wg show` tells a key in base64",
+    "machines/forced_commands/access.py": "a host key's public half is a word, and base64",
 }
 
 

@@ -1,6 +1,7 @@
 """A dedicated server's firewall on a real kernel: with a public and a private interface, between two networks."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -39,7 +40,7 @@ class Place(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(ssh_key_file: Path) -> Iterator[Place]:
     """A server that has a gateway, in the middle; its role `listener` hears the private network alone."""
 
     def program() -> None:
@@ -47,11 +48,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         machine = server(gateway=GATEWAY, address=PRIVATE, allow=[Allow(port=80, sources=("0.0.0.0/0",))])
         machine.configure(Configuration(role="listener", allow=(private,)), role="listener")
 
-    key = tmp_path_factory.mktemp("key") / "id_ed25519"
-    for half in (key, key.with_suffix(".pub")):
-        half.write_text("ssh-ed25519 AAAA test\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CASEBOOK_SSH_KEY_FILE", str(key))
+        patch.setenv("CASEBOOK_SSH_KEY_FILE", str(ssh_key_file))
         made = declares_the_same(program)
     with Box("world") as world, Box("front-1") as middle, Box("gateway") as gateway:
         for box, address, name in ((world, PUBLIC, "public"), (gateway, PRIVATE, "private")):

@@ -70,7 +70,7 @@ def test_publish_is_a_shell_script_that_parses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"editors_cidrs": ["0.0.0.0/0"]}, "0.0.0.0/0 is everyone; name the networks where editors work"),
+        ({"editors_cidrs": ["0.0.0.0/0"]}, "nearly everybody; name the networks where they come from"),
         ({"editors_cidrs": []}, "editors_cidrs=[]"),
         ({"user": "Chief Editor"}, "user='Chief Editor'"),
         ({"password": "secret"}, "password: no such field"),
