@@ -23,6 +23,7 @@ SHORTEST_RSA = 2048  # bits; OpenSSH and HAProxy's Mozilla profile take no short
 # OpenSSH's types: of keys that the machine's sshd takes, and of those in a token (FIDO).
 SSH_TYPES = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 SSH_TOKENS = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
+PROTECTED = "has a passphrase, which `up` cannot ask for; make a key without (ssh-keygen -N '')"
 SSH_KEY = "a public key of OpenSSH is one line: its type, its data and a comment, as in a file that ends in .pub"
 
 
@@ -66,14 +67,10 @@ def check_ssh_pair(public: str, private: str) -> None:
         load = load_ssh_private_key if "OPENSSH" in private else load_pem_private_key
         key = load(private.encode(), password=None)
     except TypeError:
-        raise ValueError("has a passphrase, which `up` cannot ask for; make a key without (ssh-keygen -N '')") from None
+        raise ValueError(PROTECTED) from None
     except (ValueError, UnsupportedAlgorithm) as error:
         protected = "password" in str(error).lower() or "encrypted" in str(error).lower()
-        raise ValueError(
-            "has a passphrase, which `up` cannot ask for; make a key without (ssh-keygen -N '')"
-            if protected
-            else "is no private key of OpenSSH"
-        ) from None
+        raise ValueError(PROTECTED if protected else "is no private key of OpenSSH") from None
     own = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     if own.split()[:2] != public.split()[:2]:
         raise ValueError("is of another pair than the public key beside it (.pub)")

@@ -1,11 +1,9 @@
 """Arguments of an archive."""
 
-from typing import Annotated
-
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from pulumi_casebook.backups.backup import BackupBucket
-from pulumi_casebook.backups.backup.calendar import calendar
+from pulumi_casebook.backups.backup.calendar import Calendar
 from pulumi_casebook.core.args import Paths, Positive
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.machines.machine import Machine
@@ -24,7 +22,7 @@ class ArchiveArgs(ComponentArgs):
     # Copy all databases of the machine's MariaDB, as of one moment.
     mysql: bool | Service = False
     # When: a calendar expression of systemd ("daily", "*-*-* 03:15:00"), in the machine's time zone.
-    schedule: Annotated[str, AfterValidator(calendar)]
+    schedule: Calendar
     # Age of the last good copy, in hours, at which somebody is told: a day, and two for the run itself.
     backup_hours: Positive = 26
 

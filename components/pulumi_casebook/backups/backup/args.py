@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pulumi_casebook.backups.backup.bucket import BackupBucket
-from pulumi_casebook.backups.backup.calendar import calendar
+from pulumi_casebook.backups.backup.calendar import Calendar
 from pulumi_casebook.backups.backup.server import BackupServer
 from pulumi_casebook.core.args import Args, Line, Paths, Positive, Secret, Unique
 from pulumi_casebook.core.component import ComponentArgs
@@ -69,7 +69,7 @@ class BackupArgs(ComponentArgs):
     # there first.
     mysql: bool | Service = False
     # When: a calendar expression of systemd ("hourly", "*-*-* 03:15:00", "*:0/30"), in the machine's time zone.
-    schedule: Annotated[str, AfterValidator(calendar)]
+    schedule: Calendar
     # What is kept of earlier runs.
     retention: RetentionArgs
     # The password of a repository that is there already, such as an earlier stack's. By default one is drawn.

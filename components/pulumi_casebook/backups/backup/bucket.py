@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pulumi
-from pydantic import AfterValidator
 
-from pulumi_casebook.backups.backup.calendar import calendar
+from pulumi_casebook.backups.backup.calendar import Calendar
 from pulumi_casebook.backups.backup.keeper import Keeper, figures_of, keeper
 from pulumi_casebook.core.args import InputError, Label, Project
 from pulumi_casebook.core.component import Component, takes
@@ -62,7 +61,7 @@ class BackupBucketArgs(Keeper):
     # For how many days what was deleted or overwritten can be had again, whoever did it.
     undo_days: Days = 30
     # When repositories are pruned to what their retention keeps: a calendar expression of systemd.
-    pruning: Annotated[str, AfterValidator(calendar)] = "*-*-* 05:50"
+    pruning: Calendar = "*-*-* 05:50"
     # Refuse to delete the bucket, also when the stack is destroyed (Pulumi's `protect`).
     keep: bool = True
 

@@ -6,6 +6,9 @@ import re
 import shutil
 import subprocess
 import zoneinfo
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 SHORTHANDS = (
     "minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "semiannually", "annually", "yearly",
@@ -88,3 +91,7 @@ def _part(part: str, low: int, high: int) -> bool:
         if any(not low <= number <= high for number in numbers) or numbers != sorted(numbers):
             return False
     return True
+
+
+# When a timer runs.
+Calendar = Annotated[str, AfterValidator(calendar)]

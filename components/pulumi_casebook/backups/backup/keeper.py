@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator
-
-from pulumi_casebook.backups.backup.calendar import calendar
+from pulumi_casebook.backups.backup.calendar import Calendar
 from pulumi_casebook.core.args import Positive
 from pulumi_casebook.core.component import ComponentArgs
 from pulumi_casebook.core.templates import render
@@ -22,9 +19,9 @@ class Keeper(ComponentArgs):
     """When what is kept is pruned and verified, and when somebody is told that it was not."""
 
     # When repositories are pruned to what their retention keeps: a calendar expression of systemd.
-    pruning: Annotated[str, AfterValidator(calendar)] = "*:50"
+    pruning: Calendar = "*:50"
     # When every byte of them is read and compared.
-    verification: Annotated[str, AfterValidator(calendar)] = "Sun 05:30"
+    verification: Calendar = "Sun 05:30"
     # Age of a repository's last pruning, in hours, at which somebody is told.
     pruning_hours: Positive = 26
     # Age of its last verification, in days.

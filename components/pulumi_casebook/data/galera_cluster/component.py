@@ -11,6 +11,7 @@ import pulumi_random as random
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.galera_cluster.args import GaleraClusterArgs, Source
+from pulumi_casebook.edge.haproxy_tier.args import SQL_IDLE_SECONDS
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit, program
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Limits, Monitored, Service, alerts, servers_of
@@ -29,7 +30,6 @@ MEMBERS = "/etc/mysql/mariadb.conf.d/91-galera-members.cnf"
 START = "/etc/systemd/system/mariadb.service.d/galera.conf"
 UNIT, SOCKET = (f"/etc/systemd/system/galera.{kind}" for kind in ("service", "socket"))
 VOTE, VOTE_START, NODES = "/etc/default/garb", "/etc/systemd/system/garb.service.d/galera.conf", "/etc/galera/nodes"
-WAIT_TIMEOUT = 28800  # of MariaDB
 GROUP, STATE_TRANSFER, WRITE_SETS, HEALTH, PEERS = 4567, 4444, 4568, 9200, 9201
 
 
@@ -60,7 +60,7 @@ class GaleraCluster(Component[GaleraClusterArgs]):
             rise=5,
             proves="the member is one of the cluster's majority, in step, and takes reads and writes",
         )
-        limits = Limits(connections=args.max_connections, idle_seconds=WAIT_TIMEOUT)
+        limits = Limits(connections=args.max_connections, idle_seconds=SQL_IDLE_SECONDS)
         self.service = Service(self, self.name, servers, args.port, healthy, args.allowed_cidrs, "tcp", limits=limits)
         self.port, self.database, self.user = args.port, args.database, args.user
         self.monitored = Monitored(

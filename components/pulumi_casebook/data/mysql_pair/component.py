@@ -10,6 +10,7 @@ import pulumi_random as random
 from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.data.mysql_pair.args import MysqlPairArgs
+from pulumi_casebook.edge.haproxy_tier.args import SQL_IDLE_SECONDS
 from pulumi_casebook.machines.configuration import Allow, Configuration, Directory, File, Ready, Unit, program
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import HealthCheck, Limits, Monitored, Service, alerts
@@ -24,7 +25,6 @@ PEER_OPTIONS = "/etc/mysql-pair-peer.cnf"
 SYSCTL = "/etc/sysctl.d/80-mysql-pair.conf"
 UNIT = "/etc/systemd/system/mysql-pair.service"
 STOP = "/etc/systemd/system/mariadb.service.d/mysql-pair.conf"
-WAIT_TIMEOUT = 28800  # of MariaDB
 AUTHORITY, CERTIFICATE, KEY = (f"/etc/mysql/{name}" for name in ("authority.crt", "pair.crt", "pair.key"))
 
 
@@ -50,7 +50,7 @@ class MysqlPair(Component[MysqlPairArgs]):
         found = HealthCheck(
             path=None, proves="a server takes connections; its keeper holds the address only while it writes"
         )
-        limits = Limits(connections=args.max_connections, idle_seconds=WAIT_TIMEOUT)
+        limits = Limits(connections=args.max_connections, idle_seconds=SQL_IDLE_SECONDS)
         self.service = Service(self, self.name, writer, args.port, found, args.allowed_cidrs, "tcp", limits=limits)
         self.monitored = Monitored(
             f"mysql-pair-{self.name}",

@@ -11,7 +11,7 @@ from pulumi_casebook.core.component import Claim, Component, ComponentArgs, take
 from pulumi_casebook.core.lookup import LookUp
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.machines.configuration import Configuration, File, Ready, Unit
-from pulumi_casebook.machines.configuration.bundle import FIREWALL
+from pulumi_casebook.machines.configuration.bundle import FIREWALL, firewall_unit
 from pulumi_casebook.machines.machine import Machine
 from pulumi_casebook.machines.site import Mount
 from pulumi_casebook.machines.units import UNITS
@@ -141,9 +141,7 @@ def passing(args: NasArgs, name: str, address: str) -> Configuration:
     return Configuration(
         role=f"nas-{name}-door",
         files=(rules,),
-        units=(
-            Unit(unit="nftables.service", oneshot=True, reload_on=(rules.path,), check="nft -c -f /etc/nftables.conf"),
-        ),
+        units=(firewall_unit(rules.path),),
     )
 
 

@@ -7,7 +7,7 @@ from pulumi_casebook.core.component import Component, takes
 from pulumi_casebook.core.templates import render
 from pulumi_casebook.edge.gateway.args import GatewayArgs
 from pulumi_casebook.machines.configuration import Configuration, Directory, File, Ready, Unit
-from pulumi_casebook.machines.configuration.bundle import FIREWALL
+from pulumi_casebook.machines.configuration.bundle import FIREWALL, firewall_unit
 from pulumi_casebook.machines.site import WayOut
 from pulumi_casebook.machines.units import ACCOUNTS, ASKED, UNITS
 
@@ -71,7 +71,7 @@ def configuration(args: GatewayArgs) -> Configuration:
         files=(rules, sysctl, jail, user, ASKED, keys, sshd, *vpn),
         units=(
             Unit(unit="systemd-sysctl.service", oneshot=True, restart_on=(SYSCTL,)),
-            Unit(unit="nftables.service", oneshot=True, reload_on=(RULES,), check="nft -c -f /etc/nftables.conf"),
+            firewall_unit(RULES),
             Unit(unit=ACCOUNTS, oneshot=True, restart_on=(user.path, ASKED.path)),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t"),
             Unit(unit="fail2ban.service", restart_on=(jail.path,), check="fail2ban-client --test"),

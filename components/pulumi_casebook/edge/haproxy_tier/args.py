@@ -17,6 +17,8 @@ from pulumi_casebook.machines.site.service import Path
 from pulumi_casebook.network.certificate import Certificate
 
 PEERS_PORT = 10000
+# MariaDB's wait_timeout: how long it keeps a connection without a byte.
+SQL_IDLE_SECONDS = 28800
 ADDRESS = TypeAdapter[str](Address)
 
 
@@ -130,7 +132,7 @@ class Backend(Args):
     @property
     def idle_timeout(self) -> float | None:
         """Seconds without a byte on what stays open, where the backend has its own."""
-        return self.idle or (28800 if self.single_writer else self.limits.idle_seconds)
+        return self.idle or (SQL_IDLE_SECONDS if self.single_writer else self.limits.idle_seconds)
 
     @property
     def limits(self) -> Limits:

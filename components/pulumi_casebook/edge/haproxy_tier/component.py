@@ -79,8 +79,8 @@ def configuration(args: HaproxyTierArgs, member: str) -> Configuration:
     others = tuple(f"{machine.address}/32" for machine in args.machines if machine.name != member)
     shared = any(backend.shared for backend in args.backends.values())
     peers = [(machine.name, machine.address) for machine in args.machines] if shared and others else []
-    values = {"args": args, "member": member, "peers": peers, "peers_port": PEERS_PORT, "ms": _milliseconds}
-    values["world"] = WORLD
+    values = {"args": args, "member": member, "peers": peers, "peers_port": PEERS_PORT}
+    values |= {"ms": _milliseconds, "world": WORLD}
     files = (
         File(path=CONFIGURATION, content=render(__file__, "haproxy.cfg.j2", **values)),
         *(

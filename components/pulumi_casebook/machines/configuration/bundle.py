@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pulumi_casebook.machines.configuration.args import Allow, Configuration, File, Unit
 
-FIREWALL = "/etc/nftables.d"
+RULESET, FIREWALL = "/etc/nftables.conf", "/etc/nftables.d"
 UNITS = "/etc/systemd/system"
 # The machine's own, which several roles change: the base role alone says how those that it has are started again.
 GROUND = ("nftables.service", "ssh.service", "systemd-sysctl.service", "systemd-sysusers.service")
@@ -14,6 +14,11 @@ def firewall_file(role: str, allow: Sequence[Allow]) -> File:
     """The role's open ports, for the machine's ruleset to include."""
     rules = [f"add rule inet filter input {rule.match} accept" for rule in allow if rule.sources]
     return File(path=f"{FIREWALL}/{role}.nft", content="\n".join([f"# Who may reach the {role} role.", *rules, ""]))
+
+
+def firewall_unit(path: str) -> Unit:
+    """The machine's firewall, for a role that has a file of it."""
+    return Unit(unit="nftables.service", oneshot=True, reload_on=(path,), check=f"nft -c -f {RULESET}")
 
 
 def restart_file(role: str, unit: Unit) -> File:
@@ -42,13 +47,10 @@ def complete(configuration: Configuration) -> Configuration:
     if not configuration.allow:
         return configuration
     rules = firewall_file(configuration.role, configuration.allow)
-    firewall = Unit(
-        unit="nftables.service", oneshot=True, reload_on=(rules.path,), check="nft -c -f /etc/nftables.conf"
-    )
     return configuration.model_copy(
         update={
             "files": (*configuration.files, rules),
-            "units": (firewall, *configuration.units),
+            "units": (firewall_unit(rules.path), *configuration.units),
             "allow": (),
         }
     )

@@ -19,7 +19,7 @@ from pulumi_casebook.machines.configuration import (
     File,
     Unit,
 )
-from pulumi_casebook.machines.configuration.bundle import FIREWALL
+from pulumi_casebook.machines.configuration.bundle import FIREWALL, RULESET, firewall_unit
 from pulumi_casebook.network.vrack_network import VrackNetwork
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def base(
     inside  the private network that all it begins must leave by, though it has a public address
     """
     firewall = File(
-        path="/etc/nftables.conf",
+        path=RULESET,
         content=render(
             __file__, "nftables.conf.j2", admin_cidrs=args.admin_cidrs, allow=allow, inside=inside, ipv6=args.ipv6
         ),
@@ -172,12 +172,7 @@ def base(
         directories=(Directory(path=FIREWALL),),
         files=(firewall, sysctl, modules, sshd, *files, *names),
         units=(
-            Unit(
-                unit="nftables.service",
-                oneshot=True,
-                reload_on=(firewall.path,),
-                check=f"nft -c -f {firewall.path}",
-            ),
+            firewall_unit(firewall.path),
             Unit(unit="systemd-sysctl.service", oneshot=True, restart_on=(SYSCTL,)),
             Unit(unit="ssh.service", reload_on=(sshd.path,), check="sshd -t"),
             *([network] if files else []),
