@@ -13,6 +13,7 @@ import pytest
 
 from pulumi_casebook.backups.backup.bucket import ARCHIVES, ENDS, OF_RESTIC, archiver, pruner, saver
 from sandbox.policies import ACTIONS, judged
+from tests.components.backups.backup.places import put
 from tests.components.backups.backup.test_backup import declared, role, texts
 from tests.components.backups.backup.test_restore import done
 from tests.components.backups.s3 import BUCKET, S3, serving
@@ -78,7 +79,7 @@ class Bucket:
                 self._put(path, with_secrets(text, secrets))
 
     def _put(self, path: str, text: str) -> None:
-        for old, new in (
+        moved = (
             ("/usr/local/bin:/usr/bin:/bin", os.environ["PATH"]),
             ("/usr/local/lib/casebook", f"{self.place}/usr/local/lib/casebook"),
             ("/etc/casebook", f"{self.place}/etc/casebook"),
@@ -88,12 +89,8 @@ class Bucket:
             # Nobody waits here.
             ("--retry-lock=2h", "--retry-lock=1s"),
             ("--retry-lock=6h", "--retry-lock=1s"),
-        ):
-            text = text.replace(old, new)
-        target = self.place / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-        target.chmod(0o755 if "sbin" in path else 0o600)
+        )
+        put(self.place, path, text, moved)
 
     def _run(self, program: str, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.place), **given}

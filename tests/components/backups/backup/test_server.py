@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.ports import free_port
+from tests.components.backups.backup.places import put
 from tests.components.backups.backup.test_backup import role, texts, to_server
 from tests.components.backups.backup.test_restore import done
 from tests.components.installed import with_secrets
@@ -51,7 +52,7 @@ class Server:
     def _put(self, path: str, text: str, secrets: dict[str, str]) -> None:
         """A rendered file, all that it names moved below this place."""
         text = with_secrets(text, secrets)
-        for old, new in (
+        moved = (
             ("/etc/casebook", f"{self.place}/etc/casebook"),
             ("/usr/local/sbin/backup", f"{self.place}/usr/local/sbin/backup"),
             ("/usr/local/bin:/usr/bin:/bin", os.environ["PATH"]),
@@ -64,12 +65,8 @@ class Server:
             ("HostName 10.8.0.9", "HostName 127.0.0.1"),
             ("User backup-content", f"User {getpass.getuser()}"),
             ("AllowGroups backup\n", ""),
-        ):
-            text = text.replace(old, new)
-        target = self.place / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-        target.chmod(0o755 if "sbin" in path else 0o600)
+        )
+        put(self.place, path, text, moved)
 
     def ssh(self, *words: str) -> subprocess.CompletedProcess[str]:
         """What a thief of the machine's key would try."""
